@@ -1,0 +1,1 @@
+"""RANet: Ranking Attention Network for video object segmentation."""

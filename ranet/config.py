@@ -1,0 +1,260 @@
+"""Typed, frozen configuration. Nothing else in the project reads YAML.
+
+A file is a complete description of one run: every field is checked before anything starts, all
+mistakes are told at once, and an unknown key is refused together with the nearest known one.
+``load_config(TrainConfig, path, ["optimizer.learning_rate=1e-4"])`` reads a file and applies
+overrides of the command line.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ranet.errors import ConfigError
+
+Size = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+"""(height, width) in pixels or grid positions."""
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+DType = Literal["float32", "bfloat16", "float16"]
+PositiveInt = Annotated[int, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A frozen group of fields that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class ModelConfig(Section):
+    """The network: the arguments of :class:`ranet.model.ranet.RANet`, one to one."""
+
+    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet101"
+    objects: Literal["single", "multi"] = Field(
+        "single", description="how region weights and ranking scores are made (design of §3.2/§3.3)"
+    )
+    template_grid: Size = Field((15, 27), description="rows and columns of the template's features")
+    ranked: PositiveInt = Field(256, description="R: similarity maps kept per region")
+    ranking_gradient: Literal["straight_through", "none"] = "straight_through"
+    reduction_kernel: Literal[1, 3] = 3
+    dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = (1, 3, 6)
+    width: Annotated[float, Field(gt=0, le=4)] = Field(
+        1.0, description="factor on the channels of merge module and decoder"
+    )
+
+
+class InferenceConfig(Section):
+    """How a video is segmented (§4.1 and the released inference rules)."""
+
+    input_size: Size = Field((480, 864), description="what the network sees of a frame or crop")
+    frame_size: Size | None = Field(
+        (480, 864), description="frames are fitted into this size and padded; null: their own size"
+    )
+    crop: Literal["previous_prediction", "whole_frame"] = "previous_prediction"
+    crop_scale: Annotated[float, Field(ge=1)] = Field(
+        1.5, description="side of the crop over the side of the object's bounding box"
+    )
+    smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
+    previous_mask: Literal["thresholded", "probability", "none"] = "thresholded"
+    fusion: Literal["softmax", "sigmoid"] = Field(
+        "softmax",
+        description="objects to labels: softmax with a background logit (§3.3), "
+        "or a sigmoid each and the largest above 0.5 (released)",
+    )
+    objects_at_once: PositiveInt = Field(
+        16, description="objects decoded in one batch; more need more memory"
+    )
+    device: Device = "auto"
+    dtype: DType = "float32"
+
+
+class EvalConfig(Section):
+    """Segment and score a DAVIS split: ``scripts/eval_davis.py``."""
+
+    year: Literal[2016, 2017] = 2016
+    split: str = "val"
+    resolution: str | None = Field(None, description="folder below JPEGImages; null: the only one")
+    released_objects: Literal["single", "multi"] = Field(
+        "single", description="which of the authors' networks a released checkpoint holds"
+    )
+    inference: InferenceConfig = InferenceConfig()
+
+
+class DataConfig(Section):
+    """Where training samples come from and how they are made (§3.5)."""
+
+    root: Path = Field(description="a DAVIS tree")
+    split: str = "train"
+    max_objects: PositiveInt = Field(1, description="objects of one sample, chosen at random")
+    max_previous_gap: PositiveInt = Field(
+        5, description="frames between the current frame and the previous mask's"
+    )
+    size: Size = Field((480, 864), description="height and width of a training sample")
+    crop_scale: Annotated[float, Field(ge=1)] = 1.5
+    crop_jitter: Fraction = 0.2
+    spline_points: PositiveInt = Field(16, description="control points of the thin-plate spline")
+    spline_shift: Fraction = Field(0.15, description="of the image's side, either way")
+    rotation: NonNegative = Field(30.0, description="degrees, either way")
+    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 1.25)
+    flip: Fraction = Field(0.5, description="probability that both views are mirrored")
+    colour_jitter: Fraction = 0.2
+    empty_previous: Fraction = Field(0.0, description="probability of an empty previous mask")
+    samples_per_epoch: PositiveInt = 1000
+    workers: Annotated[int, Field(ge=0)] = 2
+
+
+class OptimizerConfig(Section):
+    """Adam (§3.5); weight decay above zero is decoupled (AdamW)."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    weight_decay: NonNegative = 0.0
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    schedule: Literal["constant", "poly", "cosine"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+
+
+class TrainConfig(Section):
+    """One training run: ``scripts/train.py``."""
+
+    name: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    output: Path
+    start_from: Path | None = Field(None, description="checkpoint of the stage before")
+    imagenet_weights: bool = Field(False, description="start the backbone from ImageNet's weights")
+    model: ModelConfig = ModelConfig()
+    data: DataConfig
+    optimizer: OptimizerConfig = OptimizerConfig()
+    losses: dict[Literal["cross_entropy", "jaccard"], NonNegative] = Field(
+        {"cross_entropy": 1.0}, description="weight of each loss"
+    )
+    batch_size: PositiveInt = 4
+    steps: PositiveInt = 1000
+    checkpoint_every: PositiveInt = 500
+    log_every: PositiveInt = 10
+    device: Device = "auto"
+    dtype: DType = "float32"
+    threads: PositiveInt | None = Field(None, description="CPU threads; null: torch decides")
+
+    @model_validator(mode="after")
+    def _single_network_sees_one_object(self) -> "TrainConfig":
+        if self.model.objects == "single" and self.data.max_objects > 1:
+            raise ValueError(
+                "model.objects is 'single' but data.max_objects is above 1: "
+                "set model.objects to 'multi', or data.max_objects to 1"
+            )
+        return self
+
+
+ConfigType = TypeVar("ConfigType", bound=Section)
+
+
+def load_config(
+    kind: type[ConfigType], path: str | Path, overrides: Sequence[str] = ()
+) -> ConfigType:
+    """Read a YAML file as a configuration of type ``kind``.
+
+    Args:
+        kind: the section the whole file describes, e.g. :class:`TrainConfig`.
+        path: the YAML file.
+        overrides: ``"section.key=value"`` strings; the value is read as YAML.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, or values are wrong; all are listed.
+    """
+    values = _read_yaml(Path(path))
+    for override in overrides:
+        _apply_override(values, override)
+    return parse_config(kind, values, source=str(path))
+
+
+def parse_config(
+    kind: type[ConfigType], values: Mapping[str, Any], source: str = "configuration"
+) -> ConfigType:
+    """Check ``values`` and freeze them; ``source`` names them in messages.
+
+    Raises:
+        ConfigError: with one line for every mistake.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = [_describe(kind, dict(problem)) for problem in error.errors()]
+        raise ConfigError(f"{source} is not valid:\n" + "\n".join(lines)) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"Cannot read the configuration {path}: {error}. The ones that come with the "
+            "project are in configs/."
+        ) from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path} should hold `key: value` lines, but it holds {type(values).__name__}."
+        )
+    return values
+
+
+def _apply_override(values: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"An override reads section.key=value, but found {override!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"The value of the override {override!r} is not YAML: {error}") from error
+    *parents, last = key.strip().split(".")
+    node = values
+    for parent in parents:
+        child = node.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise ConfigError(
+                f"The override {override!r} names a field inside {parent!r}, which is not a "
+                f"section but the value {child!r}."
+            )
+        node = child
+    node[last] = value
+
+
+def _describe(kind: type[Section], problem: dict[str, Any]) -> str:
+    """One line for one pydantic error."""
+    location = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    if problem["type"] == "extra_forbidden":
+        known = sorted(_section_at(kind, problem["loc"][:-1]).model_fields)
+        nearest = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
+        return f"  {location}: unknown key; {hint}"
+    message = re.sub(r"^Value error, ", "", problem["msg"])
+    if problem["type"] in ("missing", "value_error"):
+        return f"  {location}: {message}"
+    return f"  {location}: {message}, found {problem['input']!r}"
+
+
+def _section_at(kind: type[Section], location: Sequence[int | str]) -> type[Section]:
+    """The section class that ``location`` leads to from ``kind``."""
+    for part in location:
+        if isinstance(part, str) and part in kind.model_fields:
+            kind = next(_sections_in(kind.model_fields[part].annotation), kind)
+    return kind
+
+
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    """All section classes inside a (possibly optional or nested) annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _sections_in(argument)

@@ -1,0 +1,103 @@
+"""Writing files so that a reader never meets half of one.
+
+Everything the project writes goes through :func:`atomic_write`: a temporary file beside the
+target, flushed to the disk, then moved over it in one step. Whatever interrupts that (an error,
+Ctrl-C, a full disk, a killed process), the target holds either its old content or all of the new.
+"""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ranet.errors import OutputError
+
+
+@contextlib.contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn an ``OSError`` raised while writing ``path`` into an :class:`OutputError` naming it."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(
+            f"Cannot write {path}: {reason}. Choose another place or make room, then run again."
+        ) from error
+
+
+def make_folder(path: str | Path) -> Path:
+    """Create ``path`` and its parents; raise :class:`OutputError` where it cannot be written to."""
+    path = Path(path)
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+    return path
+
+
+def temporary_beside(path: Path) -> Path:
+    """A hidden file name next to ``path``, with its ending, that no other writer uses."""
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+
+
+@contextlib.contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path to write to; on success it replaces ``path``, otherwise it vanishes.
+
+    For libraries that insist on opening the file themselves (video writers, plots). The
+    temporary name keeps the ending of ``path``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    path = Path(path)
+    temporary = temporary_beside(path)
+    try:
+        with output_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield temporary
+            descriptor = os.open(temporary, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
+    """Open ``path`` for writing bytes; the content appears whole, or not at all.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        yield file
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, atomically."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically. NaN is an error, as JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(path: str | Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table with one header line, atomically."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, buffer.getvalue())

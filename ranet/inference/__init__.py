@@ -1,0 +1,1 @@
+"""Segmenting videos: crops, objects to labels, the stepwise segmenter, whole splits."""

@@ -1,0 +1,1 @@
+"""The DAVIS measures J, F, recall and decay; numpy and OpenCV, no torch."""

@@ -1,0 +1,141 @@
+"""The typed things that rooms of the library hand to each other, and the shape legend.
+
+Shape legend, used by every file:
+
+=====  ====================================================================
+B      frames in a batch
+K      objects in a frame (the background is not counted)
+N      template positions, ``gh * gw``; as many similarity maps per frame
+R      ranked maps kept per region (256)
+C      channels of the embedding
+H, W   height and width of the image a tensor belongs to, in pixels
+h, w   height and width at stride 16
+gh,gw  height and width of the template grid (15×27)
+=====  ====================================================================
+
+Images are RGB in [0, 1] as floats, or 0…255 as uint8. Labels are uint8: 0 background, 1…K objects.
+Masks are floats in [0, 1], one channel an object. Logits are called logits. Boxes are half-open
+``(top, left, bottom, right)`` in pixels.
+"""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Skips(NamedTuple):
+    """Backbone features of one frame, before any reduction; the number is the stride.
+
+    Channels are 64, 256, 512, 1024, 2048 for ResNet-50/101 and 64, 64, 128, 256, 512 for
+    ResNet-18/34.
+    """
+
+    f2: Tensor  # B×C2×H/2×W/2
+    f4: Tensor  # B×C4×H/4×W/4
+    f8: Tensor  # B×C8×H/8×W/8
+    f16: Tensor  # B×C16×H/16×W/16
+    f32: Tensor  # B×C32×H/32×W/32
+
+
+class EncodedFrame(NamedTuple):
+    """What the siamese encoder makes of one frame; shared by all objects of the frame."""
+
+    embedding: Tensor  # B×C×h×w, unit length over C
+    skips: Skips
+
+
+class Template(NamedTuple):
+    """What the network remembers of the annotated frame: computed once a video."""
+
+    embedding: Tensor  # B×C×gh×gw, pooled, not normalised again
+    masks: Tensor  # B×K×gh×gw in [0, 1]: each object's mask, average-pooled to the grid
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """Two views of an object and the mask that came before, as numpy arrays of one size.
+
+    The labels of the three maps agree: id k is the same object in all of them, 1…``objects``.
+    """
+
+    template_image: np.ndarray  # H×W×3 uint8 RGB
+    template_labels: np.ndarray  # H×W uint8
+    current_image: np.ndarray  # H×W×3 uint8 RGB
+    current_labels: np.ndarray  # H×W uint8: the truth
+    previous_labels: np.ndarray  # H×W uint8: the mask the network is given as the previous one
+    objects: int  # K, at least 1
+    name: str  # where it comes from, for messages and sample sheets
+
+
+@dataclass(frozen=True)
+class TrainingBatch:
+    """B training samples as tensors; samples with fewer objects than K leave the last ids empty."""
+
+    template_image: Tensor  # B×3×H×W uint8
+    template_labels: Tensor  # B×H×W uint8
+    current_image: Tensor  # B×3×H×W uint8
+    current_labels: Tensor  # B×H×W uint8
+    previous_labels: Tensor  # B×H×W uint8
+    objects: Tensor  # B int64: how many of the K objects exist in each sample
+    names: tuple[str, ...]
+
+    @classmethod
+    def collate(cls, samples: list[TrainingSample]) -> "TrainingBatch":
+        """Stack samples of one size (a ``DataLoader``'s ``collate_fn``)."""
+
+        def images(arrays: list[np.ndarray]) -> Tensor:
+            stacked = torch.from_numpy(np.stack(arrays))  # B×H×W×3
+            return stacked.permute(0, 3, 1, 2).contiguous()
+
+        def labels(arrays: list[np.ndarray]) -> Tensor:
+            return torch.from_numpy(np.stack(arrays))
+
+        return cls(
+            template_image=images([s.template_image for s in samples]),
+            template_labels=labels([s.template_labels for s in samples]),
+            current_image=images([s.current_image for s in samples]),
+            current_labels=labels([s.current_labels for s in samples]),
+            previous_labels=labels([s.previous_labels for s in samples]),
+            objects=torch.tensor([s.objects for s in samples]),
+            names=tuple(s.name for s in samples),
+        )
+
+    def to(self, device: torch.device | str) -> "TrainingBatch":
+        """The same batch with its tensors on ``device``."""
+        moved = {
+            field.name: value.to(device, non_blocking=True) if torch.is_tensor(value) else value
+            for field in fields(self)
+            for value in (getattr(self, field.name),)
+        }
+        return TrainingBatch(**moved)
+
+    def pin_memory(self) -> "TrainingBatch":
+        """The same batch in page-locked memory (called by ``DataLoader(pin_memory=True)``)."""
+        pinned = {
+            field.name: value.pin_memory() if torch.is_tensor(value) else value
+            for field in fields(self)
+            for value in (getattr(self, field.name),)
+        }
+        return TrainingBatch(**pinned)
+
+    @property
+    def object_count(self) -> int:
+        """K: the largest number of objects in one sample (reads from the device)."""
+        return int(self.objects.max())
+
+
+def one_hot_masks(labels: Tensor, objects: int) -> Tensor:
+    """Masks of objects 1…K from a label map.
+
+    Args:
+        labels: …×H×W integers; ids outside 1…K belong to no mask.
+        objects: K.
+
+    Returns:
+        …×K×H×W float32 of 0 and 1.
+    """
+    ids = torch.arange(1, objects + 1, device=labels.device, dtype=labels.dtype)
+    return (labels.unsqueeze(-3) == ids[:, None, None]).float()

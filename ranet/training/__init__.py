@@ -1,0 +1,1 @@
+"""Training RANet: losses, schedule, loop, checkpoints, log."""
