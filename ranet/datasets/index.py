@@ -1,0 +1,343 @@
+"""What is on disk: sequences of frames and annotations, and pairs of images and masks.
+
+Only names are looked at here; the files are opened when they are needed. Every check that
+something exists, and its message, stands in this file.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ranet.errors import DataError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+"""Endings, in lower case, of the files that are taken as images."""
+
+DEFAULT_RESOLUTION = "480p"
+"""The folder below ``JPEGImages`` that is taken when there are several: DAVIS is scored on it."""
+
+_DAVIS_TREE = """\
+  {root}/
+    JPEGImages/480p/<sequence>/00000.jpg, 00001.jpg, …
+    Annotations/480p/<sequence>/00000.png, …
+    ImageSets/2016/val.txt or ImageSets/2017/val.txt"""
+
+_LIST_LINE = re.compile(r"^/?JPEGImages/[^/]+/([^/]+)/")
+"""A line of the lists that came with DAVIS 2016: the paths of a frame and of its annotation."""
+
+
+@dataclass(frozen=True)
+class VideoSequence:
+    """A video as single files, with the annotations of its frames as far as there are any."""
+
+    name: str
+    frames: tuple[Path, ...]  # in order, at least one
+    annotations: tuple[Path | None, ...]  # one per frame; None where it is not annotated
+
+
+@dataclass(frozen=True)
+class ImageMaskPair:
+    """A still image and the mask of its objects."""
+
+    name: str
+    image: Path
+    mask: Path
+
+
+def index_davis(
+    root: str | Path,
+    *,
+    year: int,
+    split: str = "val",
+    set_file: str | Path | None = None,
+    resolution: str | None = None,
+) -> list[VideoSequence]:
+    """Find the sequences of a split in a DAVIS tree.
+
+    Args:
+        root: the folder that holds ``JPEGImages``, ``Annotations`` and ``ImageSets``.
+        year: 2016 or 2017; picks the list ``ImageSets/<year>/<split>.txt``, or
+            ``ImageSets/<split>.txt`` in a tree without years.
+        split: name of the list.
+        set_file: another list, in place of the one that ``year`` and ``split`` name.
+        resolution: folder below ``JPEGImages`` and ``Annotations``. None takes the only one, and
+            480p where there are several.
+
+    Returns:
+        The sequences in the order of the list. Annotations may be sparse, but the first frame of
+        each sequence has one.
+
+    Raises:
+        DataError: folders, frames or first annotations are missing; all such sequences are named.
+    """
+    root = Path(root)
+    resolution = choose_resolution(root, resolution)
+    set_file = find_set_file(root, year=year, split=split) if set_file is None else Path(set_file)
+    sequences, problems = [], []
+    for name in read_set_file(set_file):
+        try:
+            sequences.append(index_davis_sequence(root, resolution, name))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        total = len(problems) + len(sequences)
+        raise DataError(
+            f"{len(problems)} of the {total} sequences in {set_file} cannot be used:\n"
+            + _bullets(problems)
+            + f"\nAll that is wrong with this folder: python scripts/check_data.py {root}"
+        )
+    return sequences
+
+
+def index_davis_sequence(root: str | Path, resolution: str, name: str) -> VideoSequence:
+    """One sequence of a DAVIS tree.
+
+    Raises:
+        DataError: its frames or the annotation of its first frame are missing.
+    """
+    root = Path(root)
+    return index_sequence(
+        root / "JPEGImages" / resolution / name, root / "Annotations" / resolution / name
+    )
+
+
+def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence:
+    """A sequence from a folder of frames and a folder of masks with the same names.
+
+    Raises:
+        DataError: a folder is missing or holds no images, the first frame has no annotation, or
+            an annotation has no frame.
+    """
+    frames, annotations = Path(frames), Path(annotations)
+    paths = index_frames(frames)
+    masks = images_in(annotations)
+    if paths[0].stem not in masks:
+        raise DataError(
+            f"{paths[0]}, the first frame, has no annotation: expected "
+            f"{annotations / paths[0].stem}.png, but {_contents(annotations)}. Objects are "
+            "followed from their first mask, so put it there."
+        )
+    orphans = unmatched(masks, (path.stem for path in paths))
+    if orphans:
+        raise DataError(
+            f"{len(orphans)} annotations have no frame: {_some(orphans)} in {annotations}, but "
+            f"{frames} has no image of that name. Copy the missing frames or remove the masks."
+        )
+    return VideoSequence(frames.name, paths, tuple(masks.get(path.stem) for path in paths))
+
+
+def index_frames(folder: str | Path) -> tuple[Path, ...]:
+    """The images of a folder in the order of the numbers in their names (2 before 10).
+
+    Raises:
+        DataError: there is no such folder, it holds no images, or two of one name.
+    """
+    folder = Path(folder)
+    frames = tuple(images_in(folder).values())
+    if not frames:
+        raise DataError(
+            f"No frames in {folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), but "
+            f"{_contents(folder)}. Give the folder that holds the images, or a video file itself."
+        )
+    return frames
+
+
+def index_pairs(root: str | Path) -> list[ImageMaskPair]:
+    """The pairs ``images/<name>.*`` and ``masks/<name>.*`` below ``root``, in natural order.
+
+    Raises:
+        DataError: a folder is missing or empty, or an image or mask has no partner.
+    """
+    root = Path(root)
+    for folder in (root / "images", root / "masks"):
+        if not folder.is_dir():
+            raise DataError(
+                f"No folder {folder}: image-mask pairs are expected as {root}/images/<name>.jpg "
+                f"and {root}/masks/<name>.png, but {_contents(root)}. data/README.md tells more."
+            )
+    images = {path.stem: path for path in index_frames(root / "images")}
+    masks = images_in(root / "masks")
+    lonely_images, lonely_masks = unmatched(images, masks), unmatched(masks, images)
+    if lonely_images or lonely_masks:
+        raise DataError(
+            f"Images and masks in {root} do not pair up: {len(lonely_images)} images without a "
+            f"mask{_listed(lonely_images)}, {len(lonely_masks)} masks without an image"
+            f"{_listed(lonely_masks)}. Give partners the same name, or remove these files."
+        )
+    return [ImageMaskPair(name, image, masks[name]) for name, image in images.items()]
+
+
+def read_set_file(path: str | Path) -> list[str]:
+    """The sequence names in a list such as ``ImageSets/2016/val.txt``, in its order.
+
+    A line is a name or, in the lists that came with DAVIS 2016, the paths of a frame and of its
+    annotation (``/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png``).
+
+    Raises:
+        DataError: the file cannot be read, is empty, or holds something else.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"Cannot read the list of sequences {path}: {error}. Expected a text file with the "
+            "name of a sequence on each line."
+        ) from error
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
+    names: list[str] = []
+    for number, line in lines:
+        match = _LIST_LINE.match(line)
+        name = match.group(1) if match else line
+        if not name or (match and name in names):
+            continue
+        if "/" in name or "\\" in name or name in (".", "..") or name in names:
+            found = "again" if name in names else "which is no name"
+            raise DataError(
+                f"{path}, line {number}: expected the name of a sequence that is not listed yet, "
+                f"but found {line!r}, {found}. Correct this line."
+            )
+        names.append(name)
+    if not names:
+        raise DataError(f"{path} names no sequence: expected one name on each line.")
+    return names
+
+
+def find_set_file(root: str | Path, *, year: int, split: str) -> Path:
+    """The list of a split in a DAVIS tree.
+
+    Raises:
+        DataError: there is none; those that exist are named.
+    """
+    folder = Path(root) / "ImageSets"
+    for candidate in (folder / str(year) / f"{split}.txt", folder / f"{split}.txt"):
+        if candidate.is_file():
+            return candidate
+    lists = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.txt"))
+    found = f"found {_some(lists)}" if lists else f"found no lists in {folder}"
+    raise DataError(
+        f"No list {folder / str(year) / split}.txt of the sequences of split {split!r}: {found}. "
+        "Choose one of these splits, or name a list of your own (a sequence a line)."
+    )
+
+
+def choose_resolution(root: str | Path, resolution: str | None) -> str:
+    """The folder below ``JPEGImages`` to use: the given one, the only one, or 480p.
+
+    Raises:
+        DataError: ``root`` is no DAVIS tree, or there is no such folder or no way to choose.
+    """
+    root = Path(root)
+    frames = root / "JPEGImages"
+    if not frames.is_dir():
+        raise DataError(
+            f"No DAVIS data in {root}. Expected\n{_DAVIS_TREE.format(root=root)}\n"
+            f"but {_contents(root)}.{_nested_tree(root)} data/README.md tells where to get the "
+            "data and where to put it."
+        )
+    folders = [path.name for path in entries(frames) if path.is_dir()]
+    if resolution is not None and resolution in folders:
+        return resolution
+    if resolution is None and len(folders) == 1:
+        return folders[0]
+    if resolution is None and DEFAULT_RESOLUTION in folders:
+        return DEFAULT_RESOLUTION
+    wanted = f"the folder {resolution!r}" if resolution else f"one folder or {DEFAULT_RESOLUTION!r}"
+    raise DataError(
+        f"Which resolution of {root}? Expected {wanted} in {frames}, but {_contents(frames)}. "
+        "Name one of these as the resolution; below it there is one folder a sequence."
+    )
+
+
+def images_in(folder: str | Path) -> dict[str, Path]:
+    """The images of a folder by their names without ending, in natural order.
+
+    Raises:
+        DataError: there is no such folder, or two images differ only in their ending.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        found = "this is a file" if folder.exists() else _missing(folder)
+        raise DataError(f"No folder {folder}: expected a folder of images, but {found}.")
+    images: dict[str, Path] = {}
+    for path in filter(is_image, entries(folder)):
+        if path.stem in images:
+            raise DataError(
+                f"{folder} holds two images of one name, {images[path.stem].name} and {path.name}: "
+                "expected one a frame. Remove or rename one of them."
+            )
+        images[path.stem] = path
+    return images
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, in natural order; hidden files, such as ``._*`` of macOS, are not.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError as error:
+        raise DataError(
+            f"Cannot look into {folder}: {error.strerror}. Check its permissions and the disk."
+        ) from error
+    return sorted(paths, key=lambda path: natural_key(path.name))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path is named like an image."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
+    """Sort key that compares the numbers in ``name`` as numbers."""
+    parts = re.split(r"([0-9]+)", name.casefold())  # text, digits, text, …
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), name
+
+
+def unmatched(names: Iterable[str], partners: Iterable[str]) -> list[str]:
+    """Those of ``names`` that are not among ``partners``, in order."""
+    partners = set(partners)
+    return [name for name in names if name not in partners]
+
+
+def _missing(path: Path) -> str:
+    """How far the path does exist."""
+    parent = next(parent for parent in path.absolute().parents if parent.exists())
+    if parent == path.absolute().parent:
+        return f"{parent} has none of that name: {_contents(parent)}"
+    return f"the path exists only up to {parent}"
+
+
+def _contents(folder: Path) -> str:
+    """What is in a folder, for a message."""
+    if not folder.exists():
+        return f"there is no {folder}"
+    if not folder.is_dir():
+        return f"{folder} is a file"
+    names = [path.name for path in entries(folder)]
+    return f"it holds {_some(names)}" if names else "it is empty"
+
+
+def _nested_tree(root: Path) -> str:
+    """A hint where the DAVIS tree lies one folder deeper."""
+    if not root.is_dir():
+        return ""
+    inner = sorted(path.parent for path in root.glob("*/JPEGImages") if path.is_dir())
+    return f" Did you mean {inner[0]}?" if inner else ""
+
+
+def _some(names: list[str], at_most: int = 6) -> str:
+    more = f", … ({len(names)} in all)" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
+
+
+def _listed(names: list[str]) -> str:
+    return f" ({_some(names)})" if names else ""
+
+
+def _bullets(lines: list[str], at_most: int = 10) -> str:
+    more = [f"  … and {len(lines) - at_most} more"] if len(lines) > at_most else []
+    return "\n".join([f"  - {line}" for line in lines[:at_most]] + more)
