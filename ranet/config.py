@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from ranet.errors import ConfigError
 
@@ -24,7 +31,19 @@ Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 DType = Literal["float32", "bfloat16", "float16"]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
+
+
+def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError(f"a range reads [low, high], but found {list(bounds)}")
+    return bounds
+
+
+PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
+"""(low, high), both above zero."""
 
 
 class Section(BaseModel):
@@ -87,27 +106,137 @@ class EvalConfig(Section):
     inference: InferenceConfig = InferenceConfig()
 
 
-class DataConfig(Section):
-    """Where training samples come from and how they are made (§3.5)."""
+class DavisSource(Section):
+    """Videos of a DAVIS tree; 2016 makes one object of all labels."""
 
-    root: Path = Field(description="a DAVIS tree")
-    split: str = "train"
-    max_objects: PositiveInt = Field(1, description="objects of one sample, chosen at random")
+    kind: Literal["davis"]
+    root: Path = Field(description="the folder that holds JPEGImages and Annotations")
+    year: Literal[2016, 2017] = 2017
+    split: str = Field("train", description="which list below ImageSets/<year>")
+    set_file: Path | None = Field(None, description="a list of sequences instead of the split's")
+    resolution: str | None = Field(None, description="folder below JPEGImages; null: the only one")
+    weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
+
+
+class PairsSource(Section):
+    """Still images with masks: ``images/`` and ``masks/``."""
+
+    kind: Literal["pairs"]
+    root: Path = Field(description="the folder that holds images and masks")
+    names: str = Field(
+        "*", description="shell pattern of the pairs to take; lets one folder be weighed by parts"
+    )
+    weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
+
+
+def _not_empty(sources: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not sources:
+        raise ValueError("at least one source of training samples is needed, but the list is empty")
+    return sources
+
+
+Source = Annotated[DavisSource | PairsSource, Field(discriminator="kind")]
+
+
+class ColourConfig(Section):
+    """Colour jitter of one view; the image only. Zero leaves a property as it is."""
+
+    brightness: Fraction = Field(0.15, description="added, relative to white, either way")
+    contrast: Fraction = Field(0.15, description="largest relative change, either way")
+    saturation: Fraction = Field(0.15, description="largest relative change, either way")
+    hue: Annotated[float, Field(ge=0, le=180)] = Field(5.0, description="degrees, either way")
+
+
+class AugmentConfig(Section):
+    """One random view of a frame (§3.5): spline, rotation, scale, crop and flip, then colour."""
+
+    spline_grid: tuple[AtLeastTwo, AtLeastTwo] = Field(
+        (4, 4), description="rows and columns of the thin-plate spline's control points"
+    )
+    spline_shift: Fraction = Field(0.15, description="of a control point: of the image's side")
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(30.0, description="degrees, either way")
+    scale: PositiveRange = Field(
+        (0.75, 1.25), description="size of the object over the size that the crop alone gives it"
+    )
+    crop_shift: Fraction = Field(0.1, description="of the crop's side, either way")
+    flip: Fraction = Field(0.5, description="probability that both views are mirrored")
+    colour: ColourConfig = ColourConfig()
+    attempts: PositiveInt = Field(
+        5, description="views tried until all objects are in the template; then one unchanged"
+    )
+
+
+class PreviousMaskConfig(Section):
+    """How the previous mask differs from the mask it is made of; relative to the objects' box."""
+
+    spline_shift: Fraction = Field(0.0, description="of a control point: of the box's side")
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="degrees, either way")
+    scale: PositiveRange = (1.0, 1.0)
+    shift: Fraction = Field(0.0, description="of the box's side, either way")
+    empty: Fraction = Field(0.0, description="probability that there is no previous mask")
+
+
+class StaticPreviousMaskConfig(PreviousMaskConfig):
+    """A still image has no frame before it: its mask is deformed, mildly."""
+
+    spline_shift: Fraction = 0.05
+    rotation: Annotated[float, Field(ge=0, le=180)] = 5.0
+    scale: PositiveRange = (0.9, 1.1)
+    shift: Fraction = 0.1
+
+
+class VideoConfig(Section):
+    """Samples from videos: two frames, and the mask of a third near the second."""
+
     max_previous_gap: PositiveInt = Field(
         5, description="frames between the current frame and the previous mask's"
     )
+    previous: PreviousMaskConfig = PreviousMaskConfig()
+
+
+class StaticConfig(Section):
+    """Samples from still images: two views of one image, and its mask deformed once more."""
+
+    previous: StaticPreviousMaskConfig = StaticPreviousMaskConfig()
+    new_background: Fraction = Field(
+        0.0, description="probability, a view, that the objects are pasted over another image"
+    )
+    backgrounds: Path | None = Field(
+        None, description="folder of images to paste over; null: other images of the source"
+    )
+    distractor: Fraction = Field(
+        0.0, description="probability, a view, that an object of another image is pasted beside"
+    )
+    feather: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="softness of pasted edges: deviation of the blur in pixels"
+    )
+
+
+class DataConfig(Section):
+    """Where training samples come from and how they are made (§3.5)."""
+
+    sources: Annotated[tuple[Source, ...], AfterValidator(_not_empty)] = Field(
+        description="a mixture, by weight"
+    )
     size: Size = Field((480, 864), description="height and width of a training sample")
-    crop_scale: Annotated[float, Field(ge=1)] = 1.5
-    crop_jitter: Fraction = 0.2
-    spline_points: PositiveInt = Field(16, description="control points of the thin-plate spline")
-    spline_shift: Fraction = Field(0.15, description="of the image's side, either way")
-    rotation: NonNegative = Field(30.0, description="degrees, either way")
-    scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 1.25)
-    flip: Fraction = Field(0.5, description="probability that both views are mirrored")
-    colour_jitter: Fraction = 0.2
-    empty_previous: Fraction = Field(0.0, description="probability of an empty previous mask")
-    samples_per_epoch: PositiveInt = 1000
-    workers: Annotated[int, Field(ge=0)] = 2
+    max_objects: PositiveInt = Field(1, description="objects of one sample, chosen at random")
+    smallest_object: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.0005, description="smaller objects are background: share of the frame's pixels"
+    )
+    crop: Literal["previous_mask", "whole_frame"] = Field(
+        "previous_mask", description="should be what inference does, see InferenceConfig.crop"
+    )
+    crop_scale: Annotated[float, Field(ge=1)] = Field(
+        1.5, description="side of the crop over the side of the object's bounding box"
+    )
+    smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
+    augment: AugmentConfig = AugmentConfig()
+    video: VideoConfig = VideoConfig()
+    static: StaticConfig = StaticConfig()
+    samples_per_epoch: PositiveInt = Field(
+        1000, description="length of an epoch: the random numbers are those of [seed, epoch, index]"
+    )
+    workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that make samples")
 
 
 class OptimizerConfig(Section):
@@ -218,16 +347,35 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     except yaml.YAMLError as error:
         raise ConfigError(f"The value of the override {override!r} is not YAML: {error}") from error
     *parents, last = key.strip().split(".")
-    node = values
+    node: Any = values
     for parent in parents:
-        child = node.setdefault(parent, {})
-        if not isinstance(child, dict):
+        child = _get(node, parent, override)
+        if not isinstance(child, dict | list):
             raise ConfigError(
                 f"The override {override!r} names a field inside {parent!r}, which is not a "
                 f"section but the value {child!r}."
             )
         node = child
-    node[last] = value
+    if isinstance(node, list):
+        node[_position(node, last, override)] = value
+    else:
+        node[last] = value
+
+
+def _get(node: dict[str, Any] | list[Any], key: str, override: str) -> Any:
+    """The value of ``key`` in a section (created if missing) or in a list (0 is the first)."""
+    if isinstance(node, list):
+        return node[_position(node, key, override)]
+    return node.setdefault(key, {})
+
+
+def _position(items: list[Any], key: str, override: str) -> int:
+    if not key.isdecimal() or int(key) >= len(items):
+        raise ConfigError(
+            f"The override {override!r} names item {key!r} of a list that has {len(items)}: "
+            "give its position, 0 for the first."
+        )
+    return int(key)
 
 
 def _describe(kind: type[Section], problem: dict[str, Any]) -> str:
@@ -246,10 +394,19 @@ def _describe(kind: type[Section], problem: dict[str, Any]) -> str:
 
 def _section_at(kind: type[Section], location: Sequence[int | str]) -> type[Section]:
     """The section class that ``location`` leads to from ``kind``."""
+    choices = [kind]
     for part in location:
         if isinstance(part, str) and part in kind.model_fields:
-            kind = next(_sections_in(kind.model_fields[part].annotation), kind)
+            choices = list(_sections_in(kind.model_fields[part].annotation)) or [kind]
+            kind = choices[0]
+        elif isinstance(part, str):  # which of several sections, by the value of its key `kind`
+            kind = next((choice for choice in choices if _is_of_kind(choice, part)), kind)
     return kind
+
+
+def _is_of_kind(section: type[Section], name: str) -> bool:
+    field = section.model_fields.get("kind")
+    return field is not None and name in get_args(field.annotation)
 
 
 def _sections_in(annotation: Any) -> Iterator[type[Section]]:
