@@ -84,7 +84,7 @@ def index_davis(
         total = len(problems) + len(sequences)
         raise DataError(
             f"{len(problems)} of the {total} sequences in {set_file} cannot be used:\n"
-            + _bullets(problems)
+            + bullets(problems)
             + f"\nAll that is wrong with this folder: python scripts/check_data.py {root}"
         )
     return sequences
@@ -121,7 +121,7 @@ def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence
     orphans = unmatched(masks, (path.stem for path in paths))
     if orphans:
         raise DataError(
-            f"{len(orphans)} annotations have no frame: {_some(orphans)} in {annotations}, but "
+            f"{len(orphans)} annotations have no frame: {some_of(orphans)} in {annotations}, but "
             f"{frames} has no image of that name. Copy the missing frames or remove the masks."
         )
     return VideoSequence(frames.name, paths, tuple(masks.get(path.stem) for path in paths))
@@ -215,7 +215,7 @@ def find_set_file(root: str | Path, *, year: int, split: str) -> Path:
         if candidate.is_file():
             return candidate
     lists = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.txt"))
-    found = f"found {_some(lists)}" if lists else f"found no lists in {folder}"
+    found = f"found {some_of(lists)}" if lists else f"found no lists in {folder}"
     raise DataError(
         f"No list {folder / str(year) / split}.txt of the sequences of split {split!r}: {found}. "
         "Choose one of these splits, or name a list of your own (a sequence a line)."
@@ -318,7 +318,7 @@ def _contents(folder: Path) -> str:
     if not folder.is_dir():
         return f"{folder} is a file"
     names = [path.name for path in entries(folder)]
-    return f"it holds {_some(names)}" if names else "it is empty"
+    return f"it holds {some_of(names)}" if names else "it is empty"
 
 
 def _nested_tree(root: Path) -> str:
@@ -329,15 +329,17 @@ def _nested_tree(root: Path) -> str:
     return f" Did you mean {inner[0]}?" if inner else ""
 
 
-def _some(names: list[str], at_most: int = 6) -> str:
+def some_of(names: list[str], at_most: int = 6) -> str:
+    """The first few names and how many there are, for a message."""
     more = f", … ({len(names)} in all)" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
 
 
 def _listed(names: list[str]) -> str:
-    return f" ({_some(names)})" if names else ""
+    return f" ({some_of(names)})" if names else ""
 
 
-def _bullets(lines: list[str], at_most: int = 10) -> str:
+def bullets(lines: list[str], at_most: int = 10) -> str:
+    """The first few lines as a list and how many there are, for a message."""
     more = [f"  … and {len(lines) - at_most} more"] if len(lines) > at_most else []
     return "\n".join([f"  - {line}" for line in lines[:at_most]] + more)
