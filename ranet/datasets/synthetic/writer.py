@@ -1,0 +1,208 @@
+"""Writing synthetic videos as a DAVIS tree."""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.synthetic.casting import draw_scene
+from ranet.datasets.synthetic.film import draw_film
+from ranet.errors import ConfigError, OutputError
+from ranet.files import make_folder, output_errors, temporary_beside, write_json, write_text
+
+SETTINGS_FILE = "synthetic.json"
+RESOLUTION = "480p"  # the name DAVIS gives the folder, whatever the frames' size
+LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
+SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
+
+_GENERATOR = 1  # counts changes of what is drawn, so that trees of an older drawing are not reused
+_SPLITS = ("train", "val")
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """All that the files of a tree depend on."""
+
+    train: int
+    val: int
+    frames: int
+    size: tuple[int, int]
+    seed: int
+    max_objects: int
+    generator: int = _GENERATOR
+
+    def check(self) -> None:
+        """Raise ConfigError for values that make no videos."""
+        height, width = self.size
+        limits = {
+            "train": (self.train, 0, None),
+            "val": (self.val, 0, None),
+            "frames": (self.frames, 2, 100_000),
+            "the height in size": (height, SMALLEST_SIDE, 4320),
+            "the width in size": (width, SMALLEST_SIDE, 7680),
+            "seed": (self.seed, 0, None),
+            "max_objects": (self.max_objects, 1, LARGEST_CAST),
+        }
+        for name, (value, least, most) in limits.items():
+            _check_range(name, value, least, most)
+        if self.train + self.val == 0:
+            raise ConfigError("A synthetic DAVIS needs videos: set train or val above 0.")
+
+
+def _check_range(name: str, value: int, least: int, most: int | None) -> None:
+    if value < least or (most is not None and value > most):
+        expected = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise ConfigError(f"For synthetic videos, {name} must be {expected}, but it is {value}.")
+
+
+def write_synthetic_davis(
+    root: str | Path,
+    *,
+    train: int,
+    val: int,
+    frames: int,
+    size: tuple[int, int],
+    seed: int,
+    max_objects: int,
+    workers: int = 1,
+    on_video: Callable[[str], None] | None = None,
+) -> bool:
+    """Write a miniature DAVIS of synthetic videos; the tree appears whole, or not at all.
+
+    The files depend on nothing but the arguments before ``workers``; video i of a split is the
+    same however many there are. Both years' sets list the same videos. A tree that was written
+    with the same arguments is kept as it is.
+
+    Args:
+        root: the folder to make; it may exist if it is empty.
+        train: videos of the train split, ``train-0000``, ….
+        val: videos of the val split, ``val-0000``, …, unrelated to those of train.
+        frames: frames of each video, at least 2.
+        size: (height, width) of the frames in pixels, each at least 48.
+        seed: of everything random; at least 0.
+        max_objects: each video has 1…``max_objects`` objects (at most 20), all visible in its
+            first frame.
+        workers: videos drawn at the same time.
+        on_video: called in this thread with the name of each finished video.
+
+    Returns:
+        True if the tree was written, False if it was there already.
+
+    Raises:
+        ConfigError: an argument is out of its range; it is named.
+        OutputError: ``root`` holds something else, or cannot be written.
+    """
+    settings = _Settings(train, val, frames, (int(size[0]), int(size[1])), seed, max_objects)
+    settings.check()
+    _check_range("workers", workers, 1, None)
+    root = Path(root).resolve()
+    if _is_there(root, settings):
+        return False
+    with _whole_tree(root) as unfinished:
+        _write_videos(unfinished, settings, workers, on_video or (lambda name: None))
+        _write_sets(unfinished, settings)
+        write_json(unfinished / SETTINGS_FILE, dataclasses.asdict(settings))
+    return True
+
+
+def _is_there(root: Path, settings: _Settings) -> bool:
+    """Whether ``root`` is this very tree; False if it is free, an error if it is taken."""
+    with output_errors(root):
+        if not root.exists() or (root.is_dir() and not any(root.iterdir())):
+            return False
+    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))  # tuples as JSON has them
+    found = _found_settings(root)
+    if found == wanted:
+        return True
+    if found is None:
+        raise OutputError(
+            f"Cannot write synthetic videos to {root}: expected a new or an empty folder, but "
+            "something else is there. Choose another folder."
+        )
+    differences = ", ".join(
+        f"{key} {found.get(key)} instead of {value}"
+        for key, value in wanted.items()
+        if found.get(key) != value
+    )
+    raise OutputError(
+        f"Cannot write synthetic videos to {root}: it holds others, made with {differences}. "
+        "Remove that folder or choose another one."
+    )
+
+
+def _found_settings(root: Path) -> dict[str, object] | None:
+    """The settings of the synthetic tree at ``root``; None if that is none."""
+    try:
+        found = json.loads((root / SETTINGS_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+@contextmanager
+def _whole_tree(root: Path) -> Iterator[Path]:
+    """Give a folder beside ``root``; it becomes ``root`` at the end, or vanishes on any error."""
+    make_folder(root.parent)
+    unfinished = temporary_beside(root)
+    try:
+        with output_errors(root):
+            unfinished.mkdir()
+        yield unfinished
+        with output_errors(root):
+            os.replace(unfinished, root)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _names(split: str, settings: _Settings) -> list[str]:
+    return [f"{split}-{index:04d}" for index in range(getattr(settings, split))]
+
+
+def _write_videos(
+    root: Path, settings: _Settings, workers: int, on_video: Callable[[str], None]
+) -> None:
+    """Draw all videos with threads: nearly all the time is spent outside Python's lock."""
+    with ThreadPoolExecutor(workers) as pool:
+        names = {
+            pool.submit(_write_video, root, name, [settings.seed, stream, index], settings): name
+            for stream, split in enumerate(_SPLITS)
+            for index, name in enumerate(_names(split, settings))
+        }
+        try:
+            for finished in as_completed(names):
+                finished.result()
+                on_video(names[finished])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) -> None:
+    """Draw one video and write its frames and masks."""
+    rng = np.random.default_rng(seed)
+    scene = draw_scene(
+        rng, frames=settings.frames, size=settings.size, max_objects=settings.max_objects
+    )
+    film = draw_film(rng, frames=settings.frames, size=settings.size)
+    for frame in range(settings.frames):
+        image, labels = scene.render(frame)
+        image = film.develop(image, frame)
+        picture = root / "JPEGImages" / RESOLUTION / name / f"{frame:05d}.jpg"
+        write_image(picture, image, jpeg_quality=_JPEG_QUALITY)
+        write_labels(root / "Annotations" / RESOLUTION / name / f"{frame:05d}.png", labels)
+
+
+def _write_sets(root: Path, settings: _Settings) -> None:
+    for year in ("2016", "2017"):
+        for split in _SPLITS:
+            lines = [f"{name}\n" for name in _names(split, settings)]
+            write_text(root / "ImageSets" / year / f"{split}.txt", "".join(lines))
