@@ -158,7 +158,9 @@ class AugmentConfig(Section):
     scale: PositiveRange = Field(
         (0.75, 1.25), description="size of the object over the size that the crop alone gives it"
     )
-    crop_shift: Fraction = Field(0.1, description="of the crop's side, either way")
+    crop_shift: Annotated[float, Field(ge=0, lt=0.5)] = Field(
+        0.1, description="of the crop's side, either way"
+    )
     flip: Fraction = Field(0.5, description="probability that both views are mirrored")
     colour: ColourConfig = ColourConfig()
     attempts: PositiveInt = Field(

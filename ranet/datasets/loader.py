@@ -1,0 +1,101 @@
+"""Batches of training samples, made by worker processes ahead of the training loop."""
+
+import signal
+from collections.abc import Iterator
+
+import cv2
+from torch.utils.data import DataLoader, Dataset
+
+from ranet.config import DataConfig
+from ranet.datasets.sampling import TrainingSamples
+from ranet.errors import RANetError
+from ranet.structures import TrainingBatch
+
+
+class BatchLoader:
+    """The batches of steps ``first_step`` … ``first_step + steps - 1``, in order.
+
+    Batch s holds samples s·B … s·B + B − 1, whatever the number of workers.
+    """
+
+    def __init__(self, batches: Dataset, steps: range, *, workers: int, pin_memory: bool) -> None:
+        """``batches[s]`` is the batch of step s, or the error that making it has raised."""
+        self._loader = DataLoader(
+            batches,
+            batch_size=None,  # an item is a batch already
+            sampler=steps,
+            num_workers=workers,
+            worker_init_fn=_start_worker,
+            pin_memory=pin_memory,
+        )
+
+    def __len__(self) -> int:
+        """Number of steps."""
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[TrainingBatch]:
+        """Start the workers, which end with the iterator.
+
+        Raises:
+            DataError: a sample could not be made; where in the row of batches it is due.
+        """
+        for batch in self._loader:
+            if isinstance(batch, RANetError):
+                raise batch
+            yield batch
+
+
+def build_loader(
+    config: DataConfig,
+    *,
+    seed: int,
+    batch_size: int,
+    first_step: int,
+    steps: int,
+    pin_memory: bool = False,
+) -> BatchLoader:
+    """The batches that a training run sees from ``first_step`` on.
+
+    Args:
+        config: sources, augmentation, and the number of workers.
+        seed: of the run.
+        batch_size: samples a step.
+        first_step: 0 for a new run; the number of steps done for one that goes on.
+        steps: how many batches.
+        pin_memory: put them in page-locked memory, for a GPU.
+
+    Raises:
+        DataError: a source is not there or holds nothing to train on.
+    """
+    return BatchLoader(
+        _Batches(TrainingSamples(config, seed=seed), batch_size),
+        range(first_step, first_step + steps),
+        workers=config.workers,
+        pin_memory=pin_memory,
+    )
+
+
+class _Batches(Dataset):
+    """Batch s of a row of samples; errors of the input are returned, not raised.
+
+    A ``DataLoader`` buries what a worker raises in the text of its traceback.
+    """
+
+    def __init__(self, samples: TrainingSamples, batch_size: int) -> None:
+        self._samples = samples
+        self._batch_size = batch_size
+
+    def __getitem__(self, step: int) -> TrainingBatch | RANetError:
+        start = step * self._batch_size
+        try:
+            return TrainingBatch.collate(
+                [self._samples[n] for n in range(start, start + self._batch_size)]
+            )
+        except RANetError as error:
+            return error
+
+
+def _start_worker(_: int) -> None:
+    """Workers are many, so each has one thread; Ctrl-C is the main process's to handle."""
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,87 @@
+"""Still images made harder: other backgrounds, and objects of other images beside the own ones."""
+
+import cv2
+import numpy as np
+
+from ranet.datasets.views import Frame
+
+
+def paste_over(frame: Frame, background: np.ndarray, feather: float) -> Frame:
+    """The objects of a frame over another image, which is cropped to the frame's proportions.
+
+    Args:
+        frame: H×W.
+        background: any size, H×W×3 uint8.
+        feather: deviation of the Gaussian that softens the edges, in pixels.
+    """
+    image = _blend(cover(background, frame.labels.shape), frame.image, frame.labels, feather)
+    return Frame(image, frame.labels)
+
+
+def paste_beside(frame: Frame, other: Frame, rng: np.random.Generator, *, feather: float) -> Frame:
+    """Add the largest object of another image as background: a distractor.
+
+    It is given about the size of the frame's own objects and a random place, and is as often
+    before them (and hides them) as behind them.
+
+    Args:
+        frame: H×W, with at least one object.
+        other: any size.
+        feather: deviation of the Gaussian that softens the edges, in pixels.
+    """
+    placed = _place(other, frame.labels, rng)
+    visible = placed.labels
+    if rng.random() < 0.5:
+        visible = np.where(frame.labels > 0, 0, visible)
+    image = _blend(frame.image, placed.image, visible, feather)
+    return Frame(image, np.where(visible > 0, 0, frame.labels))
+
+
+def cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle of an image, as much as has the proportions of ``size``, resized to it."""
+    (height, width), (h, w) = image.shape[:2], size
+    factor = max(h / height, w / width)
+    top = round((height - h / factor) / 2)
+    left = round((width - w / factor) / 2)
+    part = image[top : height - top, left : width - left]
+    smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return cv2.resize(part, (w, h), interpolation=smooth)
+
+
+def _place(other: Frame, labels: np.ndarray, rng: np.random.Generator) -> Frame:
+    """The largest object of ``other`` somewhere in a frame, as large as those of ``labels``."""
+    areas = np.bincount(other.labels.ravel(), minlength=2)
+    areas[0] = 0
+    mask = (other.labels == areas.argmax()).astype(np.uint8)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    centre = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
+    factor = np.sqrt(np.count_nonzero(labels) / np.count_nonzero(mask))
+    mirror = rng.choice([-1.0, 1.0])
+    height, width = labels.shape
+    x, y = rng.uniform(0, width), rng.uniform(0, height)
+    matrix = np.array(
+        [
+            [mirror * factor, 0, x - mirror * factor * centre[0]],
+            [0, factor, y - factor * centre[1]],
+        ]
+    )
+    return Frame(
+        cv2.warpAffine(
+            other.image,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        ),
+        cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST),
+    )
+
+
+def _blend(below: np.ndarray, above: np.ndarray, labels: np.ndarray, feather: float) -> np.ndarray:
+    """``above`` where there are labels, ``below`` elsewhere, with soft edges; H×W×3 uint8."""
+    weight = (labels > 0).astype(np.float32)
+    if feather > 0:
+        weight = cv2.GaussianBlur(weight, (0, 0), feather)
+    weight = weight[..., None]
+    mixed = below + weight * (above.astype(np.float32) - below)
+    return np.rint(mixed).astype(np.uint8)

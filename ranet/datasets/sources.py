@@ -1,0 +1,189 @@
+"""Where samples come from: videos with annotated frames, and still images with masks (§3.5)."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ranet.config import (
+    DavisSource,
+    PairsSource,
+    PreviousMaskConfig,
+    Source,
+    StaticConfig,
+    VideoConfig,
+)
+from ranet.datasets.image_io import VOID, read_binary_mask, read_image, read_labels
+from ranet.datasets.index import (
+    ImageMaskPair,
+    VideoSequence,
+    index_davis,
+    index_frames,
+    index_pairs,
+)
+from ranet.datasets.pasting import paste_beside, paste_over
+from ranet.datasets.views import Draw, Frame
+from ranet.errors import DataError
+
+
+class SampleSource(Protocol):
+    """Something to draw samples from."""
+
+    previous: PreviousMaskConfig
+
+    def draw(self, rng: np.random.Generator) -> Draw:
+        """Two frames and a previous mask; without objects if chance has it so.
+
+        Raises:
+            DataError: a file is missing or corrupt, or an image and its mask differ in size.
+        """
+        ...
+
+
+def open_source(source: Source, video: VideoConfig, static: StaticConfig) -> SampleSource:
+    """Index what a configuration names.
+
+    Raises:
+        DataError: it is not there, or holds nothing to train on.
+    """
+    if isinstance(source, DavisSource):
+        return VideoSource.open(source, video)
+    return StaticSource.open(source, static)
+
+
+class VideoSource:
+    """Two frames of one video, and the mask of a frame near the second. Annotated frames only."""
+
+    def __init__(
+        self, sequences: Sequence[VideoSequence], config: VideoConfig, *, one_object: bool
+    ) -> None:
+        """``one_object`` makes one object of all labels, as DAVIS 2016 does."""
+        self.previous = config.previous
+        self._gap = config.max_previous_gap
+        self._sequences = sequences
+        self._annotated = [
+            [i for i, path in enumerate(sequence.annotations) if path is not None]
+            for sequence in sequences
+        ]
+        self._one_object = one_object
+
+    @classmethod
+    def open(cls, source: DavisSource, config: VideoConfig) -> "VideoSource":
+        """Index a DAVIS tree."""
+        sequences = index_davis(
+            source.root,
+            year=source.year,
+            split=source.split,
+            set_file=source.set_file,
+            resolution=source.resolution,
+        )
+        return cls(sequences, config, one_object=source.year == 2016)
+
+    def draw(self, rng: np.random.Generator) -> Draw:
+        """See :class:`SampleSource`. With one annotated frame only, it is all three."""
+        which = rng.integers(len(self._sequences))
+        sequence, annotated = self._sequences[which], self._annotated[which]
+        template = rng.choice(annotated)
+        current = rng.choice([i for i in annotated if i != template] or annotated)
+        near = [i for i in annotated if 0 < abs(i - current) <= self._gap]
+        previous = rng.choice(near or [current])
+        frame = self._read(sequence, current)
+        previous_labels = (
+            frame.labels if previous == current else self._read_labels(sequence, previous)
+        )
+        _check_size(previous_labels, frame.image, sequence.annotations[previous])
+        return Draw(
+            template=self._read(sequence, template),
+            current=frame,
+            previous_labels=previous_labels,
+            name=f"{sequence.name}: template {sequence.frames[template].stem}, "
+            f"current {sequence.frames[current].stem}, "
+            f"previous {sequence.frames[previous].stem}",
+        )
+
+    def _read(self, sequence: VideoSequence, index: int) -> Frame:
+        image = read_image(sequence.frames[index])
+        labels = self._read_labels(sequence, index)
+        _check_size(labels, image, sequence.annotations[index])
+        return Frame(image, labels)
+
+    def _read_labels(self, sequence: VideoSequence, index: int) -> np.ndarray:
+        path = sequence.annotations[index]
+        if self._one_object:
+            return read_binary_mask(path).view(np.uint8)
+        return _without_void(read_labels(path))
+
+
+class StaticSource:
+    """Two views of one still image; its own mask, to be deformed, as the previous one."""
+
+    def __init__(
+        self, pairs: Sequence[ImageMaskPair], config: StaticConfig, backgrounds: Sequence[Path]
+    ) -> None:
+        """``backgrounds`` are images to paste objects over."""
+        self.previous = config.previous
+        self._config = config
+        self._pairs = pairs
+        self._backgrounds = backgrounds
+
+    @classmethod
+    def open(cls, source: PairsSource, config: StaticConfig) -> "StaticSource":
+        """Index a folder of images and masks, and the folder of backgrounds."""
+        pairs = [pair for pair in index_pairs(source.root) if fnmatchcase(pair.name, source.names)]
+        if not pairs:
+            raise DataError(
+                f"No image-mask pair in {source.root} is named like {source.names!r}. "
+                "Check the pattern `names` of this source."
+            )
+        if config.backgrounds is not None:
+            backgrounds = index_frames(config.backgrounds)
+        else:
+            backgrounds = tuple(pair.image for pair in pairs)
+        return cls(pairs, config, backgrounds)
+
+    def draw(self, rng: np.random.Generator) -> Draw:
+        """See :class:`SampleSource`."""
+        pair = self._pairs[rng.integers(len(self._pairs))]
+        frame = _read_pair(pair)
+        template, current = self._altered(frame, rng), self._altered(frame, rng)
+        return Draw(template, current, previous_labels=current.labels, name=pair.name)
+
+    def _altered(self, frame: Frame, rng: np.random.Generator) -> Frame:
+        """The frame as it is, or with other surroundings, by the configured probabilities."""
+        new_background, distractor = rng.random(2)
+        feather = self._config.feather
+        if not frame.labels.any():
+            return frame
+        if new_background < self._config.new_background:
+            path = self._backgrounds[rng.integers(len(self._backgrounds))]
+            frame = paste_over(frame, read_image(path), feather)
+        if distractor < self._config.distractor:
+            other = _read_pair(self._pairs[rng.integers(len(self._pairs))])
+            if other.labels.any():
+                frame = paste_beside(frame, other, rng, feather=feather)
+        return frame
+
+
+def _read_pair(pair: ImageMaskPair) -> Frame:
+    image, labels = read_image(pair.image), _without_void(read_labels(pair.mask))
+    _check_size(labels, image, pair.mask)
+    return Frame(image, labels)
+
+
+def _without_void(labels: np.ndarray) -> np.ndarray:
+    """Pixels that are not annotated count as background."""
+    return np.where(labels == VOID, 0, labels)
+
+
+def _check_size(labels: np.ndarray, image: np.ndarray, mask: Path) -> None:
+    if labels.shape != image.shape[:2]:
+        raise DataError(
+            f"The mask {mask} is {_size(labels)}, but its image is {_size(image)}: "
+            "training needs masks of the images' size. Make them again in that size."
+        )
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[0]}×{array.shape[1]} (height×width)"

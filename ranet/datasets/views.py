@@ -1,0 +1,203 @@
+"""From two frames and a mask to one training sample: objects, views, crops, colours (§3.5)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ranet.config import DataConfig, PreviousMaskConfig
+from ranet.datasets.augment import (
+    Deformation,
+    deformation,
+    random_deformation,
+    sampling_map,
+    warp_image,
+    warp_labels,
+    whole,
+)
+from ranet.datasets.boxes import Box, box_around, jitter_box
+from ranet.datasets.colour import change_colours, random_colour_map
+from ranet.datasets.tps import SplineGrid
+from ranet.structures import TrainingSample
+
+_LOCATE_AT = 2
+"""Objects are located in a deformed frame at half its resolution: within two pixels."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame and what is annotated in it."""
+
+    image: np.ndarray  # H×W×3 uint8 RGB
+    labels: np.ndarray  # H×W uint8: 0 background, other ids as they are in the files
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a source has drawn for one sample. Ids mean the same object everywhere."""
+
+    template: Frame
+    current: Frame
+    previous_labels: np.ndarray  # H×W uint8, in the coordinates of the current frame
+    name: str
+
+
+def make_sample(
+    draw: Draw, previous: PreviousMaskConfig, config: DataConfig, rng: np.random.Generator
+) -> TrainingSample | None:
+    """Choose objects and show them in two views that are augmented independently.
+
+    Up to ``config.max_objects`` objects of the template are chosen at random and re-numbered
+    1…K; all others are background. Every one of them is to be seen in the template: views are
+    drawn until that is so, ``config.augment.attempts`` at most; then the template is cropped and
+    resized only. The current view may have lost them. The previous mask is deformed a little by
+    ``previous``, moves with the current frame, and says where the current view is cropped, as at
+    inference.
+
+    Returns:
+        The sample, or None if the template has no object that is large enough.
+    """
+    chosen = choose_objects(draw.template.labels, config, rng)
+    if chosen.size == 0:
+        return None
+    flip = rng.random() < config.augment.flip
+    template_labels = renumber(draw.template.labels, chosen)
+    template_map = _template_map(template_labels, len(chosen), flip, config, rng)
+    if template_map is None:
+        return None
+    current_map, previous_labels = _current_map(
+        renumber(draw.previous_labels, chosen), flip, previous, config, rng
+    )
+    return TrainingSample(
+        template_image=_show(draw.template.image, template_map, config, rng),
+        template_labels=warp_labels(template_labels, template_map),
+        current_image=_show(draw.current.image, current_map, config, rng),
+        current_labels=warp_labels(renumber(draw.current.labels, chosen), current_map),
+        previous_labels=previous_labels,
+        objects=len(chosen),
+        name=draw.name,
+    )
+
+
+def choose_objects(labels: np.ndarray, config: DataConfig, rng: np.random.Generator) -> np.ndarray:
+    """Ids of up to ``config.max_objects`` objects that are large enough, in random order."""
+    areas = np.bincount(labels.ravel(), minlength=256)
+    large_enough = areas >= config.smallest_object * labels.size
+    large_enough[0] = False
+    return rng.permutation(np.flatnonzero(large_enough))[: config.max_objects]
+
+
+def renumber(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Give the ``chosen`` ids, in their order, the labels 1…K, and all others 0."""
+    table = np.zeros(256, dtype=np.uint8)
+    table[chosen] = np.arange(1, len(chosen) + 1)
+    return table[labels]
+
+
+def _template_map(
+    labels: np.ndarray, objects: int, flip: bool, config: DataConfig, rng: np.random.Generator
+) -> np.ndarray | None:
+    """The sampling map of a view that shows all objects; None if even the plain crop does not."""
+    smallest = config.smallest_object * config.size[0] * config.size[1]
+    for _ in range(config.augment.attempts):
+        deformed = _random_view(labels, flip, config, rng)
+        box = _random_crop(labels, [deformed], config, rng)
+        sampling = sampling_map(config.size, box, deformed)
+        if _smallest_area(warp_labels(labels, sampling), objects) >= smallest:
+            return sampling
+    mirrored = deformation(whole(labels), flip=flip)
+    sampling = sampling_map(config.size, _crop(labels, [mirrored], config), mirrored)
+    return sampling if _smallest_area(warp_labels(labels, sampling), objects) > 0 else None
+
+
+def _current_map(
+    labels: np.ndarray,
+    flip: bool,
+    previous: PreviousMaskConfig,
+    config: DataConfig,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sampling map of the current view, and the previous mask in this view.
+
+    Args:
+        labels: the previous mask in the coordinates of the current frame.
+    """
+    deformed = _random_view(labels, flip, config, rng)
+    moved = random_deformation(
+        rng,
+        _extent(labels),
+        SplineGrid(*config.augment.spline_grid),
+        spline_shift=previous.spline_shift,
+        rotation=previous.rotation,
+        scale=previous.scale,
+        shift=previous.shift,
+    )
+    if rng.random() < previous.empty:
+        labels = np.zeros_like(labels)
+    box = _random_crop(labels, [deformed, moved], config, rng)
+    previous_labels = warp_labels(labels, sampling_map(config.size, box, deformed, moved))
+    return sampling_map(config.size, box, deformed), previous_labels
+
+
+def _random_view(
+    labels: np.ndarray, flip: bool, config: DataConfig, rng: np.random.Generator
+) -> Deformation:
+    augment = config.augment
+    return random_deformation(
+        rng,
+        whole(labels),
+        SplineGrid(*augment.spline_grid),
+        spline_shift=augment.spline_shift,
+        rotation=augment.rotation,
+        flip=flip,
+    )
+
+
+def _random_crop(
+    labels: np.ndarray,
+    deformations: list[Deformation],
+    config: DataConfig,
+    rng: np.random.Generator,
+) -> Box:
+    """The crop of inference, somewhat off; scaling the object is scaling its crop."""
+    scale = rng.uniform(*config.augment.scale)
+    down, right = rng.uniform(-config.augment.crop_shift, config.augment.crop_shift, 2)
+    box = _crop(labels, deformations, config)
+    return jitter_box(box, labels.shape, scale=1 / scale, shift=(down, right))
+
+
+def _crop(labels: np.ndarray, deformations: list[Deformation], config: DataConfig) -> Box:
+    """The box that inference would crop from a deformed frame whose mask is ``labels``."""
+    if config.crop == "whole_frame":
+        return whole(labels)
+    height, width = labels.shape
+    small = (-(-height // _LOCATE_AT), -(-width // _LOCATE_AT))
+    seen = warp_labels(labels, sampling_map(small, whole(labels), *deformations))
+    top, left, bottom, right = box_around(
+        seen,
+        aspect=config.size,
+        scale=config.crop_scale,
+        smallest=-(-config.smallest_crop // _LOCATE_AT),
+    )
+    down, across = height / small[0], width / small[1]
+    return top * down, left * across, bottom * down, right * across
+
+
+def _extent(labels: np.ndarray) -> Box:
+    """The bounding box of all objects; all of the frame if there are none."""
+    rows, columns = (np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return whole(labels)
+    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+
+
+def _smallest_area(labels: np.ndarray, objects: int) -> int:
+    """Pixels of the smallest of the objects 1…K."""
+    return int(np.bincount(labels.ravel(), minlength=objects + 1)[1:].min())
+
+
+def _show(
+    image: np.ndarray, sampling: np.ndarray, config: DataConfig, rng: np.random.Generator
+) -> np.ndarray:
+    """A view of an image, with its colours changed."""
+    view = warp_image(image, sampling)
+    return change_colours(view, random_colour_map(rng, config.augment.colour))
