@@ -1,0 +1,81 @@
+"""The ResNet under the siamese encoder, with instance norms for batch norms (§3.4)."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
+from ranet.model.torchvision_import import import_torchvision_models
+from ranet.structures import Skips
+
+# Channels at strides 2, 4, 8, 16, 32.
+CHANNELS: dict[str, Skips] = {
+    "resnet18": Skips(64, 64, 128, 256, 512),
+    "resnet34": Skips(64, 64, 128, 256, 512),
+    "resnet50": Skips(64, 256, 512, 1024, 2048),
+    "resnet101": Skips(64, 256, 512, 1024, 2048),
+}
+
+
+class AffineInstanceNorm(nn.InstanceNorm2d):
+    """Instance norm with a learned scale and shift per channel, and no running statistics."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+
+class Backbone(nn.Module):
+    """A torchvision ResNet without its classifier; parameter names are torchvision's.
+
+    Args:
+        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"``. The weights start
+            at random; :meth:`load_imagenet_weights` is a separate, explicit step.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        models = import_torchvision_models()
+        resnet = models.get_model(name, weights=None, norm_layer=AffineInstanceNorm)
+        self.name = name
+        self.channels = CHANNELS[name]
+        self.conv1, self.bn1, self.relu = resnet.conv1, resnet.bn1, resnet.relu
+        self.maxpool = resnet.maxpool
+        self.layer1, self.layer2 = resnet.layer1, resnet.layer2
+        self.layer3, self.layer4 = resnet.layer3, resnet.layer4
+
+    def forward(self, image: Tensor) -> Skips:
+        """Normalised image B×3×H×W → features at strides 2 to 32."""
+        f2 = self.relu(self.bn1(self.conv1(image)))
+        f4 = self.layer1(self.maxpool(f2))
+        f8 = self.layer2(f4)
+        f16 = self.layer3(f8)
+        f32 = self.layer4(f16)
+        return Skips(f2, f4, f8, f16, f32)
+
+    def load_imagenet_weights(self, path: str | Path | None = None) -> None:
+        """Start from torchvision's ImageNet weights (``IMAGENET1K_V1``, those of the paper's time).
+
+        Scale and shift of each batch norm become those of the instance norm; the running
+        statistics and the classifier have no place here and are left out.
+
+        Args:
+            path: a ``.pth`` file of torchvision's ResNet; by default it is downloaded once into
+                torch's cache.
+
+        Raises:
+            CheckpointError: the file does not hold the weights of this ResNet.
+        """
+        if path is None:
+            weights = import_torchvision_models().get_model_weights(self.name)["IMAGENET1K_V1"]
+            state = weights.get_state_dict(progress=True, check_hash=True)
+            source = weights.url
+        else:
+            state, source = read_checkpoint_file(path), str(path)
+        kept = {name: tensor for name, tensor in state.items() if not _has_no_place_here(name)}
+        check_names_and_shapes(kept, self.state_dict(), f"{source} (ImageNet, {self.name})")
+        self.load_state_dict(kept)
+
+
+def _has_no_place_here(name: str) -> bool:
+    running = ("running_mean", "running_var", "num_batches_tracked")
+    return name.startswith("fc.") or name.endswith(running)

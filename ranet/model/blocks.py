@@ -1,0 +1,115 @@
+"""The small blocks every part of the network is made of (supplement, Fig. 1 and 2)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def normalise_image(image: Tensor) -> Tensor:
+    """Subtract ImageNet's mean and divide by its deviation, channel by channel.
+
+    The constants enter as Python numbers: exact in every precision, and nothing is copied to
+    the device.
+
+    Args:
+        image: B×3×H×W RGB in [0, 1].
+    """
+    channels = zip(image.unbind(1), IMAGENET_MEAN, IMAGENET_STD, strict=True)
+    return torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)
+
+
+def l2_normalise(features: Tensor) -> Tensor:
+    """Scale every pixel's feature vector (dimension 1) to unit length, in float32 at least."""
+    return F.normalize(_at_least_float32(features), dim=1)
+
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
+    """Bilinear resampling to ``size`` (height, width); nothing is done where it fits already."""
+    if tuple(x.shape[-2:]) == tuple(size):
+        return x
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+class ConvBlock(nn.Module):
+    """Instance norm, ReLU, convolution: pre-activated, the image size stays.
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the output.
+        kernel: side of the convolution, 1 or 3.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 3) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(channels_in)
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×channels_in×H×W → B×channels_out×H×W."""
+        return self.conv(F.relu(self.norm(x)))
+
+
+class ResBlock(nn.Module):
+    """A bottleneck with a shortcut: 1×1, 3×3, 1×1 convolutions, each followed by a norm.
+
+    Args:
+        channels: of input and output.
+        bottleneck: channels of the 3×3 convolution.
+        dilation: of the 3×3 convolution.
+    """
+
+    def __init__(self, channels: int, bottleneck: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, bottleneck, 1, bias=False)
+        self.norm1 = nn.InstanceNorm2d(bottleneck)
+        self.conv2 = nn.Conv2d(
+            bottleneck, bottleneck, 3, padding=dilation, dilation=dilation, bias=False
+        )
+        self.norm2 = nn.InstanceNorm2d(bottleneck)
+        self.conv3 = nn.Conv2d(bottleneck, channels, 1, bias=False)
+        self.norm3 = nn.InstanceNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×channels×H×W → the same shape."""
+        y = F.relu(self.norm1(self.conv1(x)))
+        y = F.relu(self.norm2(self.conv2(y)))
+        return F.relu(x + self.norm3(self.conv3(y)))
+
+
+class MultiScaleBlock(nn.Module):
+    """Sum of 3×3 convolutions of different dilation (supplement, Fig. 2).
+
+    Args:
+        channels_in: channels of the input.
+        channels_out: channels of the output.
+        dilations: one branch each; (1, 3, 6) in the released network and in the figure.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, dilations: Sequence[int]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(channels_in, channels_out, 3, padding=d, dilation=d, bias=False)
+            for d in dilations
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×channels_in×H×W → B×channels_out×H×W."""
+        return sum(branch(x) for branch in self.branches)
+
+
+def initialise(module: nn.Module) -> None:
+    """He initialisation of every convolution below ``module``; biases start at zero."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

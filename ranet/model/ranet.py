@@ -1,0 +1,175 @@
+"""RANet: the paper's Figure 2, from top to bottom."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ranet.model.correlation import correlate
+from ranet.model.merge import MergeModule
+from ranet.model.pyramid_decoder import DecoderSkips, PyramidDecoder
+from ranet.model.ranking_attention import RankingAttentionModule
+from ranet.model.siamese_encoder import SiameseEncoder
+from ranet.structures import EncodedFrame, Template
+
+
+class RANet(nn.Module):
+    """Ranking Attention Network for video object segmentation.
+
+    A video is segmented in three steps, the same in training and in inference::
+
+        template = model.encode_template(first_image, first_masks)  # once
+        frame = model.encode_frame(image)                           # every frame
+        logits = model.segment(template, frame, previous_masks)
+
+    Every object of a frame shares its encoding and its similarity maps; from the ranking on, the
+    objects are the batch. All sizes may vary from call to call.
+
+    Args:
+        backbone: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"``; random weights.
+        objects: ``"single"`` or ``"multi"``: the paper's two networks, which weigh and rank the
+            similarity maps differently (:mod:`ranet.model.regions`). Either takes any number of
+            objects; the single-object network treats each on its own.
+        template_grid: (gh, gw), the rows and columns the template's embedding is pooled to.
+        ranked: R, similarity maps kept for the foreground and for the background.
+        ranking_gradient: ``"straight_through"`` or ``"none"``.
+        reduction_kernel: side of the encoder's reducing convolutions, 3 (released) or 1 (supp.).
+        dilations: of the Multi-scale blocks.
+        width: factor on the channels of merge module and decoder.
+    """
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "resnet101",
+        objects: str = "single",
+        template_grid: Sequence[int] = (15, 27),
+        ranked: int = 256,
+        ranking_gradient: str = "straight_through",
+        reduction_kernel: int = 3,
+        dilations: Sequence[int] = (1, 3, 6),
+        width: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.architecture: dict[str, Any] = {
+            "backbone": backbone,
+            "objects": objects,
+            "template_grid": tuple(template_grid),
+            "ranked": ranked,
+            "ranking_gradient": ranking_gradient,
+            "reduction_kernel": reduction_kernel,
+            "dilations": tuple(dilations),
+            "width": width,
+        }
+        self.template_grid = tuple(template_grid)
+        hidden, merged = round(256 * width), round(128 * width)
+        self.encoder = SiameseEncoder(backbone, reduction_kernel)
+        self.ranking = RankingAttentionModule(
+            objects, template_grid, ranked, ranking_gradient == "straight_through"
+        )
+        self.merge = MergeModule(ranked, hidden, merged)
+        self.decoder = PyramidDecoder(self.encoder.backbone.channels, merged, width, dilations)
+
+    def encode_frame(self, image: Tensor) -> EncodedFrame:
+        """Encode current frames.
+
+        Args:
+            image: B×3×H×W RGB in [0, 1], H and W above 32.
+
+        Returns:
+            Embedding B×C×h×w and the backbone's features.
+
+        Raises:
+            ValueError: the image has another shape, or is too small for a stride of 32.
+        """
+        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[-2:]) <= 32:
+            raise ValueError(
+                f"image should be B×3×H×W with H and W above 32, found {tuple(image.shape)}"
+            )
+        return self.encoder(image)
+
+    def encode_template(self, image: Tensor, masks: Tensor) -> Template:
+        """Encode the annotated frame and its objects, once a video.
+
+        Args:
+            image: B×3×H×W RGB in [0, 1].
+            masks: B×K×H×W in [0, 1], one channel an object.
+
+        Returns:
+            The template: embedding B×C×gh×gw and masks B×K×gh×gw, both average-pooled to the
+            template grid; the pooled embedding is not normalised again.
+        """
+        embedding = self.encode_frame(image).embedding  # B×C×h×w
+        return Template(
+            embedding=F.adaptive_avg_pool2d(embedding, self.template_grid),
+            masks=F.adaptive_avg_pool2d(masks, self.template_grid),
+        )
+
+    def segment(
+        self,
+        template: Template,
+        frame: EncodedFrame,
+        previous_masks: Tensor,
+        objects_at_once: int | None = None,
+    ) -> Tensor:
+        """Segment every object of the template in the current frame.
+
+        Args:
+            template: of B frames with K objects.
+            frame: B encoded frames.
+            previous_masks: B×K×H×W in [0, 1]: where the objects were a frame before, in the
+                coordinates of this one.
+            objects_at_once: objects decoded in one batch; None: all. Fewer need less memory and
+                give the same result.
+
+        Returns:
+            Logits, B×K×H×W.
+        """
+        similarity = correlate(template.embedding, frame.embedding)  # B×N×h×w
+        foreground, background = self.ranking(similarity, template.masks)  # each B×K×R×h×w
+        skips = self.decoder.reduce_skips(frame.skips)
+        streams = (foreground, background, previous_masks)
+        chunk = objects_at_once or max(1, previous_masks.shape[1])
+        parts = zip(*(stream.split(chunk, dim=1) for stream in streams), strict=True)
+        return torch.cat([self._decode(skips, *part) for part in parts], dim=1)
+
+    def _decode(
+        self, skips: DecoderSkips, foreground: Tensor, background: Tensor, previous_masks: Tensor
+    ) -> Tensor:
+        """Merge and decode k objects of B frames as a batch of B·k; returns logits B×k×H×W."""
+        batch, objects = previous_masks.shape[:2]
+        at_stride8 = skips.stride8.shape[-2:]
+        merged = torch.cat(
+            [
+                self.merge(foreground.flatten(0, 1), at_stride8),
+                self.merge(background.flatten(0, 1), at_stride8),
+                F.adaptive_avg_pool2d(previous_masks.flatten(0, 1)[:, None], at_stride8),
+            ],
+            dim=1,
+        )  # Bk×257×H/8×W/8
+        shared = DecoderSkips(*(skip.repeat_interleave(objects, dim=0) for skip in skips))
+        logits = self.decoder(shared, merged, previous_masks.shape[-2:])  # Bk×1×H×W
+        return logits.unflatten(0, (batch, objects)).squeeze(2)
+
+    def forward(
+        self,
+        template_image: Tensor,
+        template_masks: Tensor,
+        current_image: Tensor,
+        previous_masks: Tensor,
+    ) -> Tensor:
+        """Template and current frame in one call, as training does.
+
+        Args:
+            template_image: B×3×H×W RGB in [0, 1].
+            template_masks: B×K×H×W in [0, 1].
+            current_image: B×3×H×W RGB in [0, 1].
+            previous_masks: B×K×H×W in [0, 1].
+
+        Returns:
+            Logits of the current frame, B×K×H×W.
+        """
+        template = self.encode_template(template_image, template_masks)
+        return self.segment(template, self.encode_frame(current_image), previous_masks)

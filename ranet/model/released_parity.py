@@ -1,0 +1,181 @@
+"""Holding this network against tensors computed with the authors' (golden fixtures).
+
+A fixture is an ``.npz`` file with inputs, a seed, and what the authors' network made of them in
+float64. Its weights follow a rule, so that no weights need to be passed on: every parameter is
+drawn from a generator seeded with the fixture's seed and the CRC-32 of the parameter's name.
+"""
+
+import math
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ranet.errors import DataError
+from ranet.model.blocks import resize
+from ranet.model.ranet import RANet
+from ranet.model.released_weights import convert_released_state, released_name
+from ranet.structures import one_hot_masks
+
+_INPUTS = ("seed", "template_image", "template_labels", "current_image", "previous_labels")
+
+
+class Difference(NamedTuple):
+    """How far one array of a fixture is from ours."""
+
+    array: str
+    shape: tuple[int, ...]
+    largest: float  # largest absolute difference, less what rounding to the stored type explains
+
+
+def ruled_weight(name: str, shape: Sequence[int], seed: int) -> Tensor:
+    """The weight that the fixtures' rule gives the released parameter ``name``; float64."""
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    values = generator.standard_normal(tuple(shape))
+    if len(shape) > 1:
+        values *= math.sqrt(2 / math.prod(shape[1:]))
+    elif name.endswith("weight"):
+        values = 1 + 0.1 * values
+    else:
+        values = 0.05 * values
+    return torch.from_numpy(values.astype(np.float32).astype(np.float64))
+
+
+def ruled_network(objects: str, seed: int) -> RANet:
+    """The released architecture in float64, with the weights of the fixtures' rule."""
+    model = RANet(backbone="resnet101", objects=objects).double().eval()
+    released = {
+        their_name: ruled_weight(their_name, tensor.shape, seed)
+        for name, tensor in model.state_dict().items()
+        for their_name in (released_name(name),)
+    }
+    model.load_state_dict(convert_released_state(released))
+    return model
+
+
+def compare_with_fixture(path: str | Path) -> list[Difference]:
+    """Run the network on a fixture's inputs in float64 and compare every array it holds.
+
+    Raises:
+        DataError: the file is no fixture, or holds an array whose meaning is not known.
+    """
+    fixture = _read_fixture(Path(path))
+    ours = _our_arrays(fixture)
+    unknown = sorted(fixture.keys() - ours.keys() - set(_INPUTS))
+    if unknown:
+        raise DataError(f"{path} holds arrays of unknown meaning: {', '.join(unknown)}.")
+    return [
+        Difference(name, fixture[name].shape, _largest_difference(ours[name], fixture[name]))
+        for name in fixture
+        if name not in _INPUTS
+    ]
+
+
+def _read_fixture(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            fixture = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"Cannot read the fixture {path}: {error}") from error
+    missing = [name for name in _INPUTS if name not in fixture]
+    if missing:
+        raise DataError(f"{path} is no parity fixture: it lacks {', '.join(missing)}.")
+    return fixture
+
+
+def _our_arrays(fixture: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Everything a fixture can hold, computed by our network."""
+    objects = "single" if "ranking_net_output_1" in fixture else "multi"
+    model = ruled_network(objects, int(fixture["seed"]))
+    count = fixture["probability"].shape[1]
+    template_masks = one_hot_masks(_labels(fixture["template_labels"]), count).double()
+    previous_masks = one_hot_masks(_labels(fixture["previous_labels"]), count).double()
+    recorder = _Recorder(model)
+    with torch.inference_mode():
+        template = model.encode_template(_image(fixture["template_image"]), template_masks)
+        recorder.clear()
+        frame = model.encode_frame(_image(fixture["current_image"]))
+        logits = model.segment(template, frame, previous_masks)
+    return {
+        "template_embedding": template.embedding.numpy(),
+        "probability": logits.sigmoid().numpy(),
+        **recorder.arrays(),
+    }
+
+
+class _Recorder:
+    """Keeps what the inner parts of a network put out, and names it as the fixtures do."""
+
+    def __init__(self, model: RANet) -> None:
+        self._outputs: dict[str, list[Tensor]] = {}
+        self._grid = model.template_grid
+        parts = {
+            "fusion": model.encoder.fuse,
+            "ranking": model.ranking.ranking_network,
+            "merge": model.merge,
+            "R1": model.decoder.refine1,
+            "R2": model.decoder.refine2,
+            "R3": model.decoder.logits,
+        }
+        for name, part in parts.items():
+            part.register_forward_hook(self._keep_as(name))
+
+    def _keep_as(self, name: str) -> Callable[..., None]:
+        def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            self._outputs.setdefault(name, []).append(output)
+
+        return keep
+
+    def clear(self) -> None:
+        """Forget what was recorded so far."""
+        self._outputs.clear()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The recorded tensors as the fixtures hold them."""
+        arrays = {"search_embedding_unnormalised": self._outputs["fusion"][0]}
+        for region, scores in enumerate(self._outputs["ranking"][0].unflatten(1, self._grid)):
+            arrays[f"ranking_net_output_{region}"] = scores[None, None]
+        for stream, merged in enumerate(self._outputs["merge"]):
+            arrays[f"merge_output_{stream}"] = merged[:1]  # of the first object
+        for level in ("R1", "R2", "R3"):
+            (output,) = self._outputs[level]
+            arrays[f"{level}_output_mean_std"] = _mean_and_deviation(self._at_exit(level, output))
+        return {name: tensor.numpy() for name, tensor in arrays.items()}
+
+    @staticmethod
+    def _at_exit(level: str, output: Tensor) -> Tensor:
+        """The authors' first two levels end with their upsampling; ours does it between levels."""
+        if level == "R3":
+            return output
+        height, width = output.shape[-2:]
+        return resize(output, (2 * height, 2 * width), align_corners=True)
+
+
+def _mean_and_deviation(features: Tensor) -> Tensor:
+    """K×c×H×W → K×2."""
+    flat = features.flatten(1)
+    return torch.stack([flat.mean(dim=1), flat.std(dim=1, correction=0)], dim=1)
+
+
+def _image(pixels: np.ndarray) -> Tensor:
+    """H×W×3 uint8 → 1×3×H×W float64 in [0, 1]."""
+    return torch.from_numpy(pixels.astype(np.float64) / 255).permute(2, 0, 1)[None]
+
+
+def _labels(labels: np.ndarray) -> Tensor:
+    """H×W uint8 → 1×H×W."""
+    return torch.from_numpy(labels)[None]
+
+
+def _largest_difference(ours: np.ndarray, stored: np.ndarray) -> float:
+    """Largest absolute difference beyond half a step of the type the fixture is stored in."""
+    if ours.shape != stored.shape:
+        return math.inf
+    half_step = np.spacing(np.abs(stored)).astype(np.float64) / 2
+    difference = np.abs(ours - stored.astype(np.float64)) - half_step
+    return float(max(difference.max(), 0.0)) if np.isfinite(difference).all() else math.inf

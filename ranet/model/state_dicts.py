@@ -1,0 +1,99 @@
+"""Reading checkpoint files without running what is in them, and holding names against a network."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ranet.errors import CheckpointError
+
+_NAMES_IN_A_MESSAGE = 8
+
+
+def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
+    """Load a ``torch.save`` file onto the CPU; only tensors and plain containers are accepted.
+
+    Raises:
+        CheckpointError: no such file, not a checkpoint, cut short, or it holds pickled code, which
+            is never run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        found = "that is a folder" if path.is_dir() else "there is no such file"
+        raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_unpickling_message(path, error)) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise CheckpointError(
+            f"{path} is not a readable checkpoint ({_first_line(error)}). It may be cut short: "
+            "copy or download it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path} should hold a dictionary of weights, but it holds a {type(content).__name__}."
+        )
+    return content
+
+
+def _unpickling_message(path: Path, error: Exception) -> str:
+    if "Unsupported" in str(error) or "GLOBAL" in str(error):
+        return (
+            f"{path} holds pickled Python objects besides tensors ({_offending_global(error)}). "
+            "Loading them could run code, so it was not done. Save its state_dict() alone, with "
+            "torch.save, in the program it comes from."
+        )
+    return f"{path} is not a PyTorch checkpoint ({_first_line(error)})."
+
+
+def _offending_global(error: Exception) -> str:
+    words = str(error).split("GLOBAL ", 1)
+    return words[1].split()[0] if len(words) == 2 else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def check_names_and_shapes(
+    found: Mapping[str, Any], expected: Mapping[str, Tensor], source: str
+) -> None:
+    """Require that ``found`` has exactly the tensors of ``expected``.
+
+    Raises:
+        CheckpointError: lists what is missing, unexpected, or of another shape.
+    """
+    problems = [
+        *_list("missing", [name for name in expected if name not in found]),
+        *_list("unexpected", [name for name in found if name not in expected]),
+        *_list("of another kind or shape", _misfits(found, expected)),
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source} does not fit the network:\n" + "\n".join(problems) + "\n"
+            "Is it a checkpoint of another architecture?"
+        )
+
+
+def _misfits(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
+    misfits = []
+    for name in expected.keys() & found.keys():
+        value, target = found[name], tuple(expected[name].shape)
+        if not isinstance(value, Tensor):
+            misfits.append(f"{name} (a {type(value).__name__}, not a tensor)")
+        elif tuple(value.shape) != target:
+            misfits.append(f"{name} ({tuple(value.shape)}, expected {target})")
+    return sorted(misfits)
+
+
+def _list(what: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    shown = ", ".join(names[:_NAMES_IN_A_MESSAGE])
+    more = f" and {len(names) - _NAMES_IN_A_MESSAGE} more" * (len(names) > _NAMES_IN_A_MESSAGE)
+    return [f"  {what}: {shown}{more}"]

@@ -1,0 +1,124 @@
+"""From a checkpoint file to a network, and back.
+
+A checkpoint of this project is a ``torch.save`` file with ``format``, ``architecture`` (the
+arguments of :class:`~ranet.model.ranet.RANet`) and ``model`` (its weights); a training checkpoint
+holds more beside them. It describes the network completely, so that no configuration is needed.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ranet.errors import CheckpointError
+from ranet.files import atomic_write
+from ranet.model.ranet import RANet
+from ranet.model.released_weights import convert_released_state, is_released
+from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
+
+FORMAT = "ranet-1"
+
+
+def build_model(architecture: Mapping[str, Any]) -> RANet:
+    """A network with random weights from the arguments of :class:`~ranet.model.ranet.RANet`."""
+    return RANet(**architecture)
+
+
+def load_checkpoint(path: str | Path, released_objects: str = "single") -> RANet:
+    """Read a network from one of this project's checkpoints or one of the authors'.
+
+    Args:
+        path: the file.
+        released_objects: ``"single"`` or ``"multi"``: which network one of the authors' files is
+            for (they do not say); ignored for this project's own.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing, no checkpoint, or does not fit the network.
+    """
+    content = read_checkpoint_file(path)
+    if is_released(content):
+        return _released_network(content, path, released_objects)
+    return network_of(content, path)
+
+
+def load_released_checkpoint(path: str | Path, objects: str) -> RANet:
+    """Read one of the authors' ``.pth`` files.
+
+    Args:
+        path: ``RANet_video_single.pth``, ``RANet_image_single.pth`` or ``RANet_video_multi.pth``.
+        objects: ``"single"`` or ``"multi"``, as in the file's name.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing, no checkpoint, or has a parameter too many or too few.
+    """
+    content = read_checkpoint_file(path)
+    if not is_released(content):
+        raise CheckpointError(
+            f"{path} is not one of the authors' checkpoints: it has no base_model.conv1.weight. "
+            "One of this project's own is read by load_checkpoint."
+        )
+    return _released_network(content, path, objects)
+
+
+def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
+    """The network that the content of one of this project's checkpoints describes.
+
+    Raises:
+        CheckpointError: an entry is missing, or weights and architecture do not fit.
+    """
+    if content.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
+            f"names of the authors' release, found entries {sorted(map(str, content))[:6]}."
+        )
+    try:
+        model = build_model(content["architecture"])
+        weights = content["model"]
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{source} lacks a usable entry: {error}.") from error
+    check_names_and_shapes(weights, model.state_dict(), str(source))
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
+    """Write a network so that :func:`load_checkpoint` reads it; atomic.
+
+    Args:
+        path: the file, usually ``….pt``.
+        model: the network.
+        extra: further entries, tensors and plain containers only.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "architecture": model.architecture,
+        "model": model.state_dict(),
+        **extra,
+    }
+    with atomic_write(path) as file:
+        torch.save(content, file)
+
+
+def fingerprint(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal: names a checkpoint beyond doubt."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _released_network(content: Mapping[str, Any], source: str | Path, objects: str) -> RANet:
+    model = RANet(backbone="resnet101", objects=objects)
+    weights = convert_released_state(content)
+    check_names_and_shapes(weights, model.state_dict(), f"{source} (released by the authors)")
+    model.load_state_dict(weights)
+    return model.eval()

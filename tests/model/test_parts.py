@@ -1,0 +1,137 @@
+"""Blocks, correlation, backbone: each against its definition."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ranet.errors import CheckpointError
+from ranet.model.backbone import Backbone
+from ranet.model.blocks import ConvBlock, MultiScaleBlock, ResBlock, l2_normalise, normalise_image
+from ranet.model.correlation import correlate
+from ranet.model.torchvision_import import import_torchvision_models
+
+
+def test_image_is_normalised_exactly_in_double() -> None:
+    image = torch.rand(1, 3, 4, 5, dtype=torch.float64)
+    mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64).view(1, 3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64).view(1, 3, 1, 1)
+    assert torch.equal(normalise_image(image), (image - mean) / std)
+
+
+def test_l2_normalise_leaves_half_precision_for_float32() -> None:
+    assert l2_normalise(torch.rand(1, 8, 2, 2).bfloat16()).dtype == torch.float32
+    assert l2_normalise(torch.rand(1, 8, 2, 2).double()).dtype == torch.float64
+
+
+def test_conv_block_is_pre_activated() -> None:
+    block = ConvBlock(3, 5)
+    x = torch.randn(2, 3, 6, 7)
+    expected = F.conv2d(F.relu(F.instance_norm(x)), block.conv.weight, block.conv.bias, padding=1)
+    assert torch.allclose(block(x), expected)
+
+
+def test_res_block_adds_its_input() -> None:
+    block = ResBlock(4, 2, dilation=2)
+    torch.nn.init.zeros_(block.conv3.weight)
+    x = torch.randn(1, 4, 9, 9)
+    assert torch.allclose(block(x), F.relu(x))
+
+
+def test_multi_scale_block_reaches_as_far_as_its_dilations() -> None:
+    block = MultiScaleBlock(1, 1, (1, 3, 6))
+    for branch in block.branches:
+        torch.nn.init.ones_(branch.weight)
+    image = torch.zeros(1, 1, 21, 21)
+    image[..., 10, 10] = 1
+    response = block(image)[0, 0]
+    offsets = {-6, -3, -1, 0, 1, 3, 6}
+    assert {int(y) - 10 for y in response.nonzero()[:, 0]} == offsets
+    assert response[10, 10] == 3
+
+
+def test_correlation_is_the_inner_product() -> None:
+    template, embedding = torch.randn(2, 8, 3, 4), torch.randn(2, 8, 5, 6)
+    maps = correlate(template, embedding)
+    assert maps.shape == (2, 12, 5, 6)
+    expected = torch.dot(template[1, :, 2, 1], embedding[1, :, 4, 3])
+    assert torch.allclose(maps[1, 2 * 4 + 1, 4, 3], expected, atol=1e-5)
+
+
+def test_correlation_keeps_float32_under_autocast() -> None:
+    template, embedding = torch.randn(1, 8, 3, 4), torch.randn(1, 8, 5, 6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        maps = correlate(template, embedding)
+    assert torch.equal(maps, correlate(template, embedding))
+
+
+def test_backbone_has_affine_instance_norms_and_no_classifier() -> None:
+    names = set(Backbone("resnet18").state_dict())
+    assert "layer1.0.bn1.weight" in names
+    assert not any("running" in name or name.startswith("fc.") for name in names)
+
+
+def imagenet_stand_in(name: str, path: Path) -> dict[str, torch.Tensor]:
+    """A file like torchvision's: a ResNet with batch norms, random weights."""
+    torch.manual_seed(7)
+    state = import_torchvision_models().get_model(name, weights=None).state_dict()
+    state = {k: torch.rand_like(v) if v.is_floating_point() else v for k, v in state.items()}
+    torch.save(state, path)
+    return state
+
+
+def test_imagenet_weights_from_a_file(tmp_path: Path) -> None:
+    state = imagenet_stand_in("resnet18", tmp_path / "resnet18.pth")
+    backbone = Backbone("resnet18")
+    backbone.load_imagenet_weights(tmp_path / "resnet18.pth")
+    ours = backbone.state_dict()
+    assert torch.equal(ours["bn1.weight"], state["bn1.weight"])
+    assert all(torch.equal(tensor, state[name]) for name, tensor in ours.items())
+
+
+def test_imagenet_weights_come_from_torchvision_when_no_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = imagenet_stand_in("resnet18", tmp_path / "resnet18.pth")
+    asked = []
+    models = import_torchvision_models()
+    weights = models.get_model_weights("resnet18")["IMAGENET1K_V1"]
+    monkeypatch.setattr(
+        torch.hub, "load_state_dict_from_url", lambda url, **_: asked.append(url) or state
+    )
+    monkeypatch.setattr(
+        sys.modules[type(weights).__mro__[1].__module__],
+        "load_state_dict_from_url",
+        lambda url, **_: asked.append(url) or state,
+    )
+    backbone = Backbone("resnet18")
+    backbone.load_imagenet_weights()
+    assert asked == [weights.url]
+    assert torch.equal(backbone.state_dict()["conv1.weight"], state["conv1.weight"])
+
+
+def test_imagenet_weights_of_another_resnet_are_refused(tmp_path: Path) -> None:
+    imagenet_stand_in("resnet34", tmp_path / "resnet34.pth")
+    with pytest.raises(CheckpointError, match=r"unexpected: layer1\.2"):
+        Backbone("resnet18").load_imagenet_weights(tmp_path / "resnet34.pth")
+
+
+def test_building_a_model_downloads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a download was started")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    Backbone("resnet18")
+
+
+def test_torchvision_imports_in_a_fresh_process() -> None:
+    code = (
+        "from ranet.model.torchvision_import import import_torchvision_models as f;"
+        "print(f().resnet18.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.returncode) == ("resnet18", 0), done.stderr

@@ -1,0 +1,74 @@
+"""Golden tensors of the authors' network, in float64."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ranet.errors import DataError
+from ranet.model.released_parity import compare_with_fixture, ruled_weight
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("name", ["single_object", "multi_object"])
+def test_network_agrees_with_the_authors(name: str, shared_parity: Path) -> None:
+    differences = compare_with_fixture(shared_parity / f"{name}.npz")
+    assert {d.array for d in differences} >= {"probability", "merge_output_1", "R3_output_mean_std"}
+    assert all(d.largest < 1e-6 for d in differences), differences
+
+
+def test_a_changed_fixture_fails_the_script(shared_parity: Path, tmp_path: Path) -> None:
+    with np.load(shared_parity / "single_object.npz") as file:
+        fixture = dict(file)
+    fixture = {
+        name: fixture[name]
+        for name in (
+            "seed",
+            "template_image",
+            "current_image",
+            "template_labels",
+            "previous_labels",
+            "probability",
+            "ranking_net_output_0",
+            "ranking_net_output_1",
+        )
+    }
+    fixture["probability"] = fixture["probability"].copy()
+    fixture["probability"][0, 0, 100, 100] += np.float32(1e-3)
+    np.savez(tmp_path / "changed.npz", **fixture)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts/check_released_parity.py", tmp_path / "changed.npz"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    assert done.returncode == 1
+    verdicts = {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines()[1:]}
+    assert verdicts["probability"] == "DIFFERS"
+    assert verdicts["ranking_net_output_0"] == "ok"
+
+
+def test_rule_of_the_weights() -> None:
+    matrix = ruled_weight("a.weight", (64, 32, 3, 3), seed=1)
+    assert matrix.dtype == torch.float64
+    assert torch.equal(matrix, matrix.float().double())  # made in float32, then widened
+    assert abs(matrix.std().item() - (2 / 288) ** 0.5) < 0.001
+    assert abs(ruled_weight("a.weight", (4000,), seed=1).mean().item() - 1) < 0.01
+    assert abs(ruled_weight("a.bias", (4000,), seed=1).std().item() - 0.05) < 0.005
+    assert not torch.equal(ruled_weight("a.bias", (9,), 1), ruled_weight("a.bias", (9,), 2))
+
+
+def test_a_file_that_is_no_fixture_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", seed=1)
+    with pytest.raises(DataError, match="lacks template_image"):
+        compare_with_fixture(tmp_path / "x.npz")
+    (tmp_path / "y.npz").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="Cannot read the fixture"):
+        compare_with_fixture(tmp_path / "y.npz")
+    with pytest.raises(DataError, match="Cannot read the fixture"):
+        compare_with_fixture(tmp_path / "absent.npz")

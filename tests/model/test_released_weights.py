@@ -1,0 +1,103 @@
+"""The authors' checkpoints: names, shapes, files."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ranet.errors import CheckpointError
+from ranet.model.ranet import RANet
+from ranet.model.released_weights import (
+    NAMES,
+    convert_released_state,
+    our_name,
+    released_name,
+)
+from ranet.model.weights import load_checkpoint, load_released_checkpoint
+
+UNUSED = ("p_1b", "res_1b", "p_2b", "rank_A")
+
+
+@pytest.fixture(scope="module")
+def network() -> RANet:
+    torch.manual_seed(0)
+    return RANet(backbone="resnet101").eval()
+
+
+@pytest.fixture(scope="module")
+def released_state(network: RANet) -> dict[str, torch.Tensor]:
+    """What a released file holds: our weights under the authors' names, and their unused ones."""
+    state = {released_name(name): tensor for name, tensor in network.state_dict().items()}
+    return state | {"rank_A.1.weight": torch.ones(1), "res_1b.conv1.weight": torch.ones(2)}
+
+
+@pytest.fixture(scope="module")
+def released_file(
+    released_state: dict[str, torch.Tensor], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    path = tmp_path_factory.mktemp("released") / "RANet_video_single.pth"
+    torch.save(released_state, path, _use_new_zipfile_serialization=False)  # as torch did in 2019
+    return path
+
+
+def test_every_released_key_and_shape_is_known(shared_parity: Path, network: RANet) -> None:
+    shapes = json.loads((shared_parity / "released_state_dict_shapes.json").read_text())
+    ours = network.state_dict()
+    for name, shape in shapes.items():
+        translated = our_name(name)
+        if translated is None:
+            assert name.startswith(UNUSED)
+        else:
+            assert list(ours[translated].shape) == shape, name
+            assert released_name(translated) == name
+    used = [name for name in shapes if not name.startswith(UNUSED)]
+    assert len(used) == len(ours)
+
+
+def test_names_are_translated_one_to_one(network: RANet) -> None:
+    names = list(network.state_dict())
+    assert len({released_name(name) for name in names}) == len(names)
+    assert all(our_name(released_name(name)) == name for name in names)
+    assert len(set(filter(None, NAMES.values()))) == sum(v is not None for v in NAMES.values())
+
+
+def test_released_file_gives_the_same_network(released_file: Path, network: RANet) -> None:
+    loaded = load_released_checkpoint(released_file, "multi")
+    assert loaded.architecture["objects"] == "multi"
+    assert not loaded.training
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor)
+
+
+def test_load_checkpoint_recognises_a_released_file(released_file: Path) -> None:
+    model = load_checkpoint(released_file, released_objects="multi")
+    assert model.architecture["objects"] == "multi"
+
+
+def test_missing_parameter_is_named(
+    released_state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    state = {k: v for k, v in released_state.items() if k != "R2.1.2.bias"}
+    torch.save(state, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=r"missing: decoder\.level2\.1\.conv\.bias"):
+        load_released_checkpoint(tmp_path / "x.pth", "single")
+
+
+def test_unexpected_parameter_is_named(
+    released_state: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    torch.save(released_state | {"R9.weight": torch.ones(1)}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=r"no parameter 'R9\.weight'"):
+        load_released_checkpoint(tmp_path / "x.pth", "single")
+
+
+def test_wrong_shape_is_named(released_state: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    torch.save(released_state | {"R3.5.bias": torch.ones(7)}, tmp_path / "x.pth")
+    with pytest.raises(CheckpointError, match=r"decoder\.logits\.bias \(\(7,\), expected \(1,\)\)"):
+        load_released_checkpoint(tmp_path / "x.pth", "single")
+
+
+def test_a_name_that_only_begins_like_a_known_one_is_refused() -> None:
+    with pytest.raises(CheckpointError, match="no parameter"):
+        convert_released_state({"p_1.20.weight": torch.ones(1)})
