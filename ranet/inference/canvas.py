@@ -1,0 +1,82 @@
+"""The canvas: frames of any size, fitted and padded to the one size that boxes live in (§3.1).
+
+A frame is resized with its aspect kept until it just fits, and centred on black. An 854×480 frame
+on a 480×864 canvas gets 5 columns left and right and is not resized at all.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """How frames of one size lie on their canvas. All sizes are (height, width) in pixels."""
+
+    frame: tuple[int, int]
+    size: tuple[int, int]
+    fitted: tuple[int, int]  # the frame after resizing
+    top: int  # rows of padding above it
+    left: int  # columns of padding to its left
+
+    @classmethod
+    def for_frames(cls, frame: tuple[int, int], size: tuple[int, int] | None) -> "Canvas":
+        """The canvas of ``size`` for frames of size ``frame``; None: a frame is its own canvas."""
+        if size is None:
+            return cls(frame, frame, frame, top=0, left=0)
+        scale = min(size[0] / frame[0], size[1] / frame[1])
+        # Very long and thin frames keep at least one row or column.
+        height = min(size[0], max(1, round(frame[0] * scale)))
+        width = min(size[1], max(1, round(frame[1] * scale)))
+        top, left = (size[0] - height) // 2, (size[1] - width) // 2
+        return cls(frame, size, (height, width), top, left)
+
+    def place(self, image: Tensor) -> Tensor:
+        """Put frames on the canvas.
+
+        Args:
+            image: B×3×H×W floats of the frame's size.
+
+        Returns:
+            B×3×(canvas), zero in the padding. Smoothed before shrinking, so that a 4K frame does
+            not alias.
+        """
+        if self.fitted != self.frame:
+            image = F.interpolate(
+                image, self.fitted, mode="bilinear", align_corners=False, antialias=True
+            )
+        return self._pad(image)
+
+    def place_masks(self, masks: Tensor) -> Tensor:
+        """Put annotated masks on the canvas, by nearest neighbour: zeros and ones stay such.
+
+        Args:
+            masks: B×K×H×W floats of the frame's size.
+
+        Returns:
+            B×K×(canvas), zero in the padding.
+        """
+        if self.fitted != self.frame:
+            masks = F.interpolate(masks, self.fitted, mode="nearest-exact")
+        return self._pad(masks)
+
+    def restore(self, probabilities: Tensor) -> Tensor:
+        """Take probabilities off the canvas: cut off the padding, resize bilinearly.
+
+        Args:
+            probabilities: B×K×(canvas).
+
+        Returns:
+            B×K×H×W of the frame's own size.
+        """
+        height, width = self.fitted
+        cut = probabilities[..., self.top : self.top + height, self.left : self.left + width]
+        if self.fitted == self.frame:
+            return cut
+        return F.interpolate(cut, self.frame, mode="bilinear", align_corners=False)
+
+    def _pad(self, image: Tensor) -> Tensor:
+        (height, width), (fitted_height, fitted_width) = self.size, self.fitted
+        right, bottom = width - fitted_width - self.left, height - fitted_height - self.top
+        return F.pad(image, (self.left, right, self.top, bottom))

@@ -1,0 +1,191 @@
+"""Crops around objects, and back: boxes that never leave the device (design §3.2, §3.3).
+
+A box is four int64 numbers ``(top, left, bottom, right)``, half-open, in pixels, held in a tensor
+on the device. Everything here is arithmetic on tensors of a fixed shape: nothing asks the device
+for a value, so a whole step can be queued, captured or compiled, and every video of a batch may
+have its own box.
+
+B frames, K objects, H×W the image that a box lives in, h×w what the network sees.
+"""
+
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def whole_frame(batch: int, size: tuple[int, int], device: torch.device | str) -> Tensor:
+    """Boxes that hold all of a frame.
+
+    Args:
+        batch: B.
+        size: (H, W).
+        device: where the boxes are.
+
+    Returns:
+        B×4 int64.
+    """
+    return torch.tensor([0, 0, *size], device=device).repeat(batch, 1)
+
+
+def box_around(
+    foreground: Tensor, *, aspect: tuple[int, int], scale: float, smallest: int
+) -> Tensor:
+    """The released crop rule: a box around the object, with some of its surroundings (§3.2).
+
+    With the object's rows y0…y1 and columns x0…x1 (last ones included) and the aspect H:W, the
+    box has its centre at ((y0+y1)//2, (x0+x1)//2), half the height ⌊a⌋ and half the width
+    ⌊a·W/H⌋, where a = max(scale·(y1−y0)/2, H/W·scale·(x1−x0)/2), and is clipped to the frame. It
+    is the whole frame if there is no object or a side of the clipped box is below ``smallest``.
+
+    The floors are taken of exact fractions, in integers, so every device agrees.
+
+    Args:
+        foreground: B×H×W bool, true on any object.
+        aspect: (height, width) of the image that the crop becomes; only their ratio counts.
+        scale: sides of the box over the sides of the object.
+        smallest: pixels; the least side of a box.
+
+    Returns:
+        B×4 int64.
+    """
+    batch, height, width = foreground.shape
+    top, bottom = _first_and_last(foreground.any(dim=2))
+    left, right = _first_and_last(foreground.any(dim=1))
+    tall, wide = bottom - top, right - left
+
+    ratio = Fraction(scale).limit_denominator(1000)
+    p, q = ratio.numerator, 2 * ratio.denominator
+    shape_height, shape_width = aspect
+    half_height = torch.maximum(p * tall // q, p * shape_height * wide // (q * shape_width))
+    half_width = torch.maximum(p * shape_width * tall // (q * shape_height), p * wide // q)
+
+    centre_y, centre_x = (top + bottom) // 2, (left + right) // 2
+    box = torch.stack(
+        [
+            (centre_y - half_height).clamp(min=0),
+            (centre_x - half_width).clamp(min=0),
+            (centre_y + half_height).clamp(max=height),
+            (centre_x + half_width).clamp(max=width),
+        ],
+        dim=1,
+    )
+    too_small = (box[:, 2:] - box[:, :2]).amin(dim=1) < smallest
+    empty = ~foreground.flatten(1).any(dim=1)
+    everything = whole_frame(batch, (height, width), foreground.device)
+    return torch.where((empty | too_small)[:, None], everything, box)
+
+
+def crop_resize(image: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut out boxes and resize them bilinearly.
+
+    Equal to ``F.interpolate(crop, size, mode="bilinear", align_corners=False)``: no pixel outside
+    the box enters.
+
+    Args:
+        image: B×C×H×W floats.
+        box: B×4.
+        size: (h, w) of the result.
+
+    Returns:
+        B×C×h×w.
+    """
+    rows, columns = _source_pixels(box, size)
+    return _sample(image, rows, columns, "bilinear")
+
+
+def crop_resize_nearest(image: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cut out boxes and resize them by nearest neighbour, for annotations.
+
+    Each pixel is the one under its centre, as ``F.interpolate(crop, size, mode="nearest-exact")``
+    means it (that rounds in floats; here ties are exact): centres lie where the bilinear resize of
+    the image has them.
+
+    Args:
+        image: B×C×H×W floats.
+        box: B×4.
+        size: (h, w) of the result.
+
+    Returns:
+        B×C×h×w.
+    """
+    rows, columns = (
+        first[:, None] + (2 * _positions(count, box) + 1) * (last - first)[:, None] // (2 * count)
+        for first, last, count in _sides(box, size)
+    )
+    return _sample(image, rows, columns, "nearest")
+
+
+def paste_back(probabilities: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
+    """Put a crop's probabilities back where the crop came from; zero outside the box.
+
+    Inside the box this is ``F.interpolate(probabilities, side lengths of the box,
+    mode="bilinear", align_corners=False)``.
+
+    Args:
+        probabilities: B×K×h×w.
+        box: B×4.
+        size: (H, W) of the frame.
+
+    Returns:
+        B×K×H×W.
+    """
+    pixels, inside = [], []
+    for (first, last, count), crop_count in zip(
+        _sides(box, size), probabilities.shape[-2:], strict=True
+    ):
+        position = _positions(count, box) - first[:, None]
+        length = (last - first)[:, None]
+        pixels.append(((position + 0.5) * (crop_count / length) - 0.5).clamp(0, crop_count - 1))
+        inside.append((position >= 0) & (position < length))
+    rows, columns = pixels
+    pasted = _sample(probabilities, rows, columns, "bilinear")
+    return pasted * (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+
+
+def _first_and_last(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and last true position of each row of B×L (L and −1 where there is none)."""
+    length = occupied.shape[1]
+    positions = torch.arange(length, device=occupied.device)
+    first = torch.where(occupied, positions, length).amin(dim=1)
+    last = torch.where(occupied, positions, -1).amax(dim=1)
+    return first, last
+
+
+def _positions(count: int, box: Tensor) -> Tensor:
+    return torch.arange(count, device=box.device)[None]
+
+
+def _sides(box: Tensor, size: tuple[int, int]) -> list[tuple[Tensor, Tensor, int]]:
+    """For rows, then columns: first and last-plus-one pixel of each box (B), and ``size``'s."""
+    top, left, bottom, right = box.unbind(dim=1)
+    return [(top, bottom, size[0]), (left, right, size[1])]
+
+
+def _source_pixels(box: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Where in the image the rows (B×h) and columns (B×w) of a resized crop come from."""
+    rows, columns = (
+        first[:, None]
+        + ((_positions(count, box) + 0.5) * ((last - first)[:, None] / count) - 0.5)
+        .clamp(min=0)
+        .minimum((last - first - 1)[:, None])
+        for first, last, count in _sides(box, size)
+    )
+    return rows, columns
+
+
+def _sample(image: Tensor, rows: Tensor, columns: Tensor, mode: str) -> Tensor:
+    """Values of B×C×H×W at the pixel coordinates ``rows`` (B×h) × ``columns`` (B×w)."""
+    height, width = image.shape[-2:]
+    # grid_sample counts from −1 at the first pixel's centre to 1 at the last one's.
+    y = rows.to(image.dtype) * (2 / max(height - 1, 1)) - 1
+    x = columns.to(image.dtype) * (2 / max(width - 1, 1)) - 1
+    grid = torch.stack(
+        [
+            x[:, None, :].expand(-1, y.shape[1], -1),
+            y[:, :, None].expand(-1, -1, x.shape[1]),
+        ],
+        dim=-1,
+    )
+    return F.grid_sample(image, grid, mode=mode, padding_mode="border", align_corners=True)
