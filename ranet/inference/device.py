@@ -1,0 +1,60 @@
+"""Where and with which numbers a network runs."""
+
+import torch
+
+from ranet.errors import ConfigError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""By the name in the configuration."""
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of a name in a configuration.
+
+    Args:
+        name: ``"cpu"``, ``"mps"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: CUDA if there is any,
+            else MPS, else the CPU.
+
+    Raises:
+        ConfigError: the machine has no such device.
+    """
+    if name == "auto":
+        return torch.device(_best_device())
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
+        raise ConfigError(
+            f"device is {name!r}, but torch {torch.__version__} ({build}) finds no CUDA GPU here. "
+            "Use device: auto or cpu, or install the driver and a CUDA build of torch."
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device is {name!r}, but this machine's GPUs are cuda:0 to "
+            f"cuda:{torch.cuda.device_count() - 1}. Use one of these."
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(
+            f"device is {name!r}, but torch {torch.__version__} finds no Apple GPU here. "
+            "Use device: auto or cpu."
+        )
+    return device
+
+
+def autocast(device: torch.device, dtype: str) -> torch.autocast:
+    """Context in which matrix products run in ``dtype``; with float32 it changes nothing."""
+    return torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "float32")
+
+
+def device_name(device: torch.device) -> str:
+    """What to call the device in a report."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return {"cpu": f"CPU ({torch.get_num_threads()} threads)", "mps": "Apple GPU (MPS)"}[
+        device.type
+    ]
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -1,0 +1,64 @@
+import pytest
+import torch
+
+from ranet.errors import ConfigError
+from ranet.inference import device as devices
+from ranet.inference.device import autocast, device_name, resolve_device
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Pretend to be a machine with so many CUDA GPUs, and an Apple one or not."""
+
+    def pretend(cuda: int = 0, mps: bool = False) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: cuda)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"), [(0, False, "cpu"), (0, True, "mps"), (2, True, "cuda")]
+)
+def test_auto_takes_the_fastest_there_is(machine, cuda, mps, expected):
+    machine(cuda, mps)
+    assert resolve_device("auto") == torch.device(expected)
+
+
+def test_a_named_device_is_taken(machine):
+    machine(cuda=2, mps=True)
+    for name in ("cpu", "mps", "cuda", "cuda:1"):
+        assert resolve_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "message"),
+    [
+        ("cuda", 0, r"device is 'cuda', .* finds no CUDA GPU here\. Use device: auto or cpu"),
+        ("cuda:0", 0, "finds no CUDA GPU"),
+        ("cuda:2", 2, r"GPUs are cuda:0 to cuda:1"),
+        ("mps", 1, "finds no Apple GPU"),
+    ],
+)
+def test_a_device_that_is_not_there_is_an_error(machine, name, cuda, message):
+    machine(cuda)
+    with pytest.raises(ConfigError, match=message):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_autocast_computes_in_half_precision_on_the_cpu_too(dtype):
+    convolution = torch.nn.Conv2d(3, 4, 3)
+    with torch.inference_mode(), autocast(torch.device("cpu"), dtype):
+        assert convolution(torch.rand(1, 3, 8, 8)).dtype == devices.DTYPES[dtype]
+
+
+def test_autocast_leaves_float32_alone():
+    convolution = torch.nn.Conv2d(3, 4, 3)
+    with torch.inference_mode(), autocast(torch.device("cpu"), "float32"):
+        assert convolution(torch.rand(1, 3, 8, 8)).dtype == torch.float32
+
+
+def test_the_cpu_is_named_with_its_threads():
+    assert device_name(torch.device("cpu")) == f"CPU ({torch.get_num_threads()} threads)"
