@@ -260,12 +260,21 @@ def images_in(folder: str | Path) -> dict[str, Path]:
     if not folder.is_dir():
         found = "this is a file" if folder.exists() else _missing(folder)
         raise DataError(f"No folder {folder}: expected a folder of images, but {found}.")
+    return images_by_name(filter(is_image, entries(folder)))
+
+
+def images_by_name(paths: Iterable[Path]) -> dict[str, Path]:
+    """Paths of images by their names without ending, in natural order.
+
+    Raises:
+        DataError: two have one name, for instance ``1.jpg`` and ``1.png``.
+    """
     images: dict[str, Path] = {}
-    for path in filter(is_image, entries(folder)):
+    for path in sorted(paths, key=lambda path: natural_key(path.name)):
         if path.stem in images:
             raise DataError(
-                f"{folder} holds two images of one name, {images[path.stem].name} and {path.name}: "
-                "expected one a frame. Remove or rename one of them."
+                f"Two images of one name, {images[path.stem]} and {path}: expected one image a "
+                "frame. Remove or rename one of them."
             )
         images[path.stem] = path
     return images
