@@ -132,7 +132,7 @@ def sampling_map(size: tuple[int, int], box: Box, *deformations: Deformation) ->
         (columns * _STRIDE, rows * _STRIDE),
         interpolation=cv2.INTER_LINEAR,
     )
-    return np.ascontiguousarray(fine[_STRIDE : _STRIDE + height, _STRIDE : _STRIDE + width])
+    return fine[_STRIDE : _STRIDE + height, _STRIDE : _STRIDE + width]
 
 
 def warp_image(image: np.ndarray, sampling: np.ndarray) -> np.ndarray:
@@ -140,9 +140,15 @@ def warp_image(image: np.ndarray, sampling: np.ndarray) -> np.ndarray:
     return cv2.remap(image, sampling, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
 
 
-def warp_labels(labels: np.ndarray, sampling: np.ndarray) -> np.ndarray:
-    """The view of a label map: H×W uint8, nearest, for a map of H×W×2."""
-    return cv2.remap(labels, sampling, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+def warp_labels(
+    labels: np.ndarray, sampling: np.ndarray, *, mirrored: bool = True
+) -> np.ndarray:
+    """The view of a label map: H×W uint8, nearest, for a map of H×W×2.
+
+    ``mirrored=False`` puts background beyond the border of the source.
+    """
+    border = cv2.BORDER_REFLECT_101 if mirrored else cv2.BORDER_CONSTANT
+    return cv2.remap(labels, sampling, None, cv2.INTER_NEAREST, borderMode=border)
 
 
 def whole(array: np.ndarray) -> Box:

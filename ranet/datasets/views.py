@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ranet.config import DataConfig, PreviousMaskConfig
@@ -90,7 +91,7 @@ def renumber(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Give the ``chosen`` ids, in their order, the labels 1…K, and all others 0."""
     table = np.zeros(256, dtype=np.uint8)
     table[chosen] = np.arange(1, len(chosen) + 1)
-    return table[labels]
+    return cv2.LUT(labels, table)
 
 
 def _template_map(
@@ -171,7 +172,9 @@ def _crop(labels: np.ndarray, deformations: list[Deformation], config: DataConfi
         return whole(labels)
     height, width = labels.shape
     small = (-(-height // _LOCATE_AT), -(-width // _LOCATE_AT))
-    seen = warp_labels(labels, sampling_map(small, whole(labels), *deformations))
+    # The mirror image beyond the border is no place to crop around.
+    sampling = sampling_map(small, whole(labels), *deformations)
+    seen = warp_labels(labels, sampling, mirrored=False)
     top, left, bottom, right = box_around(
         seen,
         aspect=config.size,
