@@ -1,34 +1,24 @@
 """What plays in a scene: objects, their look-alikes, scenery, and what passes in front of them."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from ranet.datasets.synthetic.motion import drift, walk, wander
-from ranet.datasets.synthetic.scene import Layer, Placement, Scene
-from ranet.datasets.synthetic.shapes import SHAPES, Part, bar
-from ranet.datasets.synthetic.sprites import draw_sprite
-from ranet.datasets.synthetic.textures import (
-    WILD_PATTERNS,
-    Style,
-    distinct_palette,
+from ranet.datasets.synthetic.looks import (
+    Look,
+    look_alike,
+    object_looks,
     paint_backdrop,
-    random_palette,
-    random_style,
-    related_palette,
+    pole_look,
+    scenery_look,
 )
+from ranet.datasets.synthetic.palettes import random_palette
+from ranet.datasets.synthetic.scene import Layer, Scene, footprint
+from ranet.datasets.synthetic.sprites import Manner, Sprite, draw_sprite
+from ranet.datasets.synthetic.staging import Stage, draw_stage
 
-_ATTEMPTS = 40
-_SHRINK = 0.93  # of the objects' areas, at each further attempt
-
-
-@dataclass(frozen=True)
-class _Look:
-    """What someone plays: a kind of shape, one individual of it, and its two materials."""
-
-    kind: str
-    parts: list[Part]
-    styles: tuple[Style, Style]
+_TRIES = 12  # to find a place where everything still shows
+_SMALLEST, _LARGEST = 0.035, 0.2  # share of the frame that an object covers
+_CROWD = 0.5  # share of the frame that all objects together cover at most
+_ROLLING_KINDS = ("blob", "polygon", "ring", "star")
 
 
 def draw_scene(
@@ -40,240 +30,158 @@ def draw_scene(
         rng: source of everything random.
         frames: length of the video.
         size: height and width in pixels.
-        max_objects: there are 1…``max_objects`` objects.
+        max_objects: there are 1…``max_objects`` objects; fewer than were drawn where the frame
+            has no room for another.
 
     Returns:
         The scene.
     """
-    objects = int(rng.integers(1, max_objects + 1))
-    for attempt in range(_ATTEMPTS):
-        scene = _Casting(rng, frames, size, objects, _SHRINK**attempt).scene()
-        if _starts_well(scene):
-            return scene
-    raise RuntimeError(f"no place found for {objects} objects in {_ATTEMPTS} attempts")
-
-
-def _starts_well(scene: Scene) -> bool:
-    """Whether at least two thirds of every object, and 1 % of the frame, show in frame 0."""
-    labels = scene.labels(0)
-    smallest = 0.01 * labels.size
-    return all(
-        (visible := np.count_nonzero(labels == label)) >= smallest / max(scene.objects / 4, 1)
-        and visible <= 0.27 * labels.size
-        and 3 * visible >= 2 * np.count_nonzero(silhouette)
-        for label, silhouette in scene.silhouettes(0)
+    stage = draw_stage(rng, frames=frames, size=size)
+    palettes = [random_palette(rng) for _ in range(2)]
+    cast = _Cast(size)
+    looks = object_looks(rng, int(rng.integers(1, max_objects + 1)), palettes, min(size))
+    stars = [look for look in looks if _enter_object(rng, stage, cast, look, len(looks))]
+    for _ in range(rng.integers(1, 4)):
+        _enter_look_alike(rng, stage, cast, stars)
+    for _ in range(rng.choice(3, p=[0.4, 0.4, 0.2])):
+        _enter_obstacle(rng, stage, cast)
+    for _ in range(rng.integers(0, 3)):
+        _enter_scenery(rng, stage, cast, palettes)
+    return Scene(
+        size=size,
+        backdrop=paint_backdrop(rng, palettes, size),
+        camera=stage.camera,
+        layers=tuple(cast.layers),
     )
 
 
-class _Casting:
-    """Draws one scene; the random decisions that its layers share are fields."""
+class _Cast:
+    """The layers so far, from back to front, and what each covers of the first frame."""
 
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        frames: int,
-        size: tuple[int, int],
-        objects: int,
-        shrink: float,
-    ):
-        self.rng = rng
-        self.frames = frames
+    def __init__(self, size: tuple[int, int]):
         self.size = size
-        self.objects = objects
-        self.shrink = shrink
-        self.shape = np.array(size[::-1], float)  # width and height
-        self.speed = float(np.exp(rng.uniform(np.log(0.035), np.log(0.1))))  # diameters a frame
-        shutter = rng.uniform(0, 0.7)
-        exposures = 1 if shutter < 0.15 else 3 if self.speed < 0.06 else 5
-        open_for = np.linspace(-0.5, 0.5, exposures) * shutter if exposures > 1 else np.zeros(1)
-        self.times = np.arange(frames)[:, None] + open_for
-        self.camera = self._camera()
+        self.layers: list[Layer] = []
+        self._masks: list[np.ndarray] = []
 
-    def scene(self) -> Scene:
-        """All layers, their order, and the backdrop."""
-        rng = self.rng
-        palettes = [random_palette(rng) for _ in range(2)]
-        looks = self._object_looks(palettes)
-        starts = _apart(rng, self.objects, self.shape)
-        actors = [
-            self._actor(look, at=0.0, through=p) for look, p in zip(looks, starts, strict=True)
-        ]
-        layers = [
-            Layer(sprite, placement, label)
-            for label, (sprite, placement) in enumerate(actors, start=1)
-        ]
-        layers += [self._look_alike(looks, layers) for _ in range(rng.integers(1, 4))]
-        rng.shuffle(layers)
-        scenery = [self._scenery(palettes) for _ in range(rng.integers(0, 5))]
-        front = [self._obstacle(layers) for _ in range(rng.choice(3, p=[0.4, 0.4, 0.2]))]
-        return Scene(
-            size=self.size,
-            backdrop=self._backdrop(palettes),
-            camera=self.camera,
-            layers=(*scenery, *layers, *front),
-            objects=self.objects,
-        )
+    @property
+    def objects(self) -> int:
+        return sum(layer.label > 0 for layer in self.layers)
 
-    def _camera(self) -> Placement:
-        rng, times = self.rng, self.times
-        pace = rng.uniform(0, 0.02) * self.shape.max()
-        pan = walk(
-            rng,
-            times,
-            spacing=rng.uniform(6, 20),
-            speed=pace,
-            through=self.shape / 2,
-            at=0,
-            bounds=self.shape / 2 + np.array([[-0.3], [0.3]]) * self.shape,
-        )
-        pan += wander(rng, times, spacing=2.5, amount=rng.uniform(0, 0.006), shape=(2,)) * (
-            self.shape.max()
-        )
-        zoom = np.exp(0.1 + wander(rng, times, spacing=12, amount=rng.uniform(0, 0.15)))
-        roll = wander(rng, times, spacing=10, amount=rng.uniform(0, 0.08))
-        return Placement(pan, roll, np.stack([zoom, zoom], axis=-1))
-
-    def _backdrop(self, palettes: list[np.ndarray]) -> np.ndarray:
-        rng = self.rng
-        shape = tuple(int(1.5 * side) for side in self.size)
-        cells = min(self.size) * np.exp(rng.uniform(np.log(0.03), np.log(0.2), 2))
-        styles = [
-            random_style(rng, p, c, WILD_PATTERNS) for p, c in zip(palettes, cells, strict=True)
-        ]
-        return paint_backdrop(rng, shape, *styles)
-
-    def _object_looks(self, palettes: list[np.ndarray]) -> list[_Look]:
-        """Different looks for the objects: mostly unlike the backdrop, sometimes camouflaged."""
-        rng, looks, taken = self.rng, [], list(palettes)
-        for _ in range(self.objects):
-            hidden = rng.random() < 0.12
-            main = related_palette(rng, palettes[0]) if hidden else distinct_palette(rng, taken)
-            accent = distinct_palette(rng, [main], tries=3)
-            cell = min(self.size) * np.exp(rng.uniform(np.log(0.02), np.log(0.1)))
-            kind = str(rng.choice(list(SHAPES)))
-            styles = (random_style(rng, main, cell), random_style(rng, accent, cell))
-            looks.append(_Look(kind, SHAPES[kind](rng), styles))
-            taken.append(main)
-        return looks
-
-    def _actor(self, look: _Look, *, at: float, through: np.ndarray, share: float | None = None):
-        """A sprite that walks about, turns, grows and bends."""
-        rng = self.rng
-        most = min(0.22, 0.45 / self.objects)
-        if share is None:
-            share = self.shrink * np.exp(rng.uniform(np.log(min(0.025, most / 2)), np.log(most)))
-        area = share * self.size[0] * self.size[1]
-        diameter = 2 * np.sqrt(area / np.pi)
-        stiff = rng.random() < 0.35
-        sprite = draw_sprite(
-            rng,
-            look.parts,
-            look.styles,
-            area=area,
-            frames=self.frames,
-            bend=0.0 if stiff else rng.uniform(0.03, 0.12),
-            relief=rng.uniform(0, 0.8),
-        )
-        return sprite, self._moves(diameter, at, through)
-
-    def _moves(self, diameter: float, at: float, through: np.ndarray) -> Placement:
-        rng, times = self.rng, self.times
-        margin = 0.25 * diameter
-        position = walk(
-            rng,
-            times,
-            spacing=rng.uniform(5, 12),
-            speed=self.speed * diameter * rng.uniform(0.7, 1.4),
-            through=through,
-            at=at,
-            bounds=np.array([[margin, margin], self.shape - margin]),
-        )
-        flip = np.array([rng.choice([-1.0, 1.0]), 1.0])
-        size = np.exp(drift(rng, times, spacing=6, step=rng.uniform(0, 0.02)))
-        narrowing = np.exp(wander(rng, times, spacing=9, amount=rng.uniform(0, 0.3), shape=(2,)))
-        stretch = np.clip(size, 0.5, 1.7)[..., None] * narrowing * flip
-        spin = rng.choice([0.01, 0.05], p=[0.6, 0.4])
-        angle = rng.uniform(-0.4, 0.4) + drift(rng, times, spacing=6, step=spin)
-        return Placement(position, angle, stretch)
-
-    def _look_alike(self, looks: list[_Look], layers: list[Layer]) -> Layer:
-        """A distractor: shaped like one of the objects, other in colour or pattern, and moving."""
-        rng = self.rng
-        index = int(rng.integers(len(looks)))
-        look, star = looks[index], layers[index]
-        if rng.random() < 0.75:
-            styles = tuple(style.recoloured(rng) for style in look.styles)
-        else:
-            styles = tuple(style.repatterned(rng) for style in look.styles)
-        same = rng.random() < 0.5
-        parts = look.parts if same else SHAPES[look.kind](rng)
-        meeting = float(rng.uniform(0.25, 0.9) * (self.frames - 1))
-        place = star.placement.position[round(meeting), 0]
-        through = place + rng.normal(0, 0.12, 2) * min(self.size)
-        alike = _Look(look.kind, parts, (styles[0], styles[1]))
-        share = float(np.exp(rng.uniform(np.log(0.02), np.log(0.12))))
-        return Layer(*self._actor(alike, at=meeting, through=through, share=share), label=0)
-
-    def _fixed(self, offset: np.ndarray, nearness: float) -> Placement:
-        """Something that stands still in the world while the camera moves."""
-        camera, middle = self.camera, self.shape / 2
-        position = middle + nearness * (camera.position - middle) + camera.stretch * offset
-        return Placement(position, camera.angle, camera.stretch)
-
-    def _scenery(self, palettes: list[np.ndarray]) -> Layer:
-        """A thing of the backdrop's colours behind all that moves."""
-        rng = self.rng
-        kind = str(rng.choice(["blob", "polygon", "star"]))
-        base = palettes[rng.integers(len(palettes))]
-        palette = related_palette(rng, base) if rng.random() < 0.5 else random_palette(rng)
-        cell = min(self.size) * rng.uniform(0.02, 0.1)
-        styles = (random_style(rng, palette, cell), random_style(rng, random_palette(rng), cell))
-        area = rng.uniform(0.01, 0.15) * self.size[0] * self.size[1]
-        sprite = draw_sprite(
-            rng,
-            SHAPES[kind](rng),
-            styles,
-            area=area,
-            frames=self.frames,
-            bend=0.0,
-            relief=rng.uniform(0, 0.6),
-        )
-        offset = rng.uniform(-0.6, 0.6, 2) * self.shape
-        return Layer(sprite, self._fixed(offset, rng.uniform(1.0, 1.3)), label=0)
-
-    def _obstacle(self, layers: list[Layer]) -> Layer:
-        """A pole or a bush nearer than everything, in the way of one of the layers."""
-        rng = self.rng
-        pole = rng.random() < 0.6
-        parts = bar(rng) if pole else SHAPES["blob"](rng)
-        share = rng.uniform(0.06, 0.2) if pole else rng.uniform(0.01, 0.06)
-        cell = min(self.size) * rng.uniform(0.02, 0.08)
-        styles = tuple(random_style(rng, random_palette(rng), cell) for _ in range(2))
-        sprite = draw_sprite(
-            rng,
-            parts,
-            (styles[0], styles[1]),
-            area=share * self.size[0] * self.size[1],
-            frames=self.frames,
-            bend=0.0,
-            relief=rng.uniform(0.2, 0.8),
-        )
-        frame = int(rng.uniform(0.3, 0.9) * (self.frames - 1))
-        goal = layers[rng.integers(len(layers))].placement.position[frame, 0]
-        nearness = rng.uniform(1.2, 2.0)
-        middle = self.shape / 2
-        moved = nearness * (self.camera.position[frame, 0] - middle)
-        offset = (goal - middle - moved) / self.camera.stretch[frame, 0]
-        return Layer(sprite, self._fixed(offset, nearness), label=0)
+    def admit(self, layer: Layer, depth: int) -> bool:
+        """Insert a layer at ``depth`` if at least two thirds of every object still show."""
+        layers = [*self.layers[:depth], layer, *self.layers[depth:]]
+        mask = footprint(layer, 0, self.size)
+        masks = [*self._masks[:depth], mask, *self._masks[depth:]]
+        covered = np.zeros(self.size, bool)
+        for each, whole in zip(reversed(layers), reversed(masks), strict=True):
+            if each.label and 3 * np.count_nonzero(whole & ~covered) < 2 * np.count_nonzero(whole):
+                return False
+            covered |= whole
+        self.layers, self._masks = layers, masks
+        return True
 
 
-def _apart(rng: np.random.Generator, count: int, shape: np.ndarray) -> list[np.ndarray]:
-    """Points of the frame's inner part, each the farthest of some candidates from the earlier."""
-    points: list[np.ndarray] = []
-    for _ in range(count):
-        candidates = rng.uniform(0.2, 0.8, (8, 2)) * shape
-        if points:
-            gaps = np.linalg.norm(candidates[:, None] - np.stack(points), axis=-1).min(axis=1)
-            candidates = candidates[np.argsort(-gaps)]
-        points.append(candidates[0])
-    return points
+def _enter_object(
+    rng: np.random.Generator, stage: Stage, cast: _Cast, look: Look, objects: int
+) -> bool:
+    """Add an object that shows in the first frame; False if there is no place for it."""
+    pixels = stage.size[0] * stage.size[1]
+    largest = min(_LARGEST, _CROWD / objects)
+    share = np.exp(rng.uniform(np.log(min(_SMALLEST, largest / 2)), np.log(largest)))
+    label = cast.objects + 1
+    for attempt in range(_TRIES):
+        area = share * pixels * 0.92**attempt
+        sprite = _actor(rng, look, area, len(stage.times))
+        start = _free_point(rng, stage, cast)
+        placement = stage.walking(rng, _diameter(area), at=0.0, through=start)
+        layer = Layer(sprite, placement, label, _shadow(rng, area))
+        inside = np.count_nonzero(footprint(layer, 0, stage.size))
+        if 0.7 * area <= inside <= 1.25 * area and cast.admit(layer, _any_depth(rng, cast)):
+            return True
+    return False
+
+
+def _enter_look_alike(
+    rng: np.random.Generator, stage: Stage, cast: _Cast, looks: list[Look]
+) -> None:
+    """Add something like one of the objects, that comes its way at some time."""
+    star = int(rng.integers(len(looks)))
+    area = stage.size[0] * stage.size[1] * np.exp(rng.uniform(np.log(0.025), np.log(0.14)))
+    frames = len(stage.times)
+    sprite = _actor(rng, look_alike(rng, looks[star]), area, frames)
+    path = next(layer.placement.position for layer in cast.layers if layer.label == star + 1)
+    for _ in range(_TRIES):
+        meeting = int(rng.uniform(0.2, 1) * (frames - 1))
+        point = path[meeting, 0] + rng.normal(0, 0.35, 2) * _diameter(area)
+        placement = stage.walking(rng, _diameter(area), at=meeting, through=point)
+        layer = Layer(sprite, placement, shadow=_shadow(rng, area))
+        if cast.admit(layer, _any_depth(rng, cast)):
+            return
+
+
+def _enter_obstacle(rng: np.random.Generator, stage: Stage, cast: _Cast) -> None:
+    """Add a pole or a bush before everything, which something passes behind."""
+    pole = rng.random() < 0.6
+    side = min(stage.size)
+    look = pole_look(rng, side) if pole else scenery_look(rng, [random_palette(rng)], side)
+    share = rng.uniform(0.06, 0.2) if pole else rng.uniform(0.01, 0.06)
+    sprite = _still(rng, look, share * stage.size[0] * stage.size[1], len(stage.times))
+    for _ in range(_TRIES):
+        frame = int(rng.uniform(0.25, 1) * (len(stage.times) - 1))
+        mover = cast.layers[rng.integers(len(cast.layers))]
+        place = mover.placement.position[frame, 0]
+        placement = stage.standing(place, at=frame, nearness=rng.uniform(1.2, 2.0))
+        if cast.admit(Layer(sprite, placement), len(cast.layers)):
+            return
+
+
+def _enter_scenery(
+    rng: np.random.Generator, stage: Stage, cast: _Cast, palettes: list[np.ndarray]
+) -> None:
+    """Add something large between the backdrop and all that moves."""
+    area = rng.uniform(0.02, 0.15) * stage.size[0] * stage.size[1]
+    sprite = _still(rng, scenery_look(rng, palettes, min(stage.size)), area, len(stage.times))
+    point = rng.uniform(-0.1, 1.1, 2) * stage.frame
+    cast.admit(Layer(sprite, stage.standing(point, at=0, nearness=rng.uniform(1.0, 1.3))), 0)
+
+
+def _actor(rng: np.random.Generator, look: Look, area: float, frames: int) -> Sprite:
+    """A sprite that may bend and roll."""
+    manner = Manner(
+        bend=rng.choice([0.0, rng.uniform(0.03, 0.1)], p=[0.35, 0.65]),
+        roll=rng.uniform(0.2, 0.6) if look.kind in _ROLLING_KINDS and rng.random() < 0.4 else 0.0,
+        relief=rng.uniform(0, 0.8),
+    )
+    return draw_sprite(rng, look.parts, look.styles, area=area, frames=frames, manner=manner)
+
+
+def _still(rng: np.random.Generator, look: Look, area: float, frames: int) -> Sprite:
+    """A sprite that keeps its shape."""
+    manner = Manner(relief=rng.uniform(0, 0.8))
+    return draw_sprite(rng, look.parts, look.styles, area=area, frames=frames, manner=manner)
+
+
+def _diameter(area: float) -> float:
+    """Of the disk of that area."""
+    return 2 * float(np.sqrt(area / np.pi))
+
+
+def _any_depth(rng: np.random.Generator, cast: _Cast) -> int:
+    return int(rng.integers(len(cast.layers) + 1))
+
+
+def _shadow(rng: np.random.Generator, area: float) -> tuple[float, float] | None:
+    """In one of four cases, a shadow to one side and below."""
+    if rng.random() >= 0.25:
+        return None
+    return float(rng.uniform(-0.2, 0.2) * _diameter(area)), float(0.12 * _diameter(area))
+
+
+def _free_point(rng: np.random.Generator, stage: Stage, cast: _Cast) -> np.ndarray:
+    """Of some points of the frame's inner part, the one farthest from where the others start."""
+    candidates = rng.uniform(0.2, 0.8, (6, 2)) * stage.frame
+    if not cast.layers:
+        return candidates[0]
+    others = np.stack([layer.placement.position[0, 0] for layer in cast.layers])
+    gaps = np.linalg.norm(candidates[:, None] - others, axis=-1).min(axis=1)
+    return candidates[np.argmax(gaps)]

@@ -1,16 +1,17 @@
-"""Sprites: shapes cut out of painted material, that swing their parts and bend.
+"""Sprites: shapes cut out of painted material, that swing their parts, bend and roll.
 
 A sprite is drawn once, at a little more than its size on the frame, and posed once a frame on a
 canvas of its own; the scene then moves, turns and stretches the canvas as a whole.
-Colours are premultiplied by the coverage everywhere, so that interpolating them leaves no seams.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 
+from ranet.datasets.synthetic.compositing import content_box, lay_over
 from ranet.datasets.synthetic.motion import wander
 from ranet.datasets.synthetic.shapes import Part
 from ranet.datasets.synthetic.textures import Style
@@ -22,24 +23,73 @@ _BEND_GRID = (4, 4)
 
 
 @dataclass(frozen=True)
+class Manner:
+    """How a sprite moves within itself, and how round it looks."""
+
+    bend: float = 0.0  # how far it bends, as a share of its longer side
+    roll: float = 0.0  # how far its surface slides below its outline, as a share of its size
+    relief: float = 0.0  # light and shade: 0 flat, 1 strong
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """A painted part. Its material may be larger than the part, to slide below the outline."""
+
+    material: np.ndarray  # (h+2r)×(w+2r)×3 uint8
+    lit_coverage: np.ndarray  # h×w×3 float32: coverage times light
+    coverage: np.ndarray  # h×w uint8
+    corner: np.ndarray  # (x, y) on the sprite's canvas
+    pivot: np.ndarray  # (x, y) on the sprite's canvas
+
+    def cut(self, roll: np.ndarray) -> np.ndarray:
+        """h×w×4 uint8 premultiplied RGBA; ``roll`` is (x, y) in shares of the sliding room."""
+        room = (np.array(self.material.shape[1::-1]) - self.coverage.shape[::-1]) / 2
+        if not room.any():
+            return self._unrolled
+        height, width = self.coverage.shape
+        centre = (np.array(self.material.shape[1::-1]) - 1) / 2 + roll * room
+        visible = cv2.getRectSubPix(self.material, (width, height), tuple(map(float, centre)))
+        return self._lit(visible)
+
+    @cached_property
+    def _unrolled(self) -> np.ndarray:
+        return self._lit(self.material)
+
+    def _lit(self, material: np.ndarray) -> np.ndarray:
+        colours = cv2.multiply(material, self.lit_coverage, dtype=cv2.CV_8U)
+        return np.dstack([colours, self.coverage])
+
+
+@dataclass(frozen=True)
 class Sprite:
     """A painted shape and its movements within itself."""
 
-    patches: tuple[np.ndarray, ...]  # a part each, back to front: h×w×4 uint8 premultiplied RGBA
-    pivots: np.ndarray  # parts×2: (x, y) on the canvas
-    swings: np.ndarray  # frames×parts: angles in radians
+    pieces: tuple[_Piece, ...]  # from back to front
+    canvas: tuple[int, int]  # height and width in canvas pixels
+    swings: np.ndarray  # frames×pieces: angles in radians
     bends: np.ndarray  # frames×4×4×2: how far the points of a coarse grid are shifted, in pixels
+    rolls: np.ndarray  # frames×2 in [-1, 1]: where the material has slid to, of the room there is
     centre: np.ndarray  # (x, y) on the canvas of the shape's origin
     density: float  # canvas pixels for a pixel of the frame
 
-    def pose(self, frame: int) -> np.ndarray:
-        """The sprite as it is at ``frame``: h×w×4 uint8, premultiplied RGBA."""
-        canvas = self.patches[0]
-        for index, patch in enumerate(self.patches):
-            if self.swings[frame, index]:
-                patch = _turned(patch, self.pivots[index], self.swings[frame, index])
-            canvas = patch if index == 0 else _over(patch, canvas)
-        return _bent(canvas, self.bends[frame]) if self.bends.any() else canvas
+    def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """The sprite as it is at ``frame``.
+
+        Returns:
+            A piece (h×w×4 uint8, premultiplied RGBA) that is no larger than what can be seen,
+            and where the shape's origin is on it: (x, y).
+        """
+        canvas = np.zeros((*self.canvas, 4), np.uint8)
+        for piece, angle in zip(self.pieces, self.swings[frame], strict=True):
+            patch = piece.cut(self.rolls[frame])
+            corner = piece.corner
+            if angle:
+                patch, corner = _turned(patch, piece.pivot - corner, angle, piece.pivot)
+            _paste(canvas, patch, corner)
+        if self.bends.any():
+            canvas = _bent(canvas, self.bends[frame])
+        box = content_box(canvas)
+        return canvas[box], self.centre - (box[1].start, box[0].start)
 
 
 def draw_sprite(
@@ -49,8 +99,7 @@ def draw_sprite(
     *,
     area: float,
     frames: int,
-    bend: float,
-    relief: float,
+    manner: Manner,
 ) -> Sprite:
     """Cut a shape out of its two materials and let it move.
 
@@ -60,8 +109,7 @@ def draw_sprite(
         styles: the main material and the accent's.
         area: pixels of the frame that the resting shape covers.
         frames: how many frames it moves for.
-        bend: how far it bends, as a share of its longer side; 0 for a stiff one.
-        relief: 0 for flat paint, up to 1 for strong light and shade.
+        manner: how it moves.
 
     Returns:
         The sprite.
@@ -69,19 +117,21 @@ def draw_sprite(
     unit = _DENSITY * np.sqrt(area / _unit_area(parts))  # canvas pixels for the shape's unit
     corners = np.concatenate([outline for part in parts for outline in part.outlines]) * unit
     low, high = corners.min(axis=0), corners.max(axis=0)
-    margin = _MARGIN * (high - low).max() if bend or any(part.swing for part in parts) else 2.0
+    longer = float((high - low).max())
+    moves = manner.bend > 0 or any(part.swing for part in parts)
+    margin = _MARGIN * longer if moves else 2.0
     centre = np.ceil(margin - low)
     width, height = np.ceil(high + centre + margin).astype(int)
-    patches = [_cut(rng, part, styles, unit, centre, (height, width), relief) for part in parts]
     times = np.arange(frames, dtype=float)
-    swings = [_swing(rng, part, times) for part in parts]
-    pace = rng.uniform(4, 12)
-    amount = bend * max(height, width) / (1 + 2 * _MARGIN)
+    bend_pace, roll_pace = rng.uniform(4, 12, 2)
     return Sprite(
-        patches=tuple(patches),
-        pivots=np.array([part.pivot for part in parts]) * unit + centre,
-        swings=np.stack(swings, axis=1),
-        bends=wander(rng, times, spacing=pace, amount=amount, shape=(*_BEND_GRID, 2)),
+        pieces=tuple(_cut_out(rng, part, styles, unit, centre, manner) for part in parts),
+        canvas=(int(height), int(width)),
+        swings=np.stack([_swing(rng, part, times) for part in parts], axis=1),
+        bends=wander(
+            rng, times, spacing=bend_pace, amount=manner.bend * longer, shape=(*_BEND_GRID, 2)
+        ),
+        rolls=np.clip(wander(rng, times, spacing=2 * roll_pace, amount=1.0, shape=(2,)), -1, 1),
         centre=centre,
         density=_DENSITY,
     )
@@ -97,7 +147,7 @@ def _unit_area(parts: Sequence[Part]) -> float:
 
 
 def _filled(part: Part, unit: float, centre: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Coverage of a part on its canvas: H×W uint8, 255 inside, smooth at the edges."""
+    """Coverage of a part on a canvas: H×W uint8, 255 inside, smooth at the edges."""
     coverage = np.zeros(shape, np.uint8)
     outlines = [
         np.round((outline * unit + centre) * 2**_SHIFT).astype(np.int32)
@@ -107,63 +157,78 @@ def _filled(part: Part, unit: float, centre: np.ndarray, shape: tuple[int, int])
     return coverage
 
 
-def _cut(
+def _cut_out(
     rng: np.random.Generator,
     part: Part,
     styles: tuple[Style, Style],
     unit: float,
     centre: np.ndarray,
-    shape: tuple[int, int],
-    relief: float,
-) -> np.ndarray:
-    """A part of painted material: H×W×4 uint8, premultiplied RGBA."""
-    coverage = _filled(part, unit, centre, shape)
-    left, top, width, height = cv2.boundingRect(coverage)
-    box = np.s_[top : top + height, left : left + width]
-    colours = styles[part.accent].paint(rng, (height, width)).astype(np.float32)
-    colours *= _light(rng, coverage[box], relief)[..., None]
-    patch = np.zeros((*shape, 4), np.uint8)
-    patch[box][..., :3] = np.clip(colours, 0, 255) * (coverage[box][..., None] / np.float32(255))
-    patch[..., 3] = coverage
-    return patch
+    manner: Manner,
+) -> _Piece:
+    """Paint material and cut a part out of it."""
+    corners = np.concatenate(part.outlines) * unit + centre
+    corner = np.floor(corners.min(axis=0)) - 1
+    width, height = (np.ceil(corners.max(axis=0)) + 2 - corner).astype(int)
+    coverage = _filled(part, unit, centre - corner, (height, width))
+    room = 0 if part.accent else int(manner.roll * min(width, height))
+    material = styles[part.accent].paint(rng, (height + 2 * room, width + 2 * room))
+    lit = _light(rng, coverage, manner.relief) * coverage / np.float32(255)
+    return _Piece(
+        material=material,
+        lit_coverage=cv2.merge([lit] * 3),
+        coverage=coverage,
+        corner=corner,
+        pivot=np.array(part.pivot) * unit + centre,
+    )
 
 
 def _light(rng: np.random.Generator, coverage: np.ndarray, relief: float) -> np.ndarray:
-    """Brightness of a rounded body lit from a side: H×W float32 around 1."""
+    """Brightness of a rounded body lit from a side: H×W float32, about 1."""
     solid = cv2.copyMakeBorder(coverage, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform((solid > 127).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     depth = cv2.GaussianBlur(np.sqrt(depth), (0, 0), max(min(coverage.shape) / 20, 1.0))
-    slope_y, slope_x = np.gradient(depth) if min(depth.shape) > 1 else (depth, depth)
+    slope_y, slope_x = np.gradient(depth)
     angle = rng.uniform(0, 2 * np.pi)
     slope = np.cos(angle) * slope_x + np.sin(angle) * slope_y
-    strongest = max(float(np.abs(slope).max()), 1e-6)
-    rim = np.clip(depth / max(float(depth.max()), 1e-6), 0, 1)
-    return (1 + relief * (0.5 * slope / strongest + 0.6 * (rim - 0.7))).astype(np.float32)
+    steepest = max(float(np.abs(slope).max()), 1e-6)
+    height = depth / max(float(depth.max()), 1e-6)
+    return (1 + relief * (0.5 * slope / steepest + 0.6 * (height - 0.7))).astype(np.float32)
 
 
 def _swing(rng: np.random.Generator, part: Part, times: np.ndarray) -> np.ndarray:
     """Angles of a part over time: to and fro at a pace of its own."""
     if not part.swing:
         return np.zeros_like(times)
-    period = rng.uniform(8, 20)
+    period = rng.uniform(10, 30)
     sway = np.sin(2 * np.pi * (times / period + rng.random()))
     return part.swing * rng.uniform(0.5, 1) * sway
 
 
-def _turned(patch: np.ndarray, pivot: np.ndarray, angle: float) -> np.ndarray:
+def _turned(
+    patch: np.ndarray, pivot: np.ndarray, angle: float, goal: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A patch turned about ``pivot`` (on the patch), which comes to lie at ``goal``.
+
+    Returns:
+        The turned patch, and the whole-numbered (x, y) of its corner.
+    """
+    cosine, sine = np.cos(angle), np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]])
     height, width = patch.shape[:2]
-    matrix = cv2.getRotationMatrix2D(tuple(map(float, pivot)), float(np.degrees(angle)), 1.0)
-    return cv2.warpAffine(patch, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    ends = (np.array([[0, 0], [width, 0], [0, height], [width, height]]) - pivot) @ linear.T + goal
+    low, high = np.floor(ends.min(axis=0)), np.ceil(ends.max(axis=0))
+    matrix = np.column_stack([linear, goal - low - linear @ pivot])
+    size = (high - low).astype(int)
+    return cv2.warpAffine(patch, matrix, (int(size[0]), int(size[1]))), low
 
 
-def _over(front: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """``front`` laid upon ``back``, both h×w×4 uint8 and premultiplied."""
-    left, top, width, height = cv2.boundingRect(front[..., 3])
-    box = np.s_[top : top + height, left : left + width]
-    result = back.copy()
-    open_share = (255 - front[box][..., 3:]) * np.float32(1 / 255)
-    result[box] = front[box] + (back[box] * open_share + 0.5).astype(np.uint8)
-    return result
+def _paste(canvas: np.ndarray, patch: np.ndarray, corner: np.ndarray) -> None:
+    """Lay ``patch`` on the canvas, its corner at (x, y); what lies outside is lost."""
+    left, top = corner.astype(int)
+    height, width = patch.shape[:2]
+    y0, y1 = np.clip([top, top + height], 0, canvas.shape[0])
+    x0, x1 = np.clip([left, left + width], 0, canvas.shape[1])
+    lay_over(canvas, patch[y0 - top : y1 - top, x0 - left : x1 - left], np.s_[y0:y1, x0:x1])
 
 
 def _bent(canvas: np.ndarray, grid: np.ndarray) -> np.ndarray:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ranet.datasets.synthetic.palettes import Palette, ramp
+
 Shape = tuple[int, int]
 """(height, width) in pixels."""
 
@@ -168,19 +170,19 @@ class Style:
 
     pattern: str
     cell: float  # size of the pattern's features, in pixels
-    palette: np.ndarray  # n×3 float32 RGB in 0…255, from the pattern's value 0 to 1
+    palette: Palette  # colours from the pattern's value 0 to 1
     grain: float  # standard deviation of fine detail, in grey levels
 
     def paint(self, rng: np.random.Generator, shape: Shape) -> np.ndarray:
         """A piece of this material: H×W×3 uint8 RGB."""
         field = PATTERNS[self.pattern](rng, shape, self.cell)
-        image = _ramp(self.palette)[(field * 255).astype(np.uint8)]
+        image = ramp(self.palette)[(field * 255).astype(np.uint8)]
         detail = (noise(rng, shape, max(self.cell / 3, 2.5), octaves=2) - 0.5) * (4 * self.grain)
-        return np.clip(image + detail[..., None], 0, 255).astype(np.uint8)
+        return cv2.add(image, cv2.merge([detail] * 3), dtype=cv2.CV_8U)
 
-    def recoloured(self, rng: np.random.Generator) -> "Style":
-        """The same pattern in clearly different colours."""
-        return dataclasses.replace(self, palette=distinct_palette(rng, [self.palette]))
+    def in_colours(self, palette: Palette) -> "Style":
+        """The same pattern in other colours."""
+        return dataclasses.replace(self, palette=palette)
 
     def repatterned(self, rng: np.random.Generator) -> "Style":
         """Another pattern in the same colours."""
@@ -188,51 +190,9 @@ class Style:
         return dataclasses.replace(self, pattern=str(rng.choice(others)))
 
 
-def _ramp(palette: np.ndarray) -> np.ndarray:
-    """256×3 float32: the palette's colours, interpolated."""
-    positions = np.linspace(0, 1, len(palette))
-    values = np.linspace(0, 1, 256)
-    channels = [np.interp(values, positions, palette[:, c]) for c in range(3)]
-    return np.stack(channels, axis=1).astype(np.float32)
-
-
-def random_palette(rng: np.random.Generator) -> np.ndarray:
-    """Two to four colours that go together: n×3 float32 RGB in 0…255."""
-    count = int(rng.integers(2, 5))
-    spread = rng.choice([12, 40, 180], p=[0.45, 0.35, 0.2])  # degrees: one hue, neighbours, any
-    hue = rng.uniform(0, 360) + rng.uniform(-spread, spread, count)
-    saturation = rng.choice([0.15, 0.45, 0.8], p=[0.3, 0.4, 0.3]) * rng.uniform(0.6, 1.25, count)
-    value = np.clip(rng.uniform(0.2, 0.95) + rng.uniform(-0.35, 0.35, count), 0.08, 1)
-    hsv = np.stack([hue % 360, np.clip(saturation, 0, 1), value], axis=1).astype(np.float32)
-    return cv2.cvtColor(hsv[None], cv2.COLOR_HSV2RGB)[0] * np.float32(255)
-
-
-def palette_distance(first: np.ndarray, second: np.ndarray) -> float:
-    """How far the mean colours of two palettes are apart, in units of CIE L*a*b*."""
-    means = np.stack([first.mean(axis=0), second.mean(axis=0)])[None] / np.float32(255)
-    lab = cv2.cvtColor(means.astype(np.float32), cv2.COLOR_RGB2LAB)[0]
-    return float(np.linalg.norm(lab[0] - lab[1]))
-
-
-def distinct_palette(
-    rng: np.random.Generator, others: list[np.ndarray], tries: int = 6
-) -> np.ndarray:
-    """The random palette, of ``tries``, whose nearest among ``others`` is farthest away."""
-    candidates = [random_palette(rng) for _ in range(tries)]
-    if not others:
-        return candidates[0]
-    return max(candidates, key=lambda c: min(palette_distance(c, other) for other in others))
-
-
-def related_palette(rng: np.random.Generator, palette: np.ndarray) -> np.ndarray:
-    """A slight variation of ``palette``: what camouflage is made of."""
-    varied = palette * rng.uniform(0.8, 1.2) + rng.uniform(-18, 18, 3)
-    return np.clip(varied, 0, 255).astype(np.float32)
-
-
 def random_style(
     rng: np.random.Generator,
-    palette: np.ndarray,
+    palette: Palette,
     cell: float,
     patterns: tuple[str, ...] = tuple(PATTERNS),
 ) -> Style:
@@ -243,16 +203,3 @@ def random_style(
         palette=palette,
         grain=rng.uniform(1, 9),
     )
-
-
-def paint_backdrop(
-    rng: np.random.Generator, shape: Shape, first: Style, second: Style
-) -> np.ndarray:
-    """A large surface of two materials: one above the other, or in patches. H×W×3 uint8 RGB."""
-    lower, upper = first.paint(rng, shape), second.paint(rng, shape)
-    relief = noise(rng, shape, shape[1] / rng.uniform(2, 5), octaves=4)
-    if rng.random() < 0.5:  # a horizon
-        height = np.linspace(0, 1, shape[0], dtype=np.float32)[:, None]
-        relief = height + 0.25 * (relief - 0.5) + 0.5 - rng.uniform(0.3, 0.6)
-    share = np.clip((relief - 0.5) * rng.uniform(8, 60) + 0.5, 0, 1)[..., None]
-    return (lower * share + upper * (1 - share)).astype(np.uint8)
