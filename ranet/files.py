@@ -40,6 +40,20 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
+def check_writable(folder: str | Path) -> None:
+    """Raise :class:`OutputError` where ``folder`` could not be made or written to; make nothing.
+
+    For scripts that work for long before they write.
+    """
+    folder = Path(folder)
+    with output_errors(folder):
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(20, f"{nearest} is not a folder")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(13, f"no permission to write in {nearest}")
+
+
 def temporary_beside(path: Path) -> Path:
     """A hidden file name next to ``path``, with its ending, that no other writer uses."""
     return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
