@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 
 import cv2
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ranet.config import DataConfig
@@ -26,6 +27,7 @@ class BatchLoader:
             sampler=steps,
             num_workers=workers,
             worker_init_fn=_start_worker,
+            generator=torch.Generator(),  # leave the global one as it is
             pin_memory=pin_memory,
         )
 

@@ -1,0 +1,122 @@
+import multiprocessing
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from training_data import HEIGHT, WIDTH, data_config, write_pairs
+
+from ranet.datasets.loader import build_loader
+from ranet.datasets.sampling import TrainingSamples
+from ranet.errors import DataError
+from ranet.structures import TrainingBatch
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    return {"kind": "pairs", "root": write_pairs(tmp_path)}
+
+
+def batches(config, first_step=0, steps=4):
+    return build_loader(config, seed=7, batch_size=2, first_step=first_step, steps=steps)
+
+
+def assert_same(one, other):
+    assert one.names == other.names
+    for name in ("template_image", "template_labels", "current_image", "current_labels"):
+        assert torch.equal(getattr(one, name), getattr(other, name))
+    assert torch.equal(one.previous_labels, other.previous_labels)
+    assert torch.equal(one.objects, other.objects)
+
+
+def test_a_batch_holds_the_samples_of_its_step(pairs):
+    config = data_config(pairs, workers=0)
+    samples = TrainingSamples(config, seed=7)
+    loader = batches(config, first_step=5, steps=2)
+    assert len(loader) == 2
+    for step, batch in zip((5, 6), loader, strict=True):
+        assert batch.template_image.shape == (2, 3, HEIGHT, WIDTH)
+        assert_same(batch, TrainingBatch.collate([samples[2 * step], samples[2 * step + 1]]))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_number_of_workers_changes_nothing(pairs, workers):
+    alone = list(batches(data_config(pairs, workers=0)))
+    helped = list(batches(data_config(pairs, workers=workers)))
+    assert len(alone) == len(helped) == 4
+    for one, other in zip(alone, helped, strict=True):
+        assert_same(one, other)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_goes_on_where_it_stopped(pairs, workers):
+    config = data_config(pairs, workers=workers, samples_per_epoch=3)
+    through = list(batches(config, steps=5))
+    resumed = list(batches(config, first_step=3, steps=2))
+    for one, other in zip(through[3:], resumed, strict=True):
+        assert_same(one, other)
+
+
+def test_training_does_not_depend_on_global_random_states(pairs):
+    config = data_config(pairs, workers=0)
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = next(iter(batches(config)))
+    np.random.default_rng()
+    torch.manual_seed(1)
+    assert_same(first, next(iter(batches(config))))
+    torch.manual_seed(0)
+    list(batches(config))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_corrupt_file_is_named_in_one_message(pairs, workers):
+    path = pairs["root"] / "images" / "p1.png"
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match=r"images/p1\.png") as caught:
+        list(batches(data_config(pairs, workers=workers), steps=20))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_batches_before_a_corrupt_file_still_come(pairs):
+    path = pairs["root"] / "images" / "p1.png"
+    path.write_bytes(path.read_bytes()[:200])
+    config = data_config(pairs, workers=2)
+    samples = TrainingSamples(config, seed=7)
+    good = 0
+    while True:
+        try:
+            samples[2 * good], samples[2 * good + 1]
+        except DataError:
+            break
+        good += 1
+    arrived = []
+    with pytest.raises(DataError):
+        arrived.extend(batches(config, first_step=0, steps=good + 1))
+    assert good == 0 or len(arrived) <= good
+
+
+def test_ctrl_c_is_left_to_the_main_process(pairs):
+    iterator = iter(batches(data_config(pairs, workers=1), steps=30))
+    next(iterator)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGINT)
+    assert sum(1 for _ in iterator) == 29
+
+
+def test_leaving_early_ends_the_workers(pairs):
+    iterator = iter(batches(data_config(pairs, workers=2), steps=1000))
+    next(iterator)
+    workers = multiprocessing.active_children()
+    assert len(workers) == 2
+    iterator.close()
+    for worker in workers:
+        worker.join(timeout=10)
+        assert not worker.is_alive()
+
+
+def test_a_missing_source_is_told_before_training_starts(tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        batches(data_config({"kind": "pairs", "root": tmp_path / "nowhere"}))

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+from training_data import HEIGHT, WIDTH, textured, two_objects
+
+from ranet.datasets.pasting import cover, paste_beside, paste_over
+from ranet.datasets.views import Frame
+
+RED, BLUE = (np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(2))
+RED[..., 0] = 255
+BLUE[..., 2] = 255
+
+
+def test_objects_over_another_background():
+    frame = paste_over(Frame(RED, two_objects()), BLUE, feather=0)
+    inside = two_objects() > 0
+    assert (frame.image[inside] == RED[0, 0]).all()
+    assert (frame.image[~inside] == BLUE[0, 0]).all()
+    np.testing.assert_array_equal(frame.labels, two_objects())
+
+
+def test_a_feathered_edge_is_soft_and_the_rest_is_not():
+    image = paste_over(Frame(RED, two_objects()), BLUE, feather=1.0).image
+    row = image[16, :, 0]  # through the square of columns 10…21
+    assert row[16] == 255
+    assert row[2] == 0
+    assert 20 < row[9] < 128 < row[10] < 235
+
+
+@pytest.mark.parametrize("shape", [(20, 100), (100, 20), (300, 500), (5, 7)])
+def test_covering_keeps_proportions_and_the_middle(shape):
+    image = np.zeros((*shape, 3), dtype=np.uint8)
+    image[shape[0] // 2 :, :, 0] = 255
+    image[:, shape[1] // 2 :, 1] = 255
+    covered = cover(image, (40, 60))
+    assert covered.shape == (40, 60, 3)
+    assert covered[2, 2, 0] == covered[2, 2, 1] == 0
+    assert (covered[-3, -3, :2] == 255).all()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_distractor_is_background(seed):
+    other_labels = np.zeros((60, 60), dtype=np.uint8)
+    other_labels[20:40, 20:40] = 4
+    other_labels[0:3, 0:3] = 5  # smaller: not this one
+    other_image = np.zeros((60, 60, 3), dtype=np.uint8)
+    other_image[other_labels == 4] = (0, 255, 0)
+    before = Frame(RED, two_objects())
+    after = paste_beside(
+        before, Frame(other_image, other_labels), np.random.default_rng(seed), feather=0
+    )
+    green = after.image[..., 1] > 127
+    hidden = (before.labels > 0) & (after.labels == 0)
+    assert set(np.unique(after.labels)) <= {0, 3, 7}
+    assert not (after.labels[green] > 0).any()
+    np.testing.assert_array_equal(after.labels[~hidden], before.labels[~hidden])
+    assert (green[hidden]).mean() > 0.9 if hidden.any() else True
+    assert green.any()
+
+
+def test_distractors_are_before_and_behind_and_as_large_as_the_objects():
+    everything = np.ones((60, 60), dtype=np.uint8)
+    rng = np.random.default_rng(0)
+    frame = Frame(RED, two_objects())
+    after = [
+        paste_beside(frame, Frame(textured(1)[:40, :40], everything[:40, :40]), rng, feather=0)
+        for _ in range(40)
+    ]
+    hides = [np.count_nonzero(two_objects()) - np.count_nonzero(f.labels) for f in after]
+    assert 5 < sum(count > 0 for count in hides) < 35
+    added = max(np.count_nonzero((f.image != RED).any(axis=-1)) for f in after)
+    assert added == pytest.approx(np.count_nonzero(two_objects()), rel=0.1)

@@ -1,0 +1,187 @@
+import numpy as np
+import pytest
+from training_data import HEIGHT, WIDTH, textured, two_objects, write_pairs, write_videos
+
+from ranet.config import DavisSource, PairsSource, StaticConfig, VideoConfig
+from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.index import VideoSequence
+from ranet.datasets.sources import StaticSource, VideoSource, open_source
+from ranet.errors import DataError
+
+
+def generator(seed=0):
+    return np.random.default_rng(seed)
+
+
+def video_source(root, year=2017, **config):
+    source = DavisSource(kind="davis", root=root, year=year)
+    return open_source(source, VideoConfig(**config), StaticConfig())
+
+
+def static_source(root, names="*", **config):
+    source = PairsSource(kind="pairs", root=root, names=names)
+    return open_source(source, VideoConfig(), StaticConfig(**config))
+
+
+def frame_index(labels):
+    """Objects of frame i begin in column i (see write_videos)."""
+    return int(np.nonzero(labels)[1].min())
+
+
+def test_two_frames_and_a_mask_near_the_second(tmp_path):
+    source = video_source(write_videos(tmp_path), max_previous_gap=3)
+    gaps, distances, videos = set(), set(), set()
+    for seed in range(150):
+        draw = source.draw(generator(seed))
+        template = frame_index(draw.template.labels)
+        current = frame_index(draw.current.labels)
+        previous = frame_index(draw.previous_labels)
+        np.testing.assert_array_equal(draw.template.image, textured(template))
+        np.testing.assert_array_equal(draw.current.image, textured(current))
+        assert draw.name[1:] == (
+            f": template {template:05d}, current {current:05d}, previous {previous:05d}"
+        )
+        gaps.add(previous - current)
+        distances.add(current - template)
+        videos.add(draw.name[0])
+    assert gaps == {-3, -2, -1, 1, 2, 3}
+    assert 0 not in distances
+    assert min(distances) < -8 < 8 < max(distances)
+    assert videos == {"a", "b"}
+
+
+def test_only_annotated_frames_are_drawn_and_gaps_count_all_frames(tmp_path):
+    root = write_videos(tmp_path, names=("a",))
+    for i in range(16):
+        if i % 4:
+            (root / f"Annotations/480p/a/{i:05d}.png").unlink()
+    for gap, allowed in ((4, {-4, 4}), (3, {0})):  # none within 3: the current mask itself
+        source = video_source(root, max_previous_gap=gap)
+        for seed in range(20):
+            draw = source.draw(generator(seed))
+            current = frame_index(draw.current.labels)
+            assert current % 4 == frame_index(draw.template.labels) % 4 == 0
+            assert frame_index(draw.previous_labels) - current in allowed
+
+
+def test_a_video_of_one_annotated_frame(tmp_path):
+    source = video_source(write_videos(tmp_path, frames=1))
+    draw = source.draw(generator())
+    np.testing.assert_array_equal(draw.template.labels, draw.current.labels)
+    np.testing.assert_array_equal(draw.previous_labels, draw.current.labels)
+
+
+def test_davis_2016_makes_one_object_of_all(tmp_path):
+    root = write_videos(tmp_path)
+    assert set(np.unique(video_source(root).draw(generator()).template.labels)) == {0, 3, 7}
+    (root / "ImageSets/2017").rename(root / "ImageSets/2016")
+    draw = video_source(root, year=2016).draw(generator())
+    assert set(np.unique(draw.template.labels)) == {0, 1}
+    assert draw.template.labels.dtype == np.uint8
+
+
+def test_void_is_background(tmp_path):
+    root = write_pairs(tmp_path, count=1)
+    labels = two_objects()
+    labels[:5] = 255
+    write_labels(root / "masks/p0.png", labels)
+    draw = static_source(root).draw(generator())
+    assert set(np.unique(draw.template.labels)) == {0, 3, 7}
+
+
+def test_a_still_image_is_drawn_unchanged(tmp_path):
+    source = static_source(write_pairs(tmp_path))
+    names = set()
+    for seed in range(20):
+        draw = source.draw(generator(seed))
+        number = int(draw.name[1:])
+        for frame in (draw.template, draw.current):
+            np.testing.assert_array_equal(frame.image, textured(number))
+            np.testing.assert_array_equal(frame.labels, two_objects(5 * number))
+        np.testing.assert_array_equal(draw.previous_labels, draw.current.labels)
+        names.add(draw.name)
+    assert names == {"p0", "p1", "p2"}
+
+
+def test_a_pattern_takes_a_part_of_the_pairs(tmp_path):
+    source = static_source(write_pairs(tmp_path), names="p[12]")
+    assert {source.draw(generator(seed)).name for seed in range(20)} == {"p1", "p2"}
+    with pytest.raises(DataError, match=r"named like 'coco\*'.*pattern `names`"):
+        static_source(tmp_path / "pairs", names="coco*")
+
+
+def test_backgrounds_of_a_folder(tmp_path):
+    write_image(tmp_path / "skies/s.png", np.full((10, 10, 3), 200, dtype=np.uint8))
+    source = static_source(
+        write_pairs(tmp_path), new_background=1.0, backgrounds=tmp_path / "skies", feather=0
+    )
+    draw = source.draw(generator())
+    for frame in (draw.template, draw.current):
+        assert (frame.image[frame.labels == 0] == 200).all()
+        number = int(draw.name[1:])
+        inside = frame.labels > 0
+        np.testing.assert_array_equal(frame.image[inside], textured(number)[inside])
+
+
+@pytest.mark.parametrize("option", ["new_background", "distractor"])
+def test_pasting_has_its_probability_in_each_view(tmp_path, option):
+    source = static_source(write_pairs(tmp_path), **{option: 0.5})
+    changed = []
+    for seed in range(60):
+        draw = source.draw(generator(seed))
+        original = textured(int(draw.name[1:]))
+        changed.append(
+            [not np.array_equal(frame.image, original) for frame in (draw.template, draw.current)]
+        )
+    # An image may be pasted over itself, and a distractor be hidden: somewhat less than a half.
+    assert 0.2 < np.mean(changed) < 0.65
+    assert {tuple(pair) for pair in changed} == {
+        (a, b) for a in (True, False) for b in (True, False)
+    }
+
+
+def test_the_previous_mask_knows_what_hides_the_object(tmp_path):
+    source = static_source(write_pairs(tmp_path), distractor=1.0)
+    for seed in range(10):
+        draw = source.draw(generator(seed))
+        np.testing.assert_array_equal(draw.previous_labels, draw.current.labels)
+
+
+def test_an_image_without_objects_is_drawn_as_it_is(tmp_path):
+    root = write_pairs(tmp_path, count=1)
+    write_labels(root / "masks/p0.png", np.zeros((HEIGHT, WIDTH), dtype=np.uint8))
+    draw = static_source(root, new_background=1.0, distractor=1.0).draw(generator())
+    np.testing.assert_array_equal(draw.current.image, textured(0))
+
+
+def test_a_mask_of_another_size(tmp_path):
+    root = write_pairs(tmp_path, count=1)
+    write_labels(root / "masks/p0.png", two_objects()[:30])
+    with pytest.raises(DataError, match=r"p0\.png is 30×80 \(height×width\), but.* 48×80"):
+        static_source(root).draw(generator())
+
+
+def test_a_corrupt_frame_is_named(tmp_path):
+    root = write_videos(tmp_path, frames=2, names=("a",))
+    path = root / "JPEGImages/480p/a/00001.png"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"JPEGImages/480p/a/00001\.png"):
+        video_source(root).draw(generator())
+
+
+def test_sources_are_indexed_by_their_kind(tmp_path):
+    assert isinstance(static_source(write_pairs(tmp_path)), StaticSource)
+    assert isinstance(video_source(write_videos(tmp_path)), VideoSource)
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(DataError, match="nowhere"):
+        video_source(tmp_path / "nowhere")
+
+
+def test_a_source_of_given_sequences(tmp_path):
+    root = write_videos(tmp_path, frames=3, names=("a",))
+    frames = tuple(sorted((root / "JPEGImages/480p/a").iterdir()))
+    masks = tuple(sorted((root / "Annotations/480p/a").iterdir()))
+    source = VideoSource([VideoSequence("x", frames, masks)], VideoConfig(), one_object=True)
+    assert source.draw(generator()).name.startswith("x: ")

@@ -1,0 +1,263 @@
+import cv2
+import numpy as np
+import pytest
+from training_data import HEIGHT, WIDTH, data_config, textured, two_objects
+
+from ranet.config import PreviousMaskConfig
+from ranet.datasets.boxes import box_around
+from ranet.datasets.views import Draw, Frame, choose_objects, make_sample, renumber
+
+SOURCE = {"kind": "pairs", "root": "unused"}
+SAME = PreviousMaskConfig()
+STILL = {
+    "spline_shift": 0,
+    "rotation": 0,
+    "scale": (1, 1),
+    "crop_shift": 0,
+    "flip": 0,
+    "colour": {"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0},
+}
+"""Augmentation that leaves only the crop."""
+
+
+def config(**values):
+    return data_config(SOURCE, **{"max_objects": 2, "smallest_crop": 8, **values})
+
+
+def draw(template=None, current=None, previous=None):
+    template = two_objects() if template is None else template
+    current = two_objects(14) if current is None else current
+    previous = two_objects(12) if previous is None else previous
+    return Draw(Frame(textured(1), template), Frame(textured(2), current), previous, "name")
+
+
+def sample(seed=0, settings=None, of=None, previous=SAME):
+    rng = np.random.default_rng(seed)
+    return make_sample(of or draw(), previous, settings or config(), rng)
+
+
+def arrays(made):
+    return [
+        made.template_image,
+        made.template_labels,
+        made.current_image,
+        made.current_labels,
+        made.previous_labels,
+    ]
+
+
+@pytest.mark.parametrize("size", [(32, 64), (57, 91)])
+def test_shapes_and_types(size):
+    made = sample(settings=config(size=size))
+    assert made.template_image.shape == made.current_image.shape == (*size, 3)
+    for labels in (made.template_labels, made.current_labels, made.previous_labels):
+        assert labels.shape == size
+    assert all(array.dtype == np.uint8 and array.flags.c_contiguous for array in arrays(made))
+    assert made.name == "name"
+    assert made.objects == 2
+
+
+def test_a_sample_is_a_function_of_the_generator():
+    for one, other, third in zip(
+        *(arrays(sample(seed)) for seed in (5, 5, 6)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+        assert not np.array_equal(one, third)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_objects_are_numbered_from_one_and_seen_in_the_template(seed):
+    settings = config(smallest_object=0.01)
+    made = sample(seed, settings)
+    assert np.bincount(made.template_labels.ravel())[1:].min() >= 0.01 * HEIGHT * WIDTH
+    for labels in (made.template_labels, made.current_labels, made.previous_labels):
+        assert set(np.unique(labels)) <= {0, 1, 2}
+
+
+def test_an_id_is_the_same_object_in_all_maps():
+    # Object 3 is a square and object 7 a wide bar: without augmentation their shapes tell them.
+    seen = set()
+    for seed in range(10):
+        made = sample(seed, config(augment=STILL))
+        wide = set()
+        for labels in (made.template_labels, made.current_labels, made.previous_labels):
+            is_wide = [
+                np.ptp(np.nonzero(labels == k)[1]) > np.ptp(np.nonzero(labels == k)[0])
+                for k in (1, 2)
+            ]
+            assert sorted(is_wide) == [False, True]
+            wide.add(tuple(is_wide))
+        assert len(wide) == 1
+        seen |= wide
+    assert len(seen) == 2  # the order is random
+
+
+def test_other_objects_are_background():
+    sides = set()
+    for seed in range(10):
+        made = sample(seed, config(max_objects=1, augment=STILL, crop="whole_frame"))
+        assert made.objects == 1
+        assert set(np.unique(made.template_labels)) == {0, 1}
+        sides.add(np.count_nonzero(made.template_labels))
+    assert sides == {12 * 12, 8 * 20}
+
+
+def test_void_and_small_objects_are_not_chosen():
+    labels = two_objects()
+    labels[0, 0:5] = 9
+    rng = np.random.default_rng(0)
+    assert set(choose_objects(labels, config(max_objects=9, smallest_object=0.002), rng)) == {3, 7}
+    assert set(choose_objects(labels, config(max_objects=9, smallest_object=0.001), rng)) == {
+        3,
+        7,
+        9,
+    }
+
+
+def test_renumbering_follows_the_order_of_the_choice():
+    labels = np.array([[0, 3, 7, 9]], dtype=np.uint8)
+    assert renumber(labels, np.array([7, 3])).tolist() == [[0, 2, 1, 0]]
+
+
+def test_no_sample_without_objects():
+    assert sample(of=draw(template=np.zeros((HEIGHT, WIDTH), dtype=np.uint8))) is None
+
+
+def test_no_sample_if_resizing_loses_the_object():
+    thin = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    thin[0, 0] = 1  # nearest-neighbour sampling at a quarter of the size skips the corner
+    settings = config(size=(12, 20), crop="whole_frame", augment=STILL, smallest_object=1e-9)
+    assert sample(settings=settings, of=draw(template=thin)) is None
+
+
+def test_an_object_may_be_absent_from_the_current_frame():
+    nothing = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    made = sample(of=draw(current=nothing))
+    assert made.objects == 2
+    assert not made.current_labels.any()
+    assert made.previous_labels.any()
+
+
+def test_without_augmentation_views_are_the_crops_of_inference():
+    def large(array):  # so that a pixel of the box counts for little
+        return array.repeat(4, axis=0).repeat(4, axis=1)
+
+    template, current = large(two_objects()), large(two_objects(14))
+    previous = large(two_objects(22))
+    made = sample(
+        settings=config(augment={**STILL, "flip": 1.0}),
+        of=Draw(
+            Frame(large(textured(1)), template), Frame(large(textured(2)), current), previous, ""
+        ),
+    )
+    for seen, labels, around in (
+        (made.template_labels, template, template),
+        (made.current_labels, current, previous),
+        (made.previous_labels, previous, previous),
+    ):
+        top, left, bottom, right = box_around(
+            around[:, ::-1], aspect=(HEIGHT, WIDTH), scale=1.5, smallest=8
+        )
+        crop = np.ascontiguousarray(labels[:, ::-1][top:bottom, left:right])
+        expected = cv2.resize(crop, (WIDTH, HEIGHT), interpolation=cv2.INTER_NEAREST) > 0
+        assert np.count_nonzero(expected & (seen > 0)) > 0.9 * np.count_nonzero(
+            expected | (seen > 0)
+        )
+
+
+def test_the_template_is_shown_unchanged_if_no_view_has_the_objects():
+    corner = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    corner[:8, :8] = 1
+    zoomed = {**STILL, "scale": (4, 4), "attempts": 3}
+    made = sample(settings=config(crop="whole_frame", augment=zoomed), of=draw(template=corner))
+    np.testing.assert_array_equal(made.template_labels, corner)
+    np.testing.assert_array_equal(made.template_image, textured(1))
+
+
+def test_views_are_augmented_independently():
+    one = two_objects()
+    same = Draw(Frame(textured(1), one), Frame(textured(1), one), one, "name")
+    made = sample(of=same)
+    assert not np.array_equal(made.template_labels, made.current_labels)
+    colourless = sample(of=same, settings=config(augment={"spline_shift": 0, "rotation": 0}))
+    assert not np.array_equal(colourless.template_image, colourless.current_image)
+
+
+def test_both_views_are_flipped_or_none():
+    left = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    left[10:30, 5:25] = 1
+    sides = []
+    for seed in range(12):
+        made = sample(
+            seed,
+            config(augment={**STILL, "flip": 0.5}, crop="whole_frame"),
+            of=draw(left, left, left),
+        )
+        sides.append(
+            {
+                np.nonzero(labels)[1].mean() < WIDTH / 2
+                for labels in (made.template_labels, made.current_labels, made.previous_labels)
+            }
+        )
+    assert {True} in sides
+    assert {False} in sides
+    assert {True, False} not in sides
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_previous_mask_moves_with_the_current_view(seed):
+    one = two_objects()
+    made = sample(seed, of=draw(current=one, previous=one))
+    np.testing.assert_array_equal(made.previous_labels, made.current_labels)
+
+
+def test_the_previous_mask_is_deformed_relative_to_its_objects():
+    small = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    small[20:30, 30:40] = 1
+    offsets = []
+    for seed in range(40):
+        made = sample(
+            seed,
+            config(augment=STILL, crop="whole_frame"),
+            of=draw(small, small, small),
+            previous=PreviousMaskConfig(shift=0.5),
+        )
+        rows, columns = np.nonzero(made.previous_labels)
+        offsets.append((rows.mean() - 24.5, columns.mean() - 34.5))
+    assert 3 < np.abs(offsets).max() <= 5.5  # half of the object's side, not of the frame's
+
+
+def test_an_empty_previous_mask_shows_the_whole_frame():
+    one = two_objects()
+    made = sample(
+        settings=config(augment=STILL),
+        of=draw(one, one, one),
+        previous=PreviousMaskConfig(empty=1.0),
+    )
+    assert not made.previous_labels.any()
+    np.testing.assert_array_equal(made.current_image, textured(2))
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25])
+def test_scale_is_relative_to_the_crop(scale):
+    areas = []
+    square = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    square[19:29, 35:45] = 1
+    for factor in (1, scale):
+        settings = config(size=(96, 160), augment={**STILL, "scale": (factor, factor)})
+        made = sample(settings=settings, of=draw(square, square, square))
+        areas.append(np.count_nonzero(made.template_labels))
+    assert areas[1] / areas[0] == pytest.approx(scale**2, rel=0.12)
+
+
+def test_the_crop_is_shifted():
+    square = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    square[19:29, 35:45] = 1
+    centres = []
+    for seed in range(30):
+        settings = config(augment={**STILL, "crop_shift": 0.2})
+        made = sample(seed, settings, of=draw(square, square, square))
+        rows, columns = np.nonzero(made.template_labels)
+        centres.append((rows.mean() / HEIGHT - 0.5, columns.mean() / WIDTH - 0.5))
+    assert 0.12 < np.abs(centres).max() < 0.3
