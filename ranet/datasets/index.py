@@ -115,7 +115,7 @@ def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence
     if paths[0].stem not in masks:
         raise DataError(
             f"{paths[0]}, the first frame, has no annotation: expected "
-            f"{annotations / paths[0].stem}.png, but {_contents(annotations)}. Objects are "
+            f"{annotations / paths[0].stem}.png, but {contents_of(annotations)}. Objects are "
             "followed from their first mask, so put it there."
         )
     orphans = unmatched(masks, (path.stem for path in paths))
@@ -138,7 +138,7 @@ def index_frames(folder: str | Path) -> tuple[Path, ...]:
     if not frames:
         raise DataError(
             f"No frames in {folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), but "
-            f"{_contents(folder)}. Give the folder that holds the images, or a video file itself."
+            f"{contents_of(folder)}. Give the folder that holds the images, or a video file itself."
         )
     return frames
 
@@ -154,7 +154,7 @@ def index_pairs(root: str | Path) -> list[ImageMaskPair]:
         if not folder.is_dir():
             raise DataError(
                 f"No folder {folder}: image-mask pairs are expected as {root}/images/<name>.jpg "
-                f"and {root}/masks/<name>.png, but {_contents(root)}. data/README.md tells more."
+                f"and {root}/masks/<name>.png, but {contents_of(root)}. data/README.md tells more."
             )
     images = {path.stem: path for path in index_frames(root / "images")}
     masks = images_in(root / "masks")
@@ -233,7 +233,7 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
     if not frames.is_dir():
         raise DataError(
             f"No DAVIS data in {root}. Expected\n{_DAVIS_TREE.format(root=root)}\n"
-            f"but {_contents(root)}.{_nested_tree(root)} data/README.md tells where to get the "
+            f"but {contents_of(root)}.{_nested_tree(root)} data/README.md tells where to get the "
             "data and where to put it."
         )
     folders = [path.name for path in entries(frames) if path.is_dir()]
@@ -245,7 +245,7 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
         return DEFAULT_RESOLUTION
     wanted = f"the folder {resolution!r}" if resolution else f"one folder or {DEFAULT_RESOLUTION!r}"
     raise DataError(
-        f"Which resolution of {root}? Expected {wanted} in {frames}, but {_contents(frames)}. "
+        f"Which resolution of {root}? Expected {wanted} in {frames}, but {contents_of(frames)}. "
         "Name one of these as the resolution; below it there is one folder a sequence."
     )
 
@@ -316,11 +316,11 @@ def _missing(path: Path) -> str:
     """How far the path does exist."""
     parent = next(parent for parent in path.absolute().parents if parent.exists())
     if parent == path.absolute().parent:
-        return f"{parent} has none of that name: {_contents(parent)}"
+        return f"{parent} has none of that name: {contents_of(parent)}"
     return f"the path exists only up to {parent}"
 
 
-def _contents(folder: Path) -> str:
+def contents_of(folder: Path) -> str:
     """What is in a folder, for a message."""
     if not folder.exists():
         return f"there is no {folder}"

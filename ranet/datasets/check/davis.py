@@ -1,0 +1,115 @@
+"""The check of a DAVIS tree: frames, masks, and lists of sequences."""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from ranet.datasets.check.file_facts import Reading
+from ranet.datasets.check.report import DataReport, count
+from ranet.datasets.check.sequence import (
+    ListedSequence,
+    first_masks,
+    list_sequence,
+    sequence_problems,
+    sequence_table,
+)
+from ranet.datasets.index import (
+    choose_resolution,
+    entries,
+    is_image,
+    natural_key,
+    read_set_file,
+    some_of,
+)
+from ranet.errors import DataError
+
+
+def check_davis(root: Path, resolution: str | None, reading: Reading) -> DataReport:
+    """Check all sequences of a DAVIS tree, and its lists, at one resolution or at all (None).
+
+    Raises:
+        DataError: there is no such resolution.
+    """
+    if resolution is None:
+        resolutions = [path.name for path in entries(root / "JPEGImages") if path.is_dir()]
+    else:
+        resolutions = [choose_resolution(root, resolution)]
+    problems: list[str] = []
+    listed = {name: _list_resolution(root, name, problems) for name in resolutions}
+    sequences = list(chain.from_iterable(listed.values()))
+    facts = reading.facts(
+        chain.from_iterable(sequence.frames.values() for sequence in sequences),
+        chain.from_iterable(sequence.masks.values() for sequence in sequences),
+        always_whole=first_masks(sequences),
+    )
+    contents: list[str] = []
+    for name, group in listed.items():
+        summary, *lines = sequence_table(group, facts)
+        contents += [f"{name}: {summary}", *lines]
+    if not listed:
+        problems.append(f"{root / 'JPEGImages'} is empty: expected 480p/<sequence>/ in it.")
+    problems += chain.from_iterable(sequence_problems(sequence, facts) for sequence in sequences)
+    contents += _check_lists(root, resolutions, problems)
+    return DataReport(root, "a DAVIS tree", tuple(contents), tuple(problems))
+
+
+def _list_resolution(root: Path, resolution: str, problems: list[str]) -> list[ListedSequence]:
+    """The sequences that have frames or masks; other mistakes are added to ``problems``."""
+    frames, masks = root / "JPEGImages" / resolution, root / "Annotations" / resolution
+    if any(is_image(path) for path in entries(frames)):
+        problems.append(
+            f"{frames} holds images: expected JPEGImages/<resolution>/<sequence>/. If {resolution} "
+            "is a sequence, put a folder for the resolution in between, here and in Annotations."
+        )
+        return []
+    if not masks.is_dir():
+        problems.append(f"No folder {masks}: expected a folder of masks for each sequence.")
+    inside = [*entries(frames), *(entries(masks) if masks.is_dir() else ())]
+    strays = [str(path) for path in inside if not path.is_dir()]
+    if strays:
+        problems.append(f"Files where folders of sequences are expected: {some_of(strays)}.")
+    names = {path.name for path in inside if path.is_dir()}
+    if not names:
+        problems.append(f"{frames} is empty: expected a folder of frames for each sequence.")
+    return [
+        list_sequence(name, frames / name, masks / name if masks.is_dir() else None)
+        for name in sorted(names, key=natural_key)
+    ]
+
+
+def _check_lists(root: Path, resolutions: Sequence[str], problems: list[str]) -> Iterator[str]:
+    """A line for each list of sequences; mistakes are added to ``problems``."""
+    folder = root / "ImageSets"
+    paths = sorted(folder.rglob("*.txt"), key=lambda path: natural_key(str(path)))
+    if not paths:
+        problems.append(f"No lists in {folder}: expected 2016/val.txt or others, a name a line.")
+    for path in paths:
+        try:
+            names = read_set_file(path)
+        except DataError as error:
+            problems.append(str(error))
+            continue
+        yield f"{path.relative_to(root)}: {count(names, 'sequence')}"
+        for resolution in resolutions:
+            problems += _missing_sequences(path, names, root / "JPEGImages" / resolution)
+        problems += _missing_files(path, root)
+
+
+def _missing_sequences(path: Path, names: list[str], frames: Path) -> Iterator[str]:
+    missing = [name for name in names if not (frames / name).is_dir()]
+    if missing:
+        yield (
+            f"{path} lists {len(missing)} of {count(names, 'sequence')} that {frames} does not "
+            f"hold: {some_of(missing)}. Copy them, or take them off the list."
+        )
+
+
+def _missing_files(path: Path, root: Path) -> Iterator[str]:
+    """Files that a list of DAVIS 2016 names, in sequences that are there, but that are not."""
+    named = re.findall(r"\b(?:JPEGImages|Annotations)/\S+", path.read_text(encoding="utf-8-sig"))
+    missing = [
+        name for name in named if (root / name).parent.is_dir() and not (root / name).is_file()
+    ]
+    if missing:
+        yield f"{path} names {count(missing, 'file')} that do not exist: {some_of(missing)}."

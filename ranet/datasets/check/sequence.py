@@ -1,0 +1,205 @@
+"""The rules that the files of one video must follow."""
+
+import itertools
+import re
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ranet.datasets.check.file_facts import Facts, FileFacts
+from ranet.datasets.check.report import count, pixels, table
+from ranet.datasets.index import entries, images_in, is_image, some_of, unmatched
+from ranet.errors import DataError
+
+
+@dataclass(frozen=True)
+class ListedSequence:
+    """The names of a video's files, and what is wrong with these alone."""
+
+    name: str
+    frames: dict[str, Path]  # in order, by their names without ending
+    masks: dict[str, Path]
+    problems: tuple[str, ...]
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files: frames, then masks."""
+        return [*self.frames.values(), *self.masks.values()]
+
+
+def list_sequence(name: str, frames: Path, masks: Path | None) -> ListedSequence:
+    """Look for a video's frames and, unless it has no masks at all, for its masks."""
+    problems: list[str] = []
+    listed_frames = list_images(frames, problems)
+    listed_masks = None if masks is None else list_images(masks, problems)
+    if listed_frames == {}:
+        problems.append(f"{frames} holds no images; put the frames there.")
+    if listed_frames:
+        problems += _missing_numbers(listed_frames, frames)
+    if listed_frames and masks is not None and listed_masks is not None:
+        problems += _mismatches(listed_frames, listed_masks, masks)
+    return ListedSequence(name, listed_frames or {}, listed_masks or {}, tuple(problems))
+
+
+def first_masks(sequences: list[ListedSequence]) -> list[Path]:
+    """The first mask of each video that has any."""
+    return [next(iter(sequence.masks.values())) for sequence in sequences if sequence.masks]
+
+
+def list_images(folder: Path, problems: list[str]) -> dict[str, Path] | None:
+    """The images of a folder by name, or None if it cannot be listed; adds to ``problems``."""
+    try:
+        images = images_in(folder)
+        strays = [path.name for path in entries(folder) if not is_image(path)]
+    except DataError as error:
+        problems.append(str(error))
+        return None
+    if strays:
+        problems.append(f"{folder} holds other things than images: {some_of(strays)}; remove them.")
+    return images
+
+
+def sequence_problems(sequence: ListedSequence, facts: Facts) -> list[str]:
+    """Everything that is wrong with a video, a line each, or one for all files with one mistake."""
+    reading = [problem for path in sequence.paths for problem in facts[path].problems]
+    return [
+        *sequence.problems,
+        *reading,
+        *_sizes(sequence, facts),
+        *_objects(sequence, facts),
+    ]
+
+
+def sequence_table(sequences: list[ListedSequence], facts: Facts) -> list[str]:
+    """A table of videos: their frames, annotated frames, objects in the first mask, and size."""
+    rows = []
+    for sequence in sequences:
+        first = next((facts[path].objects for path in sequence.masks.values()), None)
+        sizes = dict.fromkeys(pixels(facts[path].size) for path in sequence.frames.values())
+        cells = (len(sequence.frames), len(sequence.masks), "–" if first is None else len(first))
+        rows.append((sequence.name, *map(str, cells), ", ".join(sizes)))
+    total = [sum(int(row[column]) for row in rows) for column in (1, 2)]
+    header = ("sequence", "frames", "masks", "objects", "height×width")
+    summary = f"{count(rows, 'sequence')}, {total[0]} frames, {total[1]} masks"
+    return [summary, *table(header, rows)]
+
+
+def holes(numbers: list[int]) -> list[range]:
+    """What an ascending sequence leaves out, if half of its steps or more are equal."""
+    steps = [after - before for before, after in itertools.pairwise(numbers)]
+    if not steps:
+        return []
+    step = statistics.mode(steps)
+    if step == 0 or steps.count(step) < len(steps) / 2:
+        return []
+    left_out = (range(before + step, after, step) for before, after in itertools.pairwise(numbers))
+    return [numbers for numbers in left_out if numbers]
+
+
+def _missing_numbers(frames: dict[str, Path], folder: Path) -> Iterator[str]:
+    """Frame numbers that are left out, if the names are one word and a number."""
+    matches = [match for name in frames if (match := re.fullmatch(r"(.*?)([0-9]+)", name))]
+    if len(matches) < len(frames) or len({match[1] for match in matches}) > 1:
+        return
+    missing = holes([int(match[2]) for match in matches])
+    if missing:
+        shown = [str(n[0]) if len(n) == 1 else f"{n[0]}…{n[-1]}" for n in missing]
+        yield (
+            f"{folder} skips frame numbers: {some_of(shown)}. Copy the missing frames, or number "
+            "them through."
+        )
+
+
+def _mismatches(frames: dict[str, Path], masks: dict[str, Path], folder: Path) -> Iterator[str]:
+    """Masks without a frame, and frames without the mask that those around them have."""
+    orphans = unmatched(masks, frames)
+    if orphans:
+        yield (
+            f"{folder} has {count(orphans, 'mask')} without a frame: {some_of(orphans)}. "
+            "Copy the missing frames or remove the masks."
+        )
+    names = list(frames)
+    if names[0] not in masks:
+        yield (
+            f"{folder} has no mask of the first frame, {names[0]}: objects are followed from "
+            "there. Put the mask there."
+        )
+    annotated = [number for number, name in enumerate(names) if name in masks]
+    missing = list(itertools.chain.from_iterable(holes(annotated)))
+    if len(annotated) > len(names) / 2:  # not merely the first, or every fifth
+        missing += range(annotated[-1] + 1, len(names))
+    if missing:
+        left_out = [names[number] for number in missing]
+        yield (
+            f"{folder} has no mask of {count(left_out, 'frame')} among annotated ones: "
+            f"{some_of(left_out)}. Copy the missing masks."
+        )
+
+
+def _sizes(sequence: ListedSequence, facts: Facts) -> Iterator[str]:
+    """Frames of another size than most, and masks of another size than their frames."""
+    sizes = {name: facts[path].size for name, path in sequence.frames.items()}
+    known = [size for size in sizes.values() if size is not None]
+    if not known:
+        return
+    usual = statistics.mode(known)
+    odd = [name for name, size in sizes.items() if size not in (usual, None)]
+    if odd:
+        yield (
+            f"{_folder(sequence.frames)}: {count(odd, 'frame')} of another size than the others' "
+            f"{pixels(usual)}: {some_of([f'{name} ({pixels(sizes[name])})' for name in odd])}. "
+            "The frames of a video have one size."
+        )
+    differing = [
+        f"{name} ({pixels(size)})"
+        for name, path in sequence.masks.items()
+        if (size := facts[path].size) and sizes.get(name) not in (size, None)
+    ]
+    if differing:
+        yield (
+            f"{_folder(sequence.masks)}: {count(differing, 'mask')} of another size than "
+            f"the frame ({pixels(usual)}): {some_of(differing)}. Save the masks at the size of the "
+            "frames, without smoothing."
+        )
+
+
+def _objects(sequence: ListedSequence, facts: Facts) -> Iterator[str]:
+    """A first mask without objects or with gaps in its ids; ids that come later."""
+    first = next((facts[sequence.masks[n]] for n in sequence.frames if n in sequence.masks), None)
+    if first is None or first.objects is None:
+        return
+    if not first.objects:
+        yield f"{first.path}: {no_object(first)}"
+        return
+    gaps = sorted(set(range(1, first.objects[-1])) - set(first.objects))
+    if gaps:
+        yield (
+            f"{first.path}: the ids have gaps, {some_of(list(map(str, gaps)))} of "
+            f"1…{first.objects[-1]} are missing. The DAVIS measures count a missing id as an "
+            "object; number them through."
+        )
+    later: dict[int, str] = {}
+    for name, path in sequence.masks.items():
+        for label in set(facts[path].objects or ()) - set(first.objects):
+            later.setdefault(label, name)
+    if later:
+        shown = [f"{label} (from {name} on)" for label, name in sorted(later.items())]
+        yield (
+            f"{first.path.parent}: {count(later, 'id')} that the first mask lacks: "
+            f"{some_of(shown)}. Only objects of the first mask are followed and scored."
+        )
+
+
+def no_object(mask: FileFacts) -> str:
+    """What to say of a mask without objects."""
+    if mask.void:
+        return (
+            "there is no object, only void (255). An indexed or many-valued mask is taken as ids, "
+            "in which 255 is void; save the object with id 1."
+        )
+    return "there is no object, all of the mask is background. Mark the objects with ids 1, 2, …"
+
+
+def _folder(paths: dict[str, Path]) -> Path:
+    return next(iter(paths.values())).parent

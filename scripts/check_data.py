@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""List what is in data folders and everything that is wrong with them.
+
+Knows DAVIS trees, folders with images/ and masks/, folders of frames, and video files:
+
+    python scripts/check_data.py data/DAVIS
+    python scripts/check_data.py data/DAVIS data/static --quick
+    python scripts/check_data.py my_frames --masks my_masks
+
+Ends with status 1 if anything is wrong.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ranet.cli import run_script
+from ranet.datasets.check import check_data
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("roots", type=Path, nargs="+", metavar="ROOT", help="folder or video file")
+    parser.add_argument("--masks", type=Path, help="the masks of a folder of frames")
+    parser.add_argument(
+        "--resolution", help="check only this folder below JPEGImages, e.g. 480p (default: all)"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="read only headers and first masks: misses damaged data and wrong ids further on",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
+    )
+    args = parser.parse_args()
+    if args.workers < 1:
+        parser.error(f"--workers is 1 or more, not {args.workers}")
+    if args.masks is not None and len(args.roots) > 1:
+        parser.error("--masks belongs to one folder of frames, so give one ROOT")
+    sound = True
+    for root in args.roots:
+        report = check_data(
+            root,
+            masks=args.masks,
+            resolution=args.resolution,
+            quick=args.quick,
+            workers=args.workers,
+            progress=True,
+        )
+        print(report, flush=True)
+        sound = sound and not report.problems
+    sys.exit(0 if sound else 1)
+
+
+if __name__ == "__main__":
+    run_script(main)
