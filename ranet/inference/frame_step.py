@@ -1,0 +1,109 @@
+"""One frame of a video on the device: Figure 2 of the paper with the crop around it (§3.3).
+
+Everything here is a function of tensors, with shapes that follow from sizes alone and without a
+look at any value: no synchronisation with the host, nothing a CUDA graph or compiler stumbles on.
+
+B videos, K objects, H×W the canvas, h×w the network's input.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ranet.config import InferenceConfig
+from ranet.inference.crop import (
+    box_around,
+    crop_resize,
+    crop_resize_nearest,
+    paste_back,
+    whole_frame,
+)
+from ranet.inference.device import autocast
+from ranet.inference.objects import FUSIONS, to_labels
+from ranet.model.ranet import RANet
+from ranet.structures import Template, one_hot_masks
+
+
+class FrameStep(nn.Module):
+    """The probabilities of a frame's objects from those of the frame before.
+
+    Args:
+        model: the network, on the device that the tensors will be on.
+        config: how to crop, what the network sees of the previous frame, how objects are fused.
+    """
+
+    def __init__(self, model: RANet, config: InferenceConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.fusion = FUSIONS[config.fusion]
+
+    def encode_template(self, image: Tensor, masks: Tensor) -> Template:
+        """Crop the annotated frame around its objects and encode it, once a video.
+
+        Args:
+            image: B×3×H×W RGB in [0, 1].
+            masks: B×K×H×W of 0 and 1.
+        """
+        box = self._box_around(masks.amax(dim=1) > 0)
+        size = self.config.input_size
+        crop, crop_masks = crop_resize(image, box, size), crop_resize_nearest(masks, box, size)
+        with autocast(image.device, self.config.dtype):
+            return self.model.encode_template(crop, crop_masks)
+
+    def forward(
+        self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
+    ) -> Tensor:
+        """Segment one frame.
+
+        Args:
+            templates: one for each group of objects that was annotated in one frame; together
+                they hold the K objects, in order.
+            image: B×3×H×W RGB in [0, 1], the current frame.
+            probabilities: B×K×H×W, the frame before.
+
+        Returns:
+            Probabilities of the current frame, B×K×H×W float32; zero outside the crop.
+        """
+        box = self._box_around(to_labels(self.fusion, [probabilities]) > 0)
+        crop = crop_resize(image, box, self.config.input_size)
+        previous = self._previous_masks(crop_resize(probabilities, box, self.config.input_size))
+        logits = self._logits(templates, crop, previous)
+        return paste_back(self.fusion.to_probabilities(logits), box, image.shape[-2:])
+
+    def _box_around(self, foreground: Tensor) -> Tensor:
+        """The part of the canvas that the network will see: B×4, from B×H×W bool."""
+        config = self.config
+        if config.crop == "whole_frame":
+            return whole_frame(len(foreground), foreground.shape[-2:], foreground.device)
+        return box_around(
+            foreground,
+            aspect=config.input_size,
+            scale=config.crop_scale,
+            smallest=config.smallest_crop,
+        )
+
+    def _previous_masks(self, probabilities: Tensor) -> Tensor:
+        """What the network is told of the frame before: B×K×h×w, in the crop's coordinates."""
+        match self.config.previous_mask:
+            case "thresholded":
+                labels = to_labels(self.fusion, [probabilities])
+                return one_hot_masks(labels, probabilities.shape[1])
+            case "probability":
+                return probabilities
+            case "none":
+                return torch.zeros_like(probabilities)
+
+    def _logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
+        """Logits of all objects, B×K×h×w float32; the frame is encoded once for all templates."""
+        objects = [template.masks.shape[1] for template in templates]
+        with autocast(crop.device, self.config.dtype):
+            frame = self.model.encode_frame(crop)
+            logits = [
+                self.model.segment(
+                    template, frame, masks, objects_at_once=self.config.objects_at_once
+                )
+                for template, masks in zip(templates, previous.split(objects, dim=1), strict=True)
+            ]
+        return torch.cat(logits, dim=1).float()

@@ -1,0 +1,239 @@
+"""Segment a video frame by frame, as a file is read or a camera delivers.
+
+::
+
+    segmenter = VideoSegmenter(load_checkpoint("ranet.pt"))
+    segmenter.start(first_frame, first_labels)
+    for frame in frames:
+        labels = segmenter.step(frame)
+
+All that is kept of the past is a template per annotated frame and the last prediction, so memory
+does not grow with the video.
+"""
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranet.config import InferenceConfig
+from ranet.datasets.image_io import VOID
+from ranet.errors import DataError
+from ranet.inference.canvas import Canvas
+from ranet.inference.device import resolve_device
+from ranet.inference.frame_step import FrameStep
+from ranet.inference.objects import to_labels
+from ranet.model.ranet import RANet
+from ranet.structures import Template, one_hot_masks
+
+
+@dataclass
+class _Video:
+    """All that is known of the video being segmented: its last frame, H×W, on its canvas, h×w."""
+
+    canvas: Canvas
+    image: Tensor  # 1×3×h×w in [0, 1]
+    probabilities: Tensor  # 1×K×h×w
+    labels: np.ndarray  # H×W uint8
+    ids: tuple[int, ...] = ()  # of the K objects
+    templates: list[Template] = field(default_factory=list)
+
+
+class VideoSegmenter:
+    """Follows the objects of one annotated frame, and of any added later, through a video.
+
+    Args:
+        model: the network; it is moved to the device and set to evaluation.
+        config: canvas and crop, fusion of objects, device and precision; None: the defaults.
+
+    Raises:
+        ConfigError: the machine lacks the device asked for.
+    """
+
+    def __init__(self, model: RANet, config: InferenceConfig | None = None) -> None:
+        self.config = config or InferenceConfig()
+        self.device = resolve_device(self.config.device)
+        self.step_seconds = 0.0
+        """Wall time of the last :meth:`step`, from a frame in host memory to labels in host memory;
+        reading them waits for the device, so it is a synchronised time."""
+        self._frame_step = FrameStep(model, self.config).to(self.device).eval()
+        self._started: _Video | None = None
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Ids of the objects, in the order of the channels of :attr:`probabilities`."""
+        return self._video.ids
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """K×H×W float32 at the frame's own size: the last result before it became labels.
+
+        Objects that were marked in this very frame are 0 and 1 here.
+        """
+        video = self._video
+        return video.canvas.restore(video.probabilities)[0].cpu().numpy()
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Begin a video (and forget any other) at a frame whose objects are marked.
+
+        Args:
+            frame: H×W×3 uint8 RGB.
+            labels: H×W integers: 0 background, 1…254 objects (ids may have gaps), 255 void,
+                which counts as background.
+
+        Returns:
+            H×W uint8: the labels, void as background; the result of this frame.
+
+        Raises:
+            DataError: frame or labels have another shape or type, or there is no object.
+        """
+        _check_frame(frame)
+        size = frame.shape[:2]
+        labels, ids = _checked_labels(labels, size)
+        canvas = Canvas.for_frames(size, self.config.frame_size)
+        with torch.inference_mode():
+            nothing = torch.zeros(1, 0, *canvas.size, device=self.device)
+            image = self._place(frame, canvas)
+            video = _Video(canvas, image, nothing, np.zeros(size, np.uint8))
+            self._mark(video, labels, ids)
+        self._started = video
+        return video.labels.copy()
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """Segment the next frame.
+
+        Args:
+            frame: H×W×3 uint8 RGB, of the first frame's size.
+
+        Returns:
+            H×W uint8: 0 background and the ids of the objects.
+
+        Raises:
+            DataError: nothing was started, or the frame has another size or type.
+        """
+        began = time.perf_counter()
+        video = self._video
+        _check_next(frame, video)
+        with torch.inference_mode():
+            self._advance(video, self._place(frame, video.canvas))
+        self.step_seconds = time.perf_counter() - began
+        return video.labels.copy()
+
+    def add_objects(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Mark further objects in the frame that was segmented last, or in the one after it.
+
+        The objects get a template of their own from this frame, in which all others are
+        background. Where the new labels cover older objects, the new ones win.
+
+        Args:
+            frame: H×W×3 uint8 RGB: the last frame, or the next, which is then segmented first.
+            labels: H×W integers: the new objects under ids not used so far; 0 elsewhere.
+
+        Returns:
+            H×W uint8: labels of all objects in this frame.
+
+        Raises:
+            DataError: nothing was started, an id is in use, or as for :meth:`start`.
+        """
+        video = self._video
+        _check_next(frame, video)
+        labels, ids = _checked_labels(labels, frame.shape[:2])
+        known = sorted(set(ids) & set(video.ids))
+        if known:
+            raise DataError(
+                f"Objects {known} are followed already; added labels may only hold new ids "
+                f"(in use: {sorted(video.ids)}). Set known objects to 0, or use other ids."
+            )
+        with torch.inference_mode():
+            image = self._place(frame, video.canvas)
+            if not torch.equal(image, video.image):
+                self._advance(video, image)
+            self._mark(video, labels, ids)
+        return video.labels.copy()
+
+    def _advance(self, video: _Video, image: Tensor) -> None:
+        """Go on to the next frame and segment it."""
+        video.image = image
+        video.probabilities = self._frame_step(video.templates, image, video.probabilities)
+        # A few objects at a time: at the frame's own size, which may be 4K, all are many.
+        parts = video.probabilities.split(self.config.objects_at_once, dim=1)
+        channels = to_labels(
+            self._frame_step.fusion, (video.canvas.restore(part) for part in parts)
+        )[0]
+        video.labels = np.array((0, *video.ids), np.uint8)[channels.byte().cpu().numpy()]
+
+    def _mark(self, video: _Video, labels: np.ndarray, ids: tuple[int, ...]) -> None:
+        """Take the objects of ``labels`` in the last frame as given, and their template from it."""
+        channels = np.zeros(256, np.uint8)
+        channels[list(ids)] = np.arange(1, len(ids) + 1)
+        ordered = torch.from_numpy(channels[labels])[None].to(self.device)
+        masks = video.canvas.place_masks(one_hot_masks(ordered, len(ids)))
+        video.templates.append(self._frame_step.encode_template(video.image, masks))
+        covered = masks.amax(dim=1, keepdim=True)
+        video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
+        video.labels = np.where(labels > 0, labels, video.labels)
+        video.ids += ids
+
+    def _place(self, frame: np.ndarray, canvas: Canvas) -> Tensor:
+        """A frame on its canvas, on the device: 1×3×h×w in [0, 1]."""
+        # torch takes no mirrored arrays, and warns of read-only ones: those are copied.
+        pixels = torch.from_numpy(np.require(frame, requirements="CW")).to(self.device)
+        return canvas.place(pixels.permute(2, 0, 1)[None].float() / 255)
+
+    @property
+    def _video(self) -> _Video:
+        if self._started is None:
+            raise DataError("No video was started: call start(frame, labels) with its first frame.")
+        return self._started
+
+
+def _check_next(frame: np.ndarray, video: _Video) -> None:
+    _check_frame(frame)
+    height, width = video.canvas.frame
+    if frame.shape[:2] != (height, width):
+        raise DataError(
+            f"This frame is {_size(frame)}, but its video began with {height}×{width} "
+            "(height×width). All frames of a video should be of one size: resize them, or "
+            "start a new video here."
+        )
+
+
+def _check_frame(frame: np.ndarray) -> None:
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
+        raise DataError(
+            "A frame should be an H×W×3 uint8 RGB array, found shape "
+            f"{frame.shape} of {frame.dtype}."
+        )
+
+
+def _checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple]:
+    """Labels as uint8 without void, and their ids in rising order."""
+    if labels.ndim != 2 or not (labels.dtype == bool or np.issubdtype(labels.dtype, np.integer)):
+        raise DataError(
+            "Labels should be an H×W array of integers (0 background, 1…254 objects), found shape "
+            f"{labels.shape} of {labels.dtype}."
+        )
+    if labels.shape != size:
+        raise DataError(
+            f"The labels are {_size(labels)}, but their frame is {size[0]}×{size[1]} "
+            "(height×width). A first mask should be of the frame's own size."
+        )
+    values = np.unique(labels)
+    if values[0] < 0 or values[-1] > VOID:
+        raise DataError(
+            "Ids of objects should be 1…254 (0 is background, 255 void), found "
+            f"{values[0]} to {values[-1]}. At most 254 objects can be followed at once."
+        )
+    ids = tuple(int(value) for value in values if value not in (0, VOID))
+    if not ids:
+        raise DataError(
+            "The labels mark no object: every pixel is 0 (background) or 255 (void). "
+            "Mark at least one object with an id of 1…254."
+        )
+    return np.where(labels == VOID, 0, labels).astype(np.uint8), ids
+
+
+def _size(array: np.ndarray) -> str:
+    return f"{array.shape[0]}×{array.shape[1]}"

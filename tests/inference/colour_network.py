@@ -1,0 +1,43 @@
+"""A stand-in for the network whose answers can be told by hand: it segments by colour.
+
+An object is wherever the frame has the mean colour that the object had in the template. The
+template keeps the input's own resolution, so nothing is blurred.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from ranet.structures import EncodedFrame, Template
+
+
+class ColourNetwork(nn.Module):
+    """The three calls of RANet; remembers in ``seen`` what it was last given."""
+
+    def __init__(self, confidence: float = 50.0) -> None:
+        super().__init__()
+        self.confidence = confidence
+        self.seen: dict[str, Tensor] = {}
+        self.templates_encoded = 0
+
+    def encode_frame(self, image: Tensor) -> EncodedFrame:
+        self.seen["image"] = image
+        return EncodedFrame(embedding=image, skips=None)
+
+    def encode_template(self, image: Tensor, masks: Tensor) -> Template:
+        self.seen["template_image"], self.seen["template_masks"] = image, masks
+        self.templates_encoded += 1
+        return Template(embedding=image, masks=masks)
+
+    def segment(
+        self,
+        template: Template,
+        frame: EncodedFrame,
+        previous_masks: Tensor,
+        objects_at_once: int | None = None,
+    ) -> Tensor:
+        self.seen["previous"] = previous_masks
+        area = template.masks.sum(dim=(2, 3)).clamp(min=1)
+        colours = torch.einsum("bchw,bkhw->bkc", template.embedding, template.masks)
+        colours = colours / area[..., None]
+        distance = (frame.embedding[:, None] - colours[..., None, None]).abs().amax(dim=2)
+        return self.confidence * (0.2 - distance)

@@ -1,0 +1,12 @@
+"""The real network, as small as it gets, with random weights."""
+
+import torch
+
+from ranet.model.ranet import RANet
+
+
+def tiny_ranet(objects="single"):
+    torch.manual_seed(0)
+    return RANet(
+        backbone="resnet18", objects=objects, template_grid=(3, 4), ranked=8, width=0.25
+    ).eval()
