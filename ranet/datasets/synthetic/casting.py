@@ -39,8 +39,10 @@ def draw_scene(
     stage = draw_stage(rng, frames=frames, size=size)
     palettes = [random_palette(rng) for _ in range(2)]
     cast = _Cast(size)
-    looks = object_looks(rng, int(rng.integers(1, max_objects + 1)), palettes, min(size))
-    stars = [look for look in looks if _enter_object(rng, stage, cast, look, len(looks))]
+    stars: list[Look] = []
+    while not stars:  # hardly ever twice: a thin shape can be invisible in a tiny frame
+        looks = object_looks(rng, int(rng.integers(1, max_objects + 1)), palettes, min(size))
+        stars = [look for look in looks if _enter_object(rng, stage, cast, look, len(looks))]
     for _ in range(rng.integers(1, 4)):
         _enter_look_alike(rng, stage, cast, stars)
     for _ in range(rng.choice(3, p=[0.4, 0.4, 0.2])):
@@ -85,12 +87,11 @@ def _enter_object(
     rng: np.random.Generator, stage: Stage, cast: _Cast, look: Look, objects: int
 ) -> bool:
     """Add an object that shows in the first frame; False if there is no place for it."""
-    pixels = stage.size[0] * stage.size[1]
     largest = min(_LARGEST, _CROWD / objects)
     share = np.exp(rng.uniform(np.log(min(_SMALLEST, largest / 2)), np.log(largest)))
     label = cast.objects + 1
     for attempt in range(_TRIES):
-        area = share * pixels * 0.92**attempt
+        area = share * stage.area * 0.92**attempt
         sprite = _actor(rng, look, area, len(stage.times))
         start = _free_point(rng, stage, cast)
         placement = stage.walking(rng, _diameter(area), at=0.0, through=start)
@@ -104,16 +105,19 @@ def _enter_object(
 def _enter_look_alike(
     rng: np.random.Generator, stage: Stage, cast: _Cast, looks: list[Look]
 ) -> None:
-    """Add something like one of the objects, that comes its way at some time."""
+    """Add something like one of the objects, that comes its way at some time or keeps away."""
     star = int(rng.integers(len(looks)))
-    area = stage.size[0] * stage.size[1] * np.exp(rng.uniform(np.log(0.025), np.log(0.14)))
+    area = stage.area * np.exp(rng.uniform(np.log(0.025), np.log(0.14)))
     frames = len(stage.times)
     sprite = _actor(rng, look_alike(rng, looks[star]), area, frames)
     path = next(layer.placement.position for layer in cast.layers if layer.label == star + 1)
+    meets = rng.random() < 0.6
     for _ in range(_TRIES):
-        meeting = int(rng.uniform(0.2, 1) * (frames - 1))
-        point = path[meeting, 0] + rng.normal(0, 0.35, 2) * _diameter(area)
-        placement = stage.walking(rng, _diameter(area), at=meeting, through=point)
+        at, point = 0, _free_point(rng, stage, cast)
+        if meets:
+            at = int(rng.uniform(0.2, 1) * (frames - 1))
+            point = path[at, 0] + rng.normal(0, 0.35, 2) * _diameter(area)
+        placement = stage.walking(rng, _diameter(area), at=at, through=point)
         layer = Layer(sprite, placement, shadow=_shadow(rng, area))
         if cast.admit(layer, _any_depth(rng, cast)):
             return
@@ -125,7 +129,7 @@ def _enter_obstacle(rng: np.random.Generator, stage: Stage, cast: _Cast) -> None
     side = min(stage.size)
     look = pole_look(rng, side) if pole else scenery_look(rng, [random_palette(rng)], side)
     share = rng.uniform(0.06, 0.2) if pole else rng.uniform(0.01, 0.06)
-    sprite = _still(rng, look, share * stage.size[0] * stage.size[1], len(stage.times))
+    sprite = _still(rng, look, share * stage.area, len(stage.times))
     for _ in range(_TRIES):
         frame = int(rng.uniform(0.25, 1) * (len(stage.times) - 1))
         mover = cast.layers[rng.integers(len(cast.layers))]
@@ -139,7 +143,7 @@ def _enter_scenery(
     rng: np.random.Generator, stage: Stage, cast: _Cast, palettes: list[np.ndarray]
 ) -> None:
     """Add something large between the backdrop and all that moves."""
-    area = rng.uniform(0.02, 0.15) * stage.size[0] * stage.size[1]
+    area = rng.uniform(0.02, 0.15) * stage.area
     sprite = _still(rng, scenery_look(rng, palettes, min(stage.size)), area, len(stage.times))
     point = rng.uniform(-0.1, 1.1, 2) * stage.frame
     cast.admit(Layer(sprite, stage.standing(point, at=0, nearness=rng.uniform(1.0, 1.3))), 0)

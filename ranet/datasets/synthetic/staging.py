@@ -25,6 +25,12 @@ class Stage:
         """Width and height, as the points (x, y) have it."""
         return np.array(self.size[::-1], float)
 
+    @property
+    def area(self) -> float:
+        """What the areas of things are shares of: the frame's, or less if it is very long."""
+        shorter, longer = sorted(self.size)
+        return shorter * min(longer, 2 * shorter)
+
     def walking(
         self, rng: np.random.Generator, diameter: float, *, at: float, through: np.ndarray
     ) -> Placement:
@@ -36,7 +42,7 @@ class Stage:
             at: the time at which it passes ``through``, in frames.
             through: (x, y) in pixels.
         """
-        margin = rng.uniform(0, 0.4) * diameter
+        margin = min(rng.uniform(0, 0.4) * diameter, min(self.size) / 3)
         position = walk(
             rng,
             self.times,
