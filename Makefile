@@ -1,0 +1,38 @@
+# make demo   train a small network on synthetic videos, segment and score unseen ones
+# make test   formatting, lint and all tests
+#
+# Both set themselves up in a virtual environment inside the clone (VENV=…), with the versions of
+# constraints.txt. PIP_OPTIONS is passed to pip, e.g. to choose a build of torch.
+
+VENV ?= .venv
+PYTHON ?= python3
+PIP_OPTIONS ?=
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/ready
+	$(BIN)/python scripts/demo.py --out outputs/demo
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(VENV)/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "RANet needs Python 3.11 or later; name one with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	    || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
+	    --constraint constraints.txt --editable '.[test,video]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) outputs
