@@ -7,10 +7,12 @@ Ctrl-C, a full disk, a killed process), the target holds either its old content 
 
 import contextlib
 import csv
+import glob
 import io
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -95,6 +97,38 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         yield file
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to fill; on success it becomes ``path``, otherwise it vanishes.
+
+    A folder that is at ``path`` already is replaced (in two moves: no system call exchanges
+    folders everywhere). What a killed process left of an earlier try is removed first.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    path = Path(path)
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+            shutil.rmtree(leftover)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        temporary.mkdir()
+    try:
+        yield temporary
+        with output_errors(path):
+            if path.exists():
+                # A folder cannot be moved over a full one: the old one steps aside first.
+                old = temporary.with_suffix(".old.partial")
+                os.replace(path, old)
+                os.replace(temporary, path)
+                shutil.rmtree(old)
+            else:
+                os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
