@@ -16,7 +16,8 @@ from ranet.structures import TrainingBatch
 class BatchLoader:
     """The batches of steps ``first_step`` … ``first_step + steps - 1``, in order.
 
-    Batch s holds samples s·B … s·B + B − 1, whatever the number of workers.
+    Batch s holds samples s·B … s·B + B − 1, whatever the number of workers. Epochs are no
+    boundary: the workers go on until the last step.
     """
 
     def __init__(self, batches: Dataset, steps: range, *, workers: int, pin_memory: bool) -> None:

@@ -1,0 +1,101 @@
+import pytest
+import yaml
+
+from ranet.config import (
+    DataConfig,
+    DavisSource,
+    PairsSource,
+    TrainConfig,
+    load_config,
+    parse_config,
+)
+from ranet.errors import ConfigError
+
+PAIRS = {"kind": "pairs", "root": "static"}
+DAVIS = {"kind": "davis", "root": "DAVIS"}
+
+
+def refused(**values):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(DataConfig, {"sources": [PAIRS], **values})
+    return str(caught.value)
+
+
+def test_sources_of_different_kinds():
+    config = parse_config(DataConfig, {"sources": [PAIRS, {**DAVIS, "year": 2016, "weight": 2}]})
+    assert isinstance(config.sources[0], PairsSource)
+    assert isinstance(config.sources[1], DavisSource)
+    assert config.sources[1].weight == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"sources": []}, "at least one source"),
+        ({"sources": [{**PAIRS, "weight": 0}]}, "sources.0.pairs.weight.*greater than 0"),
+        ({"sources": [{"kind": "pairs"}]}, "sources.0.pairs.root.*required"),
+        ({"sources": [{"kind": "video", "root": "x"}]}, "'video'.*'davis', 'pairs'"),
+        ({"sources": [{**DAVIS, "yaer": 2016}]}, r"sources\.0\.davis\.yaer.*'year'"),
+        ({"sources": [DAVIS, {**PAIRS, "nams": "*"}]}, r"sources\.1\.pairs\.nams.*'names'"),
+        ({"augment": {"scale": [1.2, 0.8]}}, r"augment\.scale: a range reads \[low, high\]"),
+        ({"augment": {"spline_grid": [1, 4]}}, r"augment\.spline_grid\.0"),
+        ({"augment": {"crop_shift": 0.5}}, r"augment\.crop_shift"),
+        ({"static": {"previous": {"empy": 0.1}}}, r"static\.previous\.empy.*'empty'"),
+        ({"smallest_object": 0}, "smallest_object"),
+    ],
+)
+def test_mistakes_are_told(values, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_config(DataConfig, {"sources": [PAIRS], **values})
+
+
+def test_all_mistakes_at_once():
+    message = refused(max_objets=1, augment={"rotation": -1}, crop="box")
+    assert all(part in message for part in ("max_objets", "augment.rotation", "crop"))
+
+
+def test_a_partly_given_section_keeps_its_own_defaults():
+    config = parse_config(
+        DataConfig,
+        {
+            "sources": [PAIRS],
+            "static": {"previous": {"empty": 0.1}},
+            "video": {"previous": {"empty": 0.1}},
+        },
+    )
+    assert config.static.previous.shift > 0
+    assert config.video.previous.shift == 0
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.dump({"name": "n", "output": "o", "data": {"sources": [DAVIS, PAIRS]}}))
+    return path
+
+
+def test_overrides_reach_into_the_list_of_sources(file):
+    config = load_config(TrainConfig, file, ["data.sources.1.root=elsewhere"])
+    assert [str(source.root) for source in config.data.sources] == ["DAVIS", "elsewhere"]
+    replaced = load_config(TrainConfig, file, ["data.sources.0={kind: pairs, root: other}"])
+    assert isinstance(replaced.data.sources[0], PairsSource)
+
+
+@pytest.mark.parametrize(
+    "override", ["data.sources.2.root=x", "data.sources.first.root=x", "data.sources.-1={}"]
+)
+def test_an_override_of_no_item(file, override):
+    with pytest.raises(ConfigError, match="list that has 2: give its position, 0 for the first"):
+        load_config(TrainConfig, file, [override])
+
+
+def test_an_override_inside_a_value(file):
+    with pytest.raises(ConfigError, match="inside 'root', which is not a section"):
+        load_config(TrainConfig, file, ["data.sources.0.root.deeper=x"])
+
+
+def test_a_single_object_network_and_several_objects(file):
+    with pytest.raises(ConfigError, match=r"data\.max_objects is above 1"):
+        load_config(TrainConfig, file, ["data.max_objects=2"])
+    several = load_config(TrainConfig, file, ["data.max_objects=2", "model.objects=multi"])
+    assert several.data.max_objects == 2

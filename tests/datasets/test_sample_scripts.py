@@ -1,0 +1,73 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from training_data import HEIGHT, WIDTH, write_pairs
+
+from ranet.datasets.image_io import read_image
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def config(tmp_path):
+    values = {
+        "name": "test",
+        "output": str(tmp_path / "run"),
+        "batch_size": 2,
+        "data": {
+            "sources": [{"kind": "pairs", "root": str(write_pairs(tmp_path))}],
+            "size": [HEIGHT, WIDTH],
+        },
+    }
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.dump(values))
+    return path
+
+
+def run(script, *arguments):
+    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_show_samples(config, tmp_path):
+    sheet = tmp_path / "sheets" / "sheet.png"
+    done = run("scripts/show_samples.py", "--config", config, "--out", sheet, "--count", 3)
+    assert done.returncode == 0, done.stderr
+    height, width, _ = read_image(sheet).shape
+    assert height > 3 * HEIGHT
+    assert width > 4 * WIDTH
+
+
+def test_show_samples_of_a_missing_folder(config, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    done = run(
+        *("scripts/show_samples.py", "--config", config, "--out", sheet),
+        f"data.sources.0.root={tmp_path / 'nowhere'}",
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "nowhere" in done.stderr
+    assert not sheet.exists()
+
+
+def test_the_loader_benchmark(config, tmp_path):
+    results = tmp_path / "loader.json"
+    done = run(
+        *("benchmarks/loader.py", "--config", config, "--json", results, "--step-ms", 100),
+        *("--workers", 0, 1, "--rounds", 2, "--batches", 2),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cores" in done.stdout
+    measured = json.loads(results.read_text())["results"]
+    assert [result["workers"] for result in measured] == [0, 1]
+    assert all(result["slowest"] <= result["pairs_per_second"] for result in measured)
+
+
+def test_the_loader_benchmark_of_a_negative_number_of_workers(config):
+    done = run("benchmarks/loader.py", "--config", config, "--workers", -1)
+    assert done.returncode == 1
+    assert "data.workers" in done.stderr
