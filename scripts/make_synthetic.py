@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ranet.cli import run_script
+from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.synthetic import write_synthetic_davis
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -36,9 +36,18 @@ def main() -> None:
     )
     add("--seed", type=int, default=0, metavar="S", help="other seeds, other videos (%(default)s)")
     add("--max-objects", type=int, default=3, metavar="K", help="objects a video (%(default)s)")
-    add("--workers", type=int, default=2, metavar="N", help="videos at a time (%(default)s)")
-    arguments = parser.parse_args()
+    add(
+        "--workers",
+        type=positive_int,
+        default=usable_cores(),
+        metavar="N",
+        help="videos drawn at a time (one a core: %(default)s)",
+    )
+    return parser.parse_args()
 
+
+def main() -> None:
+    arguments = parse_arguments()
     total = arguments.train + arguments.val
     with tqdm(total=total, unit="video", disable=not sys.stderr.isatty()) as bar:
         written = write_synthetic_davis(

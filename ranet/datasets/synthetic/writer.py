@@ -13,17 +13,18 @@ from pathlib import Path
 import numpy as np
 
 from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.index import DEFAULT_RESOLUTION
 from ranet.datasets.synthetic.casting import draw_scene
 from ranet.datasets.synthetic.film import draw_film
 from ranet.errors import ConfigError, OutputError
 from ranet.files import make_folder, output_errors, temporary_beside, write_json, write_text
 
 SETTINGS_FILE = "synthetic.json"
-RESOLUTION = "480p"  # the name DAVIS gives the folder, whatever the frames' size
-LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
-SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
+"""In the root of a tree: what it was made with."""
 
-_GENERATOR = 1  # counts changes of what is drawn, so that trees of an older drawing are not reused
+_LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
+_SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
+_GENERATOR = 2  # counts changes of what is drawn, so that trees of an older drawing are not reused
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 90
 
@@ -47,10 +48,10 @@ class _Settings:
             "train": (self.train, 0, None),
             "val": (self.val, 0, None),
             "frames": (self.frames, 2, 100_000),
-            "the height in size": (height, SMALLEST_SIDE, 4320),
-            "the width in size": (width, SMALLEST_SIDE, 7680),
+            "the height in size": (height, _SMALLEST_SIDE, 4320),
+            "the width in size": (width, _SMALLEST_SIDE, 7680),
             "seed": (self.seed, 0, None),
-            "max_objects": (self.max_objects, 1, LARGEST_CAST),
+            "max_objects": (self.max_objects, 1, _LARGEST_CAST),
         }
         for name, (value, least, most) in limits.items():
             _check_range(name, value, least, most)
@@ -196,9 +197,9 @@ def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) ->
     for frame in range(settings.frames):
         image, labels = scene.render(frame)
         image = film.develop(image, frame)
-        picture = root / "JPEGImages" / RESOLUTION / name / f"{frame:05d}.jpg"
+        picture = root / "JPEGImages" / DEFAULT_RESOLUTION / name / f"{frame:05d}.jpg"
         write_image(picture, image, jpeg_quality=_JPEG_QUALITY)
-        write_labels(root / "Annotations" / RESOLUTION / name / f"{frame:05d}.png", labels)
+        write_labels(root / "Annotations" / DEFAULT_RESOLUTION / name / f"{frame:05d}.png", labels)
 
 
 def _write_sets(root: Path, settings: _Settings) -> None:
