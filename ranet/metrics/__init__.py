@@ -1,1 +1,23 @@
 """The DAVIS measures J, F, recall and decay; numpy and OpenCV, no torch."""
+
+from ranet.metrics.boundary import boundary_map, boundary_radius, f_measure
+from ranet.metrics.davis import evaluate_davis
+from ranet.metrics.region import jaccard
+from ranet.metrics.result import DavisResult, Measure, ObjectResult, VideoResult, format_table
+from ranet.metrics.statistics import decay, mean, recall
+
+__all__ = [
+    "DavisResult",
+    "Measure",
+    "ObjectResult",
+    "VideoResult",
+    "boundary_map",
+    "boundary_radius",
+    "decay",
+    "evaluate_davis",
+    "f_measure",
+    "format_table",
+    "jaccard",
+    "mean",
+    "recall",
+]

@@ -1,0 +1,124 @@
+"""Scores predicted masks as the DAVIS benchmark does; :mod:`ranet.metrics.protocol` has its rules.
+
+An object that a prediction lacks is an empty mask. An id above K is an error, as are a missing
+frame and one of another size (the official tool ends with status 0 where an id is too large).
+"""
+
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ranet.datasets.index import some_of
+from ranet.errors import DataError
+from ranet.metrics.boundary import boundary_radius, f_measure
+from ranet.metrics.masks import labelled_box
+from ranet.metrics.protocol import ScoredFrame, ScoredVideo, find_videos, raise_all
+from ranet.metrics.region import jaccard
+from ranet.metrics.result import DavisResult, Measure, ObjectResult, VideoResult
+
+FrameScores = list[tuple[float, float]]
+"""J and F of the objects 1…K in one frame."""
+
+
+def evaluate_davis(
+    annotations: str | Path,
+    predictions: str | Path,
+    *,
+    year: Literal[2016, 2017],
+    sequences: Sequence[str] | None = None,
+    workers: int = 1,
+) -> DavisResult:
+    """Score predicted masks against annotations.
+
+    Each frame is read once and scored by itself, ``workers`` frames at a time. The workers are
+    threads: decoding and measuring run outside Python's global lock, and threads start at once
+    and are safe beside CUDA and other threads, where forked processes are not.
+
+    Args:
+        annotations: the folder with one folder of masks (PNG) per sequence.
+        predictions: the folder with one folder per sequence, masks named like the annotations.
+            Other folders and frames in it, and frames that do not count, are not looked at.
+        year: whose rules hold; 2016 has one object a sequence.
+        sequences: names of those to score; None takes all in ``annotations``.
+        workers: how many frames are scored at the same time.
+
+    Returns:
+        All values, the sequences in the order given. A sequence without a frame that counts has
+        none: a warning names it, and it does not enter the averages.
+
+    Raises:
+        DataError: folders or frames are missing, corrupt, of another size, or hold ids above K.
+            What is missing is found before anything is scored. All problems are told at once.
+        ConfigError: there are no rules for ``year``.
+    """
+    annotations, predictions = Path(annotations), Path(predictions)
+    videos = find_videos(annotations, predictions, year=year, sequences=sequences)
+    scores = iter(_score_all([frame for video in videos for frame in video.frames], workers))
+    results = {
+        video.name: _over_video(video, list(islice(scores, len(video.frames)))) for video in videos
+    }
+    unscored = [video.name for video in videos if not video.frames]
+    if unscored:
+        warnings.warn(
+            f"Not scored, and left out of the averages: {some_of(unscored)}. The first and the "
+            "last annotated frame do not count, and there is no other.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return DavisResult(year, annotations, predictions, results)
+
+
+def _score_all(frames: Sequence[ScoredFrame], workers: int) -> list[FrameScores]:
+    """The scores of each frame; the problems of all frames are raised together."""
+    with ThreadPoolExecutor(workers) as pool:
+        outcomes = list(pool.map(_scores_or_problem, frames))
+    raise_all([str(outcome) for outcome in outcomes if isinstance(outcome, DataError)])
+    return outcomes
+
+
+def _scores_or_problem(frame: ScoredFrame) -> FrameScores | DataError:
+    try:
+        return _score(frame)
+    except DataError as error:
+        return error
+
+
+def _score(frame: ScoredFrame) -> FrameScores:
+    predicted, truth = frame.read(frame.prediction), frame.read(frame.annotation)
+    if predicted.shape != truth.shape:
+        raise DataError(
+            f"{frame.prediction} has {_size(predicted)} pixels, but its annotation "
+            f"{frame.annotation} has {_size(truth)}. Write predictions at the annotations' size."
+        )
+    if predicted.max() > frame.objects:
+        above = [str(label) for label in np.unique(predicted) if label > frame.objects]
+        raise DataError(
+            f"{frame.prediction} holds the id {some_of(above)}, but ids up to {frame.objects} are "
+            "expected: the first annotation of the sequence has no larger one."
+        )
+    radius, box = boundary_radius(*truth.shape), labelled_box(predicted | truth)
+    predicted, truth = predicted[box], truth[box]
+    masks = ((predicted == label, truth == label) for label in range(1, frame.objects + 1))
+    return [(jaccard(*pair), f_measure(*pair, radius=radius)) for pair in masks]
+
+
+def _size(labels: np.ndarray) -> str:
+    height, width = labels.shape
+    return f"{height}×{width}"
+
+
+def _over_video(video: ScoredVideo, scores: list[FrameScores]) -> VideoResult:
+    """Group the scores of a video's frames by object, and summarise them over time."""
+    objects = {}
+    for index in range(video.objects):
+        region, boundary = ([frame[index][m] for frame in scores] for m in (0, 1))
+        objects[index + 1] = ObjectResult(
+            J=Measure.over_video(region, frames=len(video.annotated)),
+            F=Measure.over_video(boundary, frames=len(video.annotated)),
+        )
+    return VideoResult(video.annotated, objects)

@@ -1,0 +1,140 @@
+"""Which frames and objects count, by the rules of a DAVIS year (semi-supervised track).
+
+The first and the last annotated frame of a sequence are not scored. Objects are the ids 1…K, K
+being the largest id of the first annotation (void apart); in 2016, all that is not black is the
+one object. Every check that a mask exists stands here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ranet.datasets.image_io import VOID, read_binary_mask, read_labels
+from ranet.datasets.index import bullets, entries, images_in, some_of
+from ranet.errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class ScoredFrame:
+    """Two masks that exist, how to read them, and how many objects to compare."""
+
+    prediction: Path
+    annotation: Path
+    objects: int  # K
+    read: Callable[[Path], np.ndarray]  # mask to H×W uint8 labels
+
+
+@dataclass(frozen=True)
+class ScoredVideo:
+    """A sequence and its frames that count: all annotated ones but the first and the last."""
+
+    name: str
+    annotated: tuple[str, ...]  # names of all annotated frames, in order
+    objects: int  # K
+    frames: tuple[ScoredFrame, ...]
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What differs between the years."""
+
+    read: Callable[[Path], np.ndarray]
+    count_objects: Callable[[Path], int]  # first annotation to K
+
+
+def find_videos(
+    annotations: Path, predictions: Path, *, year: int, sequences: Sequence[str] | None
+) -> list[ScoredVideo]:
+    """The sequences to score, in the order given; arguments as in :func:`evaluate_davis`.
+
+    Raises:
+        DataError: masks are missing, there is nothing to score, or a first annotation cannot be
+            read or (from 2017) holds no object. The problems of all sequences are told at once.
+        ConfigError: there are no rules for ``year``.
+    """
+    if year not in _RULES:
+        raise ConfigError(f"DAVIS has rules for the years 2016 and 2017, but the year is {year!r}.")
+    annotated = _sequences_in(annotations, "annotations")
+    _sequences_in(predictions, "predictions")
+    videos, problems = [], []
+    for name in annotated if sequences is None else dict.fromkeys(sequences):
+        try:
+            videos.append(_find_video(annotations / name, predictions / name, _RULES[year]))
+        except DataError as error:
+            problems.append(str(error))
+    raise_all(problems)
+    if not any(video.frames for video in videos):
+        raise DataError(
+            f"Nothing to score in {annotations}: the first and the last annotated frame do not "
+            "count, so at least one sequence of three annotations is expected, but "
+            f"{some_of([video.name for video in videos]) or 'an empty list of sequences'} has "
+            "none. Give longer videos."
+        )
+    return videos
+
+
+def raise_all(problems: Sequence[str]) -> None:
+    """Raise one DataError that lists the problems, if there are any."""
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise DataError(f"Cannot score the predictions, {count}:\n{bullets(list(problems))}")
+
+
+def _read_foreground(path: Path) -> np.ndarray:
+    return read_binary_mask(path).view(np.uint8)
+
+
+def _largest_id(annotation: Path) -> int:
+    labels = read_labels(annotation)
+    largest = int(labels.max(where=labels != VOID, initial=0))
+    if largest == 0:
+        raise DataError(
+            f"{annotation} holds no object: the first annotation of a sequence tells which objects "
+            "are scored (ids 1…K). Correct it, or leave the sequence out."
+        )
+    return largest
+
+
+_RULES = {
+    2016: _Rules(read=_read_foreground, count_objects=lambda annotation: 1),
+    2017: _Rules(read=read_labels, count_objects=_largest_id),
+}
+
+
+def _sequences_in(folder: Path, what: str) -> list[str]:
+    """Names of the folders in ``folder``, which must hold some."""
+    expected = f"expected the {what} as {folder}/<sequence>/00000.png, …"
+    if not folder.is_dir():
+        raise DataError(f"No folder {folder}: {expected}. Check the path.")
+    names = [path.name for path in entries(folder) if path.is_dir()]
+    if not names:
+        raise DataError(f"No sequences in {folder}: {expected}, but it holds no folder.")
+    return names
+
+
+def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVideo:
+    """One sequence; raises a DataError that tells what is missing of it."""
+    truths, predicted = _masks_in(annotations), _masks_in(predictions)
+    if not truths:
+        raise DataError(
+            f"{annotations} holds no masks: expected PNG files, one per annotated frame. The "
+            "folder of annotations is the one above the sequences, such as Annotations/480p."
+        )
+    scored = list(truths)[1:-1]
+    missing = [f"{frame}.png" for frame in scored if frame not in predicted]
+    if missing:
+        raise DataError(
+            f"{predictions} lacks {len(missing)} of the {len(scored)} scored frames: "
+            f"{some_of(missing)}. Write a mask for each, named like its annotation."
+        )
+    objects = rules.count_objects(next(iter(truths.values())))
+    frames = (ScoredFrame(predicted[name], truths[name], objects, rules.read) for name in scored)
+    return ScoredVideo(annotations.name, tuple(truths), objects, tuple(frames))
+
+
+def _masks_in(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder by frame name, in order; other images are no masks."""
+    images = images_in(folder)
+    return {name: path for name, path in images.items() if path.suffix.lower() == ".png"}
