@@ -1,0 +1,83 @@
+#!/usr/bin/env python
+"""Score predicted masks with the DAVIS measures: J, F, recall and decay.
+
+Prints a table. With --out, also writes the tables of the official tool
+(global_results-SET.csv, per-sequence_results-SET.csv) and davis.json, which holds every value of
+every frame in full precision.
+
+    python scripts/evaluate.py --year 2016 \\
+        --annotations data/DAVIS/Annotations/480p --predictions results/ranet \\
+        --set data/DAVIS/ImageSets/2016/val.txt --out results/ranet-scores
+"""
+
+import argparse
+from pathlib import Path
+
+from ranet.cli import positive_int, run_script, usable_cores
+from ranet.datasets.index import read_set_file
+from ranet.files import check_writable
+from ranet.metrics import evaluate_davis, format_table
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.out:
+        check_writable(arguments.out)
+    result = evaluate_davis(
+        arguments.annotations,
+        arguments.predictions,
+        year=arguments.year,
+        sequences=read_set_file(arguments.set) if arguments.set else None,
+        workers=arguments.workers,
+    )
+    print(format_table(result))
+    if arguments.out:
+        result.write(arguments.out, arguments.set.stem if arguments.set else "all")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the true masks, one folder of PNGs per sequence",
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the masks to score: the same folders and file names",
+    )
+    parser.add_argument(
+        "--year",
+        type=int,
+        required=True,
+        choices=(2016, 2017),
+        help="2016: all that is not black is the one object; 2017: pixels are ids of objects",
+    )
+    parser.add_argument(
+        "--set",
+        type=Path,
+        metavar="FILE",
+        help="the list of sequences to score (default: all folders of the annotations)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the results (default: only print)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=positive_int,
+        default=usable_cores(),
+        metavar="N",
+        help="frames scored at the same time (default: one per usable core, here %(default)s)",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    run_script(main)
