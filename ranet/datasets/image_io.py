@@ -100,10 +100,17 @@ def read_labels(path: str | Path) -> np.ndarray:
         if image.mode == "P":
             return np.array(image)
         if image.mode == "1":
-            return np.array(image).view(np.uint8)
+            return _ones(image).view(np.uint8)
         if image.mode in _COLOUR_MODES:
-            return _labels_of_colours(image, path)
-        return _labels_of_grey(_grey_channel(image, path), path)
+            labels = _palette_labels(image)
+            if labels is not None:
+                return labels
+            grey = _grey_of_colours(image, path)
+        else:
+            grey = _grey_channel(image, path)
+        labels = _labels_of_grey(grey)
+    _warn_if_smoothed(labels, path)
+    return labels
 
 
 def read_binary_mask(path: str | Path) -> np.ndarray:
@@ -119,8 +126,12 @@ def read_binary_mask(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     with _opened(path) as image:
-        if image.mode in ("P", "1"):
+        if image.mode == "P":
             return np.array(image) != 0
+        if image.mode == "1":
+            return _ones(image)
+        if image.mode in _SIXTEEN_BIT_MODES:
+            return _sixteen_bits(image, path) != 0
         if image.mode in _COLOUR_MODES:
             red, green, blue = _channels(image)
             brightness = red | green | blue
@@ -270,6 +281,11 @@ def _sixteen_bits(image: Image.Image, path: Path) -> np.ndarray:
     return values
 
 
+def _ones(image: Image.Image) -> np.ndarray:
+    """H×W bool of a 1-bit image; numpy would take its bytes, 0 and 255, for bools as they are."""
+    return np.array(image.convert("L")) != 0
+
+
 def _channels(image: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Red, green and blue of a colour image, each H×W uint8."""
     red, green, blue = (np.array(channel) for channel in image.split()[:3])
@@ -305,13 +321,10 @@ def _has_grey_levels(grey: Image.Image) -> bool:
     return any(grey.histogram()[1:255])
 
 
-def _labels_of_grey(grey: Image.Image, path: Path) -> np.ndarray:
+def _labels_of_grey(grey: Image.Image) -> np.ndarray:
     """H×W labels of a mode L image."""
     values = np.array(grey)
-    if not _has_grey_levels(grey):
-        return (values != 0).view(np.uint8)
-    _warn_if_smoothed(values, path)
-    return values
+    return values if _has_grey_levels(grey) else (values != 0).view(np.uint8)
 
 
 @functools.cache
@@ -326,18 +339,27 @@ def _label_of_colour() -> np.ndarray:
     return table
 
 
-def _labels_of_colours(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W labels of a colour image; all its pixels follow one rule, palette or grey."""
+def _packed_colours(image: Image.Image) -> np.ndarray:
+    """H×W int32 of 0xRRGGBB."""
     red, green, blue = _channels(image)
-    colours = red.astype(np.int32) << 16 | green.astype(np.int32) << 8 | blue
+    return red.astype(np.int32) << 16 | green.astype(np.int32) << 8 | blue
+
+
+def _palette_labels(image: Image.Image) -> np.ndarray | None:
+    """H×W labels of an image in palette colours alone; None if it holds another colour."""
+    colours = _packed_colours(image)
     labels = _label_of_colour()[colours]
-    foreign = (labels == 0) & (colours != 0)
-    if not foreign.any():
-        return labels
-    if np.array_equal(red, green) and np.array_equal(green, blue):
-        return _labels_of_grey(image.getchannel(0), path)
+    return labels if np.array_equal(labels == 0, colours == 0) else None
+
+
+def _grey_of_colours(image: Image.Image, path: Path) -> Image.Image:
+    """The one channel of a colour image that is all grey, as a mode L image."""
+    colours = _packed_colours(image)
+    if not np.any(colours % 0x010101):
+        return image.getchannel(0)
+    foreign = (_label_of_colour()[colours] == 0) & (colours != 0)
     row, column = np.unravel_index(np.argmax(foreign), foreign.shape)
-    found = tuple(int(channel[row, column]) for channel in (red, green, blue))
+    found = image.getpixel((int(column), int(row)))[:3]
     raise DataError(
         f"{path} is no mask: expected the colours of the DAVIS palette (1 is {_colour(1)}, "
         f"2 is {_colour(2)}, …), black and white, or grey values that are the ids, but the pixel "
@@ -371,6 +393,8 @@ def _warn_if_smoothed(labels: np.ndarray, path: Path) -> None:
 
     One tiny object, or a few among many, is a mask as it should be.
     """
+    if labels.max() < 2:
+        return  # background and one object: the common case
     phantoms, ids = _phantom_ids(labels)
     if len(phantoms) < max(2, ids / 2):
         return
@@ -380,7 +404,7 @@ def _warn_if_smoothed(labels: np.ndarray, path: Path) -> None:
         "wide, as the grey levels of anti-aliased edges or JPEG are. They would count as objects. "
         "Save masks without smoothing, best as indexed PNGs.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=3,
     )
 
 

@@ -1,0 +1,562 @@
+import errno
+import io
+import os
+import warnings
+from pathlib import Path
+
+import cv2
+import hypothesis.extra.numpy as hnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
+
+from ranet.datasets.image_io import (
+    image_size,
+    read_binary_mask,
+    read_image,
+    read_labels,
+    write_image,
+    write_labels,
+)
+from ranet.errors import DataError, OutputError
+from ranet.palette import PALETTE
+
+IDS = np.kron(np.array([[0, 1, 2], [3, 0, 255]], np.uint8), np.ones((4, 5), np.uint8))
+BINARY = np.kron(np.array([[0, 1, 0], [1, 1, 0]], np.uint8), np.ones((4, 5), np.uint8))
+
+
+def saved(path: Path, pixels: np.ndarray | Image.Image, mode: str | None = None, **options) -> Path:
+    """``pixels`` as the file ``path``, of Pillow's mode ``mode``, without any conversion of ids."""
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    if mode == "P":
+        image = image.copy()
+        image.putpalette(PALETTE.tobytes())
+    elif mode is not None:
+        image = image.convert(mode)
+    image.save(path, **options)
+    with Image.open(path) as stored:
+        assert mode is None or stored.mode == mode
+    return path
+
+
+def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    return generator.integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+def with_alpha(pixels: np.ndarray) -> np.ndarray:
+    """``pixels`` with a transparency that must not matter."""
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    return np.dstack([pixels, noise(*pixels.shape[:2], 1)])
+
+
+def rgb(grey: np.ndarray) -> np.ndarray:
+    return np.dstack([grey] * 3)
+
+
+# --- masks as ids ---------------------------------------------------------------------------------
+
+
+def test_indexed_masks_keep_their_indices(tmp_path):
+    assert np.array_equal(read_labels(saved(tmp_path / "m.png", IDS, "P")), IDS)
+
+
+def test_indexed_masks_of_0_and_255_are_void_not_objects(tmp_path):
+    path = saved(tmp_path / "m.png", BINARY * 255, "P")
+    assert np.array_equal(read_labels(path), BINARY * 255)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_indexed_masks_of_few_bits(tmp_path, bits):
+    labels = np.arange(2**bits, dtype=np.uint8).repeat(5)[None].repeat(3, axis=0)
+    path = saved(tmp_path / "m.png", labels, "P", bits=bits)
+    assert np.array_equal(read_labels(path), labels)
+
+
+def test_the_palette_of_an_indexed_mask_means_nothing(tmp_path):
+    image = Image.fromarray(BINARY)
+    image.putpalette([255, 255, 255, 0, 0, 0])  # the background is white, the object black
+    assert np.array_equal(read_labels(saved(tmp_path / "m.png", image)), BINARY)
+
+
+def test_one_bit_masks(tmp_path):
+    assert np.array_equal(read_labels(saved(tmp_path / "m.png", BINARY * 255, "1")), BINARY)
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        BINARY * 255,
+        with_alpha(BINARY * 255),
+        rgb(BINARY * 255),
+        with_alpha(rgb(BINARY * 255)),
+        BINARY.astype(np.uint16) * 65535,
+        BINARY.astype(np.uint16) * 255,
+    ],
+    ids=["L", "LA", "RGB", "RGBA", "I;16", "I;16 of 8 bits"],
+)
+def test_black_and_white_is_0_and_1(tmp_path, stored):
+    labels = read_labels(saved(tmp_path / "m.png", stored))
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, BINARY)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_mask_of_one_colour(tmp_path, mode, value):
+    path = saved(tmp_path / "m.png", np.full((3, 4), value, np.uint8), mode)
+    assert np.array_equal(read_labels(path), np.full((3, 4), value // 255))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [IDS, with_alpha(IDS), rgb(IDS), with_alpha(rgb(IDS)), IDS.astype(np.uint16)],
+    ids=["L", "LA", "RGB", "RGBA", "I;16"],
+)
+def test_grey_values_are_ids_and_255_is_void(tmp_path, stored):
+    assert np.array_equal(read_labels(saved(tmp_path / "m.png", stored)), IDS)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_palette_colours_are_ids(tmp_path, alpha):
+    """However small the areas: colours of the palette do not come from smoothing."""
+    labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    colours = PALETTE[labels]
+    path = saved(tmp_path / "m.png", with_alpha(colours) if alpha else colours)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.array_equal(read_labels(path), labels)
+
+
+def test_the_palette_goes_before_grey_values(tmp_path):
+    labels = np.zeros((4, 4), np.uint8)
+    labels[1:3, 1:3] = 7  # (128, 128, 128)
+    assert np.array_equal(read_labels(saved(tmp_path / "m.png", PALETTE[labels])), labels)
+
+
+def test_ids_with_gaps(tmp_path):
+    labels = IDS.copy()
+    labels[IDS == 2] = 200
+    for mode in ("P", "L"):
+        assert np.array_equal(read_labels(saved(tmp_path / "m.png", labels, mode)), labels)
+
+
+def test_other_colours_are_refused_with_colour_and_place(tmp_path):
+    colours = PALETTE[BINARY].copy()
+    colours[2, 3] = (12, 34, 56)
+    path = saved(tmp_path / "m.png", colours)
+    with pytest.raises(DataError, match=r"m\.png.*row 2, column 3 is \(12, 34, 56\).*indexed PNG"):
+        read_labels(path)
+
+
+def test_16_bit_values_above_255_are_refused(tmp_path):
+    labels = IDS.astype(np.uint16)
+    labels[5, 2] = 300
+    path = saved(tmp_path / "m.png", labels)
+    with pytest.raises(DataError, match=r"m\.png.*at most 255.*row 5, column 2 is 300"):
+        read_labels(path)
+
+
+def test_masks_of_other_modes_are_refused(tmp_path):
+    path = saved(tmp_path / "m.tif", rgb(BINARY * 255), "CMYK")
+    for read in (read_labels, read_binary_mask):
+        with pytest.raises(DataError, match=r"m\.tif is no mask.*CMYK"):
+            read(path)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (854, 480), (2160, 3840)])
+@pytest.mark.parametrize("mode", ["P", "L", "RGB", "1"])
+def test_masks_of_any_size(tmp_path, mode, shape):
+    labels = np.zeros(shape, np.uint8)
+    labels[: shape[0] // 2 + 1, : shape[1] // 2 + 1] = 1
+    path = saved(
+        tmp_path / "m.png", labels if mode == "P" else labels * 255, mode, compress_level=1
+    )
+    assert np.array_equal(read_labels(path), labels)
+    assert image_size(path) == shape
+
+
+def test_labels_are_the_callers_own(tmp_path):
+    for mode in ("P", "L", "1", "RGB"):
+        labels = read_labels(saved(tmp_path / "m.png", BINARY * 255, mode))
+        labels[0, 0] = 9  # raises if the array is read-only
+
+
+# --- masks of DAVIS 2016 --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        (IDS, "P"),
+        (IDS, "L"),
+        (IDS != 0, "1"),
+        (with_alpha(IDS), "LA"),
+        (PALETTE[IDS], "RGB"),
+        (with_alpha(PALETTE[IDS]), "RGBA"),
+        (IDS.astype(np.uint16) * 257, None),
+    ],
+    ids=["P", "L", "1", "LA", "RGB", "RGBA", "I;16"],
+)
+def test_every_colour_but_black_is_the_object(tmp_path, stored):
+    mask = read_binary_mask(saved(tmp_path / "m.png", *stored))
+    assert mask.dtype == bool
+    assert np.array_equal(mask, IDS != 0)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_a_colour_in_one_channel_is_the_object(tmp_path, channel):
+    colours = np.zeros((6, 6, 3), np.uint8)
+    colours[2:4, 2:4, channel] = 1
+    mask = read_binary_mask(saved(tmp_path / "m.png", colours))
+    assert mask.sum() == 4
+    assert mask[2:4, 2:4].all()
+
+
+# --- smoothed masks -------------------------------------------------------------------------------
+
+
+def ellipse(size: tuple[int, int] = (60, 90)) -> Image.Image:
+    image = Image.new("L", size[::-1])
+    ImageDraw.Draw(image).ellipse((20, 10, 70, 50), fill=255)
+    return image
+
+
+def as_jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+SMOOTHED = {
+    "turned": lambda: ellipse().rotate(13, resample=Image.Resampling.BICUBIC),
+    "reduced": lambda: ellipse().resize((45, 30), Image.Resampling.BILINEAR),
+    "enlarged": lambda: ellipse().resize((180, 120), Image.Resampling.BICUBIC),
+    "blurred": lambda: ellipse().filter(ImageFilter.GaussianBlur(2)),
+    "jpeg": lambda: as_jpeg(ellipse(), 75),
+    "good jpeg": lambda: as_jpeg(ellipse(), 95),
+}
+
+
+@pytest.mark.parametrize("make", SMOOTHED.values(), ids=SMOOTHED.keys())
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("read", [read_labels, read_binary_mask])
+def test_smoothed_masks_are_reported(tmp_path, read, mode, make):
+    path = saved(tmp_path / "m.png", make().convert("L"), mode)
+    with pytest.warns(UserWarning, match=r"m\.png looks smoothed: \d+ of its \d+ ids"):
+        read(path)
+
+
+def test_the_warning_names_the_line_that_reads(tmp_path):
+    path = saved(tmp_path / "m.png", SMOOTHED["turned"](), "L")
+    for read in (read_labels, read_binary_mask):
+        with pytest.warns(UserWarning, match="looks smoothed") as caught:
+            read(path)
+        assert caught[0].filename == __file__
+
+
+def test_sharp_masks_are_not_reported(tmp_path):
+    many = np.kron(np.arange(1, 255, dtype=np.uint8).reshape(2, 127), np.ones((2, 2), np.uint8))
+    one_tiny_object = IDS.copy()
+    one_tiny_object[0, 0] = 9
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for labels in (IDS, many, one_tiny_object, np.eye(9, dtype=np.uint8)):
+            assert np.array_equal(read_labels(saved(tmp_path / "m.png", labels, "L")), labels)
+            read_binary_mask(saved(tmp_path / "m.png", labels, "L"))
+
+
+def test_indexed_masks_are_never_reported(tmp_path):
+    path = saved(tmp_path / "m.png", np.arange(256, dtype=np.uint8).reshape(16, 16), "P")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_labels(path)
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def test_images_of_8_bit_modes(tmp_path):
+    pixels = noise(6, 9)
+    grey = pixels[..., 0]
+    cases = [
+        (pixels, pixels),
+        (np.dstack([pixels, noise(6, 9, 1, seed=1)]), pixels),
+        (grey, rgb(grey)),
+        (np.dstack([grey, pixels[..., 1]]), rgb(grey)),
+        ((grey > 99) * np.uint8(255) > 0, rgb((grey > 99) * np.uint8(255))),
+    ]
+    for stored, expected in cases:
+        image = read_image(saved(tmp_path / "i.png", stored))
+        assert image.dtype == np.uint8
+        assert np.array_equal(image, expected)
+
+
+def test_indexed_images_show_their_colours(tmp_path):
+    indices = noise(6, 9, 1)[..., 0]
+    assert np.array_equal(read_image(saved(tmp_path / "i.png", indices, "P")), PALETTE[indices])
+
+
+def test_16_bit_images_keep_their_upper_bits(tmp_path):
+    grey = noise(6, 9, 1)[..., 0]
+    deep = grey.astype(np.uint16) << 8 | 200
+    assert np.array_equal(read_image(saved(tmp_path / "i.png", deep)), rgb(grey))
+    colours = noise(6, 9)
+    cv2.imwrite(str(tmp_path / "c.png"), colours[..., ::-1].astype(np.uint16) << 8 | 200)
+    assert np.array_equal(read_image(tmp_path / "c.png"), colours)
+
+
+def test_32_bit_images(tmp_path):
+    deep = noise(4, 4, 1)[..., 0].astype(np.int32) * 256
+    assert np.array_equal(read_image(saved(tmp_path / "i.tif", deep)), rgb(deep >> 8))
+    path = saved(tmp_path / "i.tif", deep * 65536 // 2)
+    with pytest.raises(DataError, match=r"i\.tif: its pixels have 32 bits"):
+        read_image(path)
+
+
+def test_floating_point_images_are_refused(tmp_path):
+    path = saved(tmp_path / "i.tif", noise(4, 4, 1)[..., 0].astype(np.float32))
+    with pytest.raises(DataError, match=r"i\.tif.*floating-point"):
+        read_image(path)
+
+
+def test_cmyk_jpegs(tmp_path):
+    path = saved(tmp_path / "i.jpg", np.full((16, 16, 3), (200, 60, 10), np.uint8), "CMYK")
+    assert np.abs(read_image(path).astype(int) - (200, 60, 10)).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif"])
+def test_images_of_any_format(tmp_path, suffix):
+    image = read_image(saved(tmp_path / f"i{suffix}", np.full((20, 30, 3), 99, np.uint8)))
+    assert image.shape == (20, 30, 3)
+    assert np.abs(image.astype(int) - 99).max() <= 2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_images_stand_upright(tmp_path, suffix, orientation):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    path = saved(tmp_path / f"i{suffix}", noise(6, 9), exif=exif)
+    with Image.open(path) as image:
+        expected = np.array(ImageOps.exif_transpose(image))
+    assert np.array_equal(read_image(path), expected)
+    assert image_size(path) == ((6, 9) if orientation < 5 else (9, 6))
+
+
+def test_damaged_exif_is_reported_and_ignored(tmp_path):
+    path = saved(tmp_path / "i.png", noise(6, 9), exif=b"Exif\0\0garbage!!")
+    for read, expected in ((read_image, (6, 9, 3)), (image_size, None)):
+        with pytest.warns(UserWarning, match=r"i\.png has damaged EXIF"):
+            result = read(path)
+        assert (result if expected is None else result.shape) == (expected or (6, 9))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (640, 360), (2160, 3840)])
+def test_images_of_any_size(tmp_path, shape):
+    path = saved(tmp_path / "i.png", np.full((*shape, 3), 7, np.uint8), compress_level=1)
+    assert read_image(path).shape == (*shape, 3)
+    assert image_size(path) == shape
+
+
+def test_the_size_is_read_from_the_header_alone(tmp_path):
+    for suffix in (".jpg", ".png"):
+        path = saved(tmp_path / f"i{suffix}", noise(64, 90))
+        path.write_bytes(path.read_bytes()[:700])
+        assert image_size(path) == (64, 90)
+
+
+# --- files that are no images ---------------------------------------------------------------------
+
+READERS = [read_image, read_labels, read_binary_mask]
+
+
+@pytest.mark.parametrize("read", READERS)
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_truncated_files(tmp_path, read, suffix, share):
+    path = saved(tmp_path / f"frame{suffix}", noise(100, 120, 1)[..., 0])
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(DataError, match=rf"frame\{suffix}.*truncated or corrupt.*(Copy|export)"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", READERS)
+def test_corrupt_png(tmp_path, read):
+    path = saved(tmp_path / "frame.png", noise(100, 120, 1)[..., 0])
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"frame\.png.*corrupt"):
+        read(path)
+
+
+@pytest.mark.parametrize("read", [*READERS, image_size])
+def test_what_is_no_image(tmp_path, read):
+    (tmp_path / "text.png").write_text("not an image")
+    (tmp_path / "empty.png").write_bytes(b"")
+    for name, message in {
+        "text.png": "not an image",
+        "empty.png": "empty .0 bytes.",
+        "missing.png": "no such file",
+        ".": "this is a folder",
+    }.items():
+        with pytest.raises(DataError, match=message) as caught:
+            read(tmp_path / name)
+        assert str(tmp_path / name) in str(caught.value)
+
+
+def test_unreadable_file(tmp_path, monkeypatch):
+    path = saved(tmp_path / "frame.png", IDS)
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)  # tests may run as root, who may read everything
+    with pytest.raises(DataError, match=r"frame\.png: Permission denied"):
+        read_image(path)
+
+
+def test_decompression_bomb(tmp_path, monkeypatch):
+    path = saved(tmp_path / "frame.png", IDS)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(DataError, match=r"frame\.png"):
+        read_image(path)
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+label_maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20))
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(labels=label_maps)
+def test_labels_come_back_exactly(tmp_path, labels):
+    path = tmp_path / "labels.png"
+    write_labels(path, labels)
+    assert np.array_equal(read_labels(path), labels)
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_images_come_back_exactly(tmp_path, data):
+    shape = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3)))
+    image = data.draw(hnp.arrays(np.uint8, shape))
+    write_image(tmp_path / "image.png", image)
+    assert np.array_equal(read_image(tmp_path / "image.png"), image)
+
+
+def test_written_labels_are_indexed_with_the_davis_palette(tmp_path):
+    path = tmp_path / "new" / "folder" / "labels.png"
+    write_labels(path, IDS[:, ::-1])  # not contiguous
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == ("PNG", "P")
+        assert image.getpalette() == PALETTE.ravel().tolist()
+    assert np.array_equal(read_image(path), PALETTE[IDS[:, ::-1]])
+
+
+def test_rewriting_replaces(tmp_path):
+    write_labels(tmp_path / "m.png", IDS)
+    write_labels(tmp_path / "m.png", BINARY)
+    assert np.array_equal(read_labels(tmp_path / "m.png"), BINARY)
+    assert os.listdir(tmp_path) == ["m.png"]
+
+
+def test_transparent_images(tmp_path):
+    pixels = noise(6, 9, 4)
+    write_image(tmp_path / "i.png", pixels)
+    with Image.open(tmp_path / "i.png") as image:
+        assert image.mode == "RGBA"
+        assert np.array_equal(np.array(image), pixels)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".JPG"])
+def test_jpegs(tmp_path, suffix):
+    ramp = np.dstack(np.meshgrid(np.arange(64), np.arange(48), [90])).astype(np.uint8)[:, :, :3]
+    sizes = []
+    for quality in (95, 30):
+        write_image(tmp_path / f"i{suffix}", ramp, jpeg_quality=quality)
+        sizes.append((tmp_path / f"i{suffix}").stat().st_size)
+        assert np.abs(read_image(tmp_path / f"i{suffix}").astype(int) - ramp).max() < 25
+    assert sizes[0] > sizes[1]
+
+
+def test_unknown_ending(tmp_path):
+    with pytest.raises(OutputError, match=r"i\.gif.*\.png, \.jpg or \.jpeg.*'\.gif'"):
+        write_image(tmp_path / "i.gif", noise(4, 4))
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.zeros((3, 3), np.int64), np.zeros((3, 3, 1), np.uint8), np.zeros((0, 3), np.uint8)],
+)
+def test_what_is_no_label_map(tmp_path, labels):
+    with pytest.raises(ValueError, match="H×W uint8"):
+        write_labels(tmp_path / "m.png", labels)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [
+        ("i.jpg", np.zeros((3, 3, 4), np.uint8)),
+        ("i.png", np.zeros((3, 3, 3))),
+        ("i.png", np.zeros((3, 3), np.uint8)),
+        ("i.png", np.zeros((3, 0, 3), np.uint8)),
+    ],
+)
+def test_what_is_no_image_to_write(tmp_path, name, image):
+    with pytest.raises(ValueError, match="uint8"):
+        write_image(tmp_path / name, image)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, call):
+    path = tmp_path / "m.png"
+    write_labels(path, IDS)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(OutputError, match=r"m\.png: No space left on device.*make room"):
+        write_labels(path, BINARY)
+    with pytest.raises(OutputError, match="No space left"):
+        write_image(tmp_path / "new.jpg", noise(4, 4))
+    assert os.listdir(tmp_path) == ["m.png"]
+    assert np.array_equal(read_labels(path), IDS)
+
+
+def test_a_file_in_place_of_a_folder(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file.m\.png.*Choose another place"):
+        write_labels(tmp_path / "file" / "m.png", IDS)
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+# --- real files -----------------------------------------------------------------------------------
+
+
+def test_real_masks(shared_data):
+    folder = shared_data / "DAVIS" / "Annotations" / "480p" / "camel"
+    labels = read_labels(folder / "00000.png")  # mode L, 0 and 255
+    assert labels.shape == (480, 854)
+    assert set(np.unique(labels)) == {0, 1}
+    assert np.array_equal(labels != 0, read_binary_mask(folder / "00000.png"))
+    dogs = shared_data / "DAVIS2017-240p" / "Annotations" / "240p" / "dogs-jump" / "00000.png"
+    assert set(np.unique(read_labels(dogs))) == {0, 1, 2, 3}
+
+
+def test_a_real_image_as_opencv_sees_it(shared_data):
+    path = shared_data / "DAVIS" / "JPEGImages" / "480p" / "camel" / "00000.jpg"
+    difference = read_image(path).astype(int) - cv2.imread(str(path))[..., ::-1]
+    assert np.abs(difference).mean() < 1
