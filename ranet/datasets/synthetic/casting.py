@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ranet.datasets.synthetic.chance import log_uniform
 from ranet.datasets.synthetic.looks import (
     Look,
     look_alike,
@@ -88,7 +89,7 @@ def _enter_object(
 ) -> bool:
     """Add an object that shows in the first frame; False if there is no place for it."""
     largest = min(_LARGEST, _CROWD / objects)
-    share = np.exp(rng.uniform(np.log(min(_SMALLEST, largest / 2)), np.log(largest)))
+    share = log_uniform(rng, min(_SMALLEST, largest / 2), largest)
     label = cast.objects + 1
     for attempt in range(_TRIES):
         area = share * stage.area * 0.92**attempt
@@ -107,7 +108,7 @@ def _enter_look_alike(
 ) -> None:
     """Add something like one of the objects, that comes its way at some time or keeps away."""
     star = int(rng.integers(len(looks)))
-    area = stage.area * np.exp(rng.uniform(np.log(0.025), np.log(0.14)))
+    area = stage.area * log_uniform(rng, 0.025, 0.14)
     frames = len(stage.times)
     sprite = _actor(rng, look_alike(rng, looks[star]), area, frames)
     path = next(layer.placement.position for layer in cast.layers if layer.label == star + 1)
@@ -145,7 +146,7 @@ def _enter_scenery(
     """Add something large between the backdrop and all that moves."""
     area = rng.uniform(0.02, 0.15) * stage.area
     sprite = _still(rng, scenery_look(rng, palettes, min(stage.size)), area, len(stage.times))
-    point = rng.uniform(-0.1, 1.1, 2) * stage.frame
+    point = rng.uniform(-0.1, 1.1, 2) * stage.extent
     cast.admit(Layer(sprite, stage.standing(point, at=0, nearness=rng.uniform(1.0, 1.3))), 0)
 
 
@@ -183,7 +184,7 @@ def _shadow(rng: np.random.Generator, area: float) -> tuple[float, float] | None
 
 def _free_point(rng: np.random.Generator, stage: Stage, cast: _Cast) -> np.ndarray:
     """Of some points of the frame's inner part, the one farthest from where the others start."""
-    candidates = rng.uniform(0.2, 0.8, (6, 2)) * stage.frame
+    candidates = rng.uniform(0.2, 0.8, (6, 2)) * stage.extent
     if not cast.layers:
         return candidates[0]
     others = np.stack([layer.placement.position[0, 0] for layer in cast.layers])

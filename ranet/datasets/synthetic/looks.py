@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from ranet.datasets.synthetic.chance import log_uniform
 from ranet.datasets.synthetic.compositing import lay_over
 from ranet.datasets.synthetic.palettes import (
     Palette,
@@ -27,10 +28,6 @@ class Look:
     kind: str
     parts: list[Part]
     styles: tuple[Style, Style]  # the main one, and the accent's
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def object_looks(
@@ -58,7 +55,7 @@ def object_looks(
             styles = (first.styles[0].in_colours(main), first.styles[1].in_colours(accent))
             looks.append(Look(first.kind, first.parts, styles))
             continue
-        cell = side * _log_uniform(rng, 0.02, 0.1)
+        cell = side * log_uniform(rng, 0.02, 0.1)
         kind = str(rng.choice(list(SHAPES)))
         styles = (random_style(rng, main, cell), random_style(rng, accent, cell))
         looks.append(Look(kind, SHAPES[kind](rng), styles))
@@ -68,7 +65,7 @@ def object_looks(
 def look_alike(rng: np.random.Generator, look: Look) -> Look:
     """A thing of the same kind that differs in its main material, and perhaps in more."""
     main, accent = look.styles
-    difference = rng.choice(["both", "main", "pattern"], p=[0.6, 0.25, 0.15])
+    difference = rng.choice(["both", "main", "pattern"], p=[0.62, 0.28, 0.1])
     if difference == "pattern":
         main = main.repatterned(rng)
     else:
@@ -83,7 +80,7 @@ def scenery_look(rng: np.random.Generator, backdrop: list[Palette], side: int) -
     """A simple thing, as often as not in the backdrop's colours."""
     base = backdrop[rng.integers(len(backdrop))]
     palette = related_palette(rng, base) if rng.random() < 0.5 else random_palette(rng)
-    cell = side * _log_uniform(rng, 0.02, 0.1)
+    cell = side * log_uniform(rng, 0.02, 0.1)
     styles = (random_style(rng, palette, cell), random_style(rng, random_palette(rng), cell))
     kind = str(rng.choice(_SCENERY_SHAPES))
     return Look(kind, SHAPES[kind](rng), styles)
@@ -111,7 +108,7 @@ def paint_backdrop(
     shape = (int(_BACKDROP_SCALE * size[0]), int(_BACKDROP_SCALE * size[1]))
     side = min(size)
     first, second = (
-        random_style(rng, palette, side * _log_uniform(rng, 0.03, 0.2), WILD_PATTERNS).paint(
+        random_style(rng, palette, side * log_uniform(rng, 0.03, 0.2), WILD_PATTERNS).paint(
             rng, shape
         )
         for palette in palettes
@@ -137,7 +134,7 @@ def _two_regions(rng: np.random.Generator, shape: Shape) -> tuple[np.ndarray, np
 def _strew(rng: np.random.Generator, image: np.ndarray, palettes: list[Palette], side: int) -> None:
     """Put a small thing somewhere on the backdrop, for good."""
     look = scenery_look(rng, palettes, side)
-    area = side**2 * _log_uniform(rng, 0.004, 0.06)
+    area = side**2 * log_uniform(rng, 0.004, 0.06)
     manner = Manner(relief=rng.uniform(0, 0.6))
     sprite = draw_sprite(rng, look.parts, look.styles, area=area, frames=1, manner=manner)
     piece, _ = sprite.pose(0)

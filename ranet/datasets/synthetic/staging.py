@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ranet.datasets.synthetic.chance import log_uniform
 from ranet.datasets.synthetic.motion import drift, walk, wander
 from ranet.datasets.synthetic.scene import Placement
 
@@ -21,8 +22,8 @@ class Stage:
     camera: Placement  # of the backdrop
 
     @property
-    def frame(self) -> np.ndarray:
-        """Width and height, as the points (x, y) have it."""
+    def extent(self) -> np.ndarray:
+        """Width and height of the frame, in the order of points (x, y)."""
         return np.array(self.size[::-1], float)
 
     @property
@@ -50,7 +51,7 @@ class Stage:
             speed=self.speed * diameter * rng.uniform(0.7, 1.4),
             through=through,
             at=at,
-            bounds=np.stack([np.full(2, margin), self.frame - margin]),
+            bounds=np.stack([np.full(2, margin), self.extent - margin]),
         )
         size = np.exp(drift(rng, self.times, spacing=6, step=rng.uniform(0, 0.02)))
         narrow = wander(rng, self.times, spacing=9, amount=rng.uniform(0, 0.3), shape=(2,))
@@ -67,7 +68,7 @@ class Stage:
 
         Nearness 1 goes with the backdrop; what is nearer moves farther when the camera does.
         """
-        middle = self.frame / 2
+        middle = self.extent / 2
         moved = middle + nearness * (self.camera.position - middle)
         offset = (point - moved[at, 0]) / self.camera.stretch[at, 0]
         return Placement(
@@ -77,7 +78,7 @@ class Stage:
 
 def draw_stage(rng: np.random.Generator, *, frames: int, size: tuple[int, int]) -> Stage:
     """A random pace, shutter and camera."""
-    speed = float(np.exp(rng.uniform(np.log(_SLOWEST), np.log(_FASTEST))))
+    speed = log_uniform(rng, _SLOWEST, _FASTEST)
     times = np.arange(frames)[:, None] + _exposures(rng.uniform(0, 0.8), speed * min(size) / 3)
     width, height = size[::-1]
     jitter = rng.choice([0.0, 0.004, 0.012], p=[0.4, 0.4, 0.2]) * max(size)

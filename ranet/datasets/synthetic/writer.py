@@ -24,7 +24,7 @@ SETTINGS_FILE = "synthetic.json"
 
 _LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
 _SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
-_GENERATOR = 2  # counts changes of what is drawn, so that trees of an older drawing are not reused
+_GENERATOR = 3  # counts changes of what is drawn, so that trees of an older drawing are not reused
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 90
 
