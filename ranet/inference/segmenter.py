@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from ranet.config import InferenceConfig
-from ranet.datasets.image_io import VOID
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas
 from ranet.inference.device import resolve_device
+from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.model.ranet import RANet
@@ -91,7 +91,7 @@ class VideoSegmenter:
         """
         _check_frame(frame)
         size = frame.shape[:2]
-        labels, ids = _checked_labels(labels, size)
+        labels, ids = checked_labels(labels, size)
         canvas = Canvas.for_frames(size, self.config.frame_size)
         with torch.inference_mode():
             nothing = torch.zeros(1, 0, *canvas.size, device=self.device)
@@ -139,7 +139,7 @@ class VideoSegmenter:
         """
         video = self._video
         _check_next(frame, video)
-        labels, ids = _checked_labels(labels, frame.shape[:2])
+        labels, ids = checked_labels(labels, frame.shape[:2])
         known = sorted(set(ids) & set(video.ids))
         if known:
             raise DataError(
@@ -194,9 +194,9 @@ def _check_next(frame: np.ndarray, video: _Video) -> None:
     height, width = video.canvas.frame
     if frame.shape[:2] != (height, width):
         raise DataError(
-            f"This frame is {_size(frame)}, but its video began with {height}×{width} "
-            "(height×width). All frames of a video should be of one size: resize them, or "
-            "start a new video here."
+            f"This frame is {frame.shape[0]}×{frame.shape[1]}, but its video began with "
+            f"{height}×{width} (height×width). All frames of a video should be of one size: resize "
+            "them, or start a new video here."
         )
 
 
@@ -206,34 +206,3 @@ def _check_frame(frame: np.ndarray) -> None:
             "A frame should be an H×W×3 uint8 RGB array, found shape "
             f"{frame.shape} of {frame.dtype}."
         )
-
-
-def _checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple]:
-    """Labels as uint8 without void, and their ids in rising order."""
-    if labels.ndim != 2 or not (labels.dtype == bool or np.issubdtype(labels.dtype, np.integer)):
-        raise DataError(
-            "Labels should be an H×W array of integers (0 background, 1…254 objects), found shape "
-            f"{labels.shape} of {labels.dtype}."
-        )
-    if labels.shape != size:
-        raise DataError(
-            f"The labels are {_size(labels)}, but their frame is {size[0]}×{size[1]} "
-            "(height×width). A first mask should be of the frame's own size."
-        )
-    values = np.unique(labels)
-    if values[0] < 0 or values[-1] > VOID:
-        raise DataError(
-            "Ids of objects should be 1…254 (0 is background, 255 void), found "
-            f"{values[0]} to {values[-1]}. At most 254 objects can be followed at once."
-        )
-    ids = tuple(int(value) for value in values if value not in (0, VOID))
-    if not ids:
-        raise DataError(
-            "The labels mark no object: every pixel is 0 (background) or 255 (void). "
-            "Mark at least one object with an id of 1…254."
-        )
-    return np.where(labels == VOID, 0, labels).astype(np.uint8), ids
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[0]}×{array.shape[1]}"

@@ -1,0 +1,99 @@
+"""One video from frames to masks on disk, with the time it took.
+
+The masks of a video appear as one folder when all of them are written, never a part of them.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from ranet.datasets.image_io import write_labels
+from ranet.errors import DataError
+from ranet.files import atomic_folder
+from ranet.inference.first_mask import checked_labels
+
+
+class Follower(Protocol):
+    """What follows objects: :class:`~ranet.inference.segmenter.VideoSegmenter`, or a baseline."""
+
+    step_seconds: float
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Take the objects of the first frame as given; returns its labels."""
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """Labels of the next frame."""
+
+
+class CopyFirstMask:
+    """The baseline that any method must leave far behind: nothing ever moves."""
+
+    step_seconds = 0.0
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Remember the labels; all frames will have them."""
+        self._labels, _ = checked_labels(labels, frame.shape[:2])
+        return self._labels
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        """The labels of the first frame."""
+        return self._labels
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a video took, in milliseconds."""
+
+    step_ms: list[float] = field(default_factory=list)
+    """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels."""
+    total_ms: float = 0.0
+    """All of it: decoding frames, encoding the template, the steps, writing masks."""
+
+
+def segment_sequence(
+    follower: Follower,
+    frames: Iterable[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    folder: Path,
+    *,
+    labels_from: str | Path,
+    after_frame: Callable[[np.ndarray, np.ndarray], None] = lambda frame, labels: None,
+) -> Timing:
+    """Segment a video from its first frame on and write a mask per frame.
+
+    Args:
+        follower: what segments.
+        frames: names and frames H×W×3 uint8, in order; read one at a time.
+        labels: H×W uint8 of the first frame's objects; they are written as its mask.
+        folder: where the masks ``<name>.png`` appear, all at once; one that exists is replaced.
+        labels_from: what to call the labels in a message: their file.
+        after_frame: called with each frame and its labels.
+
+    Raises:
+        DataError: a frame cannot be read, or the labels do not fit the first.
+        OutputError: a mask cannot be written.
+    """
+    began, step_ms = time.perf_counter(), []
+    with atomic_folder(folder) as unfinished:
+        for index, (name, frame) in enumerate(frames):
+            if index == 0:
+                result = _start(follower, frame, labels, labels_from)
+            else:
+                result = follower.step(frame)
+                step_ms.append(1000 * follower.step_seconds)
+            write_labels(unfinished / f"{name}.png", result)
+            after_frame(frame, result)
+    return Timing(step_ms, total_ms=1000 * (time.perf_counter() - began))
+
+
+def _start(
+    follower: Follower, frame: np.ndarray, labels: np.ndarray, labels_from: str | Path
+) -> np.ndarray:
+    try:
+        return follower.start(frame, labels)
+    except DataError as error:
+        raise DataError(f"The first mask {labels_from} cannot be used. {error}") from error
