@@ -1,7 +1,9 @@
 """Batches of training samples, made by worker processes ahead of the training loop."""
 
 import signal
+import sys
 from collections.abc import Iterator
+from types import TracebackType
 
 import cv2
 import torch
@@ -99,6 +101,20 @@ class _Batches(Dataset):
 
 
 def _start_worker(_: int) -> None:
-    """Workers are many, so each has one thread; Ctrl-C is the main process's to handle."""
+    """Workers are many, so each has one thread.
+
+    Ctrl-C, and the SIGTERM of a scheduler, reach all processes, but what to do is the main
+    process's to decide: it may want another batch before it ends, and with it its workers.
+    """
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.excepthook = _show_unless_disconnected
+
+
+def _show_unless_disconnected(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Say nothing of a main process that ended while a batch was on its way to it."""
+    if not issubclass(kind, ConnectionError):
+        sys.__excepthook__(kind, error, traceback)

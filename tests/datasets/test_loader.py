@@ -5,9 +5,10 @@ import signal
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import Dataset
 from training_data import HEIGHT, WIDTH, data_config, write_pairs
 
-from ranet.datasets.loader import build_loader
+from ranet.datasets.loader import BatchLoader, build_loader
 from ranet.datasets.sampling import TrainingSamples
 from ranet.errors import DataError
 from ranet.structures import TrainingBatch
@@ -80,29 +81,28 @@ def test_a_corrupt_file_is_named_in_one_message(pairs, workers):
     assert "Traceback" not in str(caught.value)
 
 
-def test_batches_before_a_corrupt_file_still_come(pairs):
-    path = pairs["root"] / "images" / "p1.png"
-    path.write_bytes(path.read_bytes()[:200])
-    config = data_config(pairs, workers=2)
-    samples = TrainingSamples(config, seed=7)
-    good = 0
-    while True:
-        try:
-            samples[2 * good], samples[2 * good + 1]
-        except DataError:
-            break
-        good += 1
-    arrived = []
-    with pytest.raises(DataError):
-        arrived.extend(batches(config, first_step=0, steps=good + 1))
-    assert good == 0 or len(arrived) <= good
+class TwoGoodBatches(Dataset):
+    """Batches are what they are; the third cannot be made."""
+
+    def __getitem__(self, step):
+        return DataError("broken") if step == 2 else f"batch {step}"
 
 
-def test_ctrl_c_is_left_to_the_main_process(pairs):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_batches_before_an_error_still_come(workers):
+    loader = BatchLoader(TwoGoodBatches(), range(9), workers=workers, pin_memory=False)
+    iterator = iter(loader)
+    assert [next(iterator), next(iterator)] == ["batch 0", "batch 1"]
+    with pytest.raises(DataError, match="broken"):
+        next(iterator)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_are_left_to_the_main_process(pairs, number):
     iterator = iter(batches(data_config(pairs, workers=1), steps=30))
     next(iterator)
     (worker,) = multiprocessing.active_children()
-    os.kill(worker.pid, signal.SIGINT)
+    os.kill(worker.pid, number)
     assert sum(1 for _ in iterator) == 29
 
 
