@@ -2,11 +2,8 @@
 
 import dataclasses
 import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from ranet.datasets.index import DEFAULT_RESOLUTION
 from ranet.datasets.synthetic.casting import draw_scene
 from ranet.datasets.synthetic.film import draw_film
 from ranet.errors import ConfigError, OutputError
-from ranet.files import make_folder, output_errors, temporary_beside, write_json, write_text
+from ranet.files import atomic_folder, output_errors, write_json, write_text
 
 SETTINGS_FILE = "synthetic.json"
 """In the root of a tree: what it was made with."""
@@ -108,7 +105,7 @@ def write_synthetic_davis(
     root = Path(root).resolve()
     if _is_there(root, settings):
         return False
-    with _whole_tree(root) as unfinished:
+    with atomic_folder(root) as unfinished:
         _write_videos(unfinished, settings, workers, on_video or (lambda name: None))
         _write_sets(unfinished, settings)
         write_json(unfinished / SETTINGS_FILE, dataclasses.asdict(settings))
@@ -131,7 +128,7 @@ def _is_there(root: Path, settings: _Settings) -> bool:
         )
     differences = ", ".join(
         f"{key} {found.get(key)} instead of {value}"
-        for key, value in wanted.items()
+        for key, value in {**dict.fromkeys(found), **wanted}.items()
         if found.get(key) != value
     )
     raise OutputError(
@@ -149,21 +146,6 @@ def _found_settings(root: Path) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-@contextmanager
-def _whole_tree(root: Path) -> Iterator[Path]:
-    """Give a folder beside ``root``; it becomes ``root`` at the end, or vanishes on any error."""
-    make_folder(root.parent)
-    unfinished = temporary_beside(root)
-    try:
-        with output_errors(root):
-            unfinished.mkdir()
-        yield unfinished
-        with output_errors(root):
-            os.replace(unfinished, root)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _names(split: str, settings: _Settings) -> list[str]:
     return [f"{split}-{index:04d}" for index in range(getattr(settings, split))]
 
@@ -171,7 +153,7 @@ def _names(split: str, settings: _Settings) -> list[str]:
 def _write_videos(
     root: Path, settings: _Settings, workers: int, on_video: Callable[[str], None]
 ) -> None:
-    """Draw all videos with threads: nearly all the time is spent outside Python's lock."""
+    """Draw all videos, in threads: OpenCV, encoders and the disk work outside Python's lock."""
     with ThreadPoolExecutor(workers) as pool:
         names = {
             pool.submit(_write_video, root, name, [settings.seed, stream, index], settings): name
