@@ -1,0 +1,386 @@
+import errno
+import os
+import struct
+import sys
+import tracemalloc
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ranet.datasets.image_io import write_image
+from ranet.datasets.video_io import FrameSource, VideoWriter, open_frames
+from ranet.errors import DataError, OutputError, RANetError
+
+av = pytest.importorskip("av", reason="video files need the extra ranet[video]")
+
+SIDE_BY_SIDE = ((200, 50, 10), (20, 160, 230))  # colours of the left and the right half
+
+
+def frame(height: int = 48, width: int = 64, shift: int = 0) -> np.ndarray:
+    """Two colours side by side; a white square moves with ``shift`` over the left one."""
+    image = np.empty((height, width, 3), np.uint8)
+    image[:, : width // 2], image[:, width // 2 :] = SIDE_BY_SIDE
+    image[4:12, 2 + shift % 16 : 10 + shift % 16] = 255
+    return image
+
+
+def busy_frame(number: int) -> np.ndarray:
+    """Noise, so that every frame takes room in a file."""
+    return np.random.default_rng(number).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+
+
+def written(path: Path, frames, frame_rate=25, **options) -> Path:
+    with VideoWriter(path, frame_rate=frame_rate, **options) as writer:
+        for image in frames:
+            writer.write(image)
+    return path
+
+
+def encoded(path: Path, codec: str, count: int, **options) -> Path:
+    """A video of ``count`` frames in any container, by PyAV alone; 25 frames a second."""
+    with av.open(str(path), "w", **options) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(count):
+            picture = av.VideoFrame.from_ndarray(busy_frame(number), format="rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+def shown(source: FrameSource) -> list[str]:
+    return [name for name, _ in source]
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def test_a_folder_of_frames(tmp_path):
+    for number in (10, 9, 2):
+        write_image(tmp_path / f"{number}.png", frame(shift=number))
+    source = open_frames(tmp_path)
+    assert (source.size, source.frame_rate, source.count) == ((48, 64), None, 3)
+    assert shown(source) == ["2", "9", "10"]
+    assert shown(source) == ["2", "9", "10"]  # again
+    assert np.array_equal(dict(source)["9"], frame(shift=9))
+
+
+def test_a_pattern(tmp_path):
+    for name in ("a10.png", "a9.png", "b1.png", "a3.txt"):
+        write_image(tmp_path / "x.png", frame())
+        (tmp_path / "x.png").rename(tmp_path / name)
+    assert shown(open_frames(str(tmp_path / "a*"))) == ["a9", "a10"]
+    with pytest.raises(DataError, match=r"No image matches .*c\*\.png"):
+        open_frames(str(tmp_path / "c*.png"))
+
+
+def test_brackets_in_a_real_name_are_no_pattern(tmp_path):
+    write_image(tmp_path / "clip [1]" / "0.png", frame())
+    assert shown(open_frames(tmp_path / "clip [1]")) == ["0"]
+
+
+def test_a_single_image(tmp_path):
+    write_image(tmp_path / "photo.png", frame())
+    source = open_frames(tmp_path / "photo.png")
+    assert (source.count, shown(source)) == (1, ["photo"])
+
+
+def test_a_corrupt_frame_is_named_when_its_turn_comes(tmp_path):
+    for number in range(3):
+        write_image(tmp_path / f"{number}.jpg", busy_frame(number))
+    middle = tmp_path / "1.jpg"
+    middle.write_bytes(middle.read_bytes()[:900])
+    frames = iter(open_frames(tmp_path))
+    assert next(frames)[0] == "0"
+    with pytest.raises(DataError, match=r"1\.jpg.*truncated or corrupt"):
+        next(frames)
+
+
+def test_frames_of_different_sizes(tmp_path):
+    write_image(tmp_path / "0.png", frame(48, 64))
+    write_image(tmp_path / "1.png", frame(64, 48))
+    with pytest.raises(DataError, match=r"1\.png has 64×48 .*0\.png, has 48×64 "):
+        list(open_frames(tmp_path))
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(DataError, match=r"No video .*film\.mp4: expected a folder of images"):
+        open_frames(tmp_path / "film.mp4")
+    with pytest.raises(DataError, match="No frames in"):
+        open_frames(tmp_path)
+
+
+# --- video files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [25, 23.976, Fraction(30000, 1001)])
+def test_a_video_comes_back(tmp_path, rate):
+    path = written(tmp_path / "v.mp4", (frame(shift=n) for n in range(12)), rate)
+    source = open_frames(path)
+    assert (source.size, source.count) == ((48, 64), 12)
+    assert float(source.frame_rate) == pytest.approx(float(rate), abs=1e-4)
+    frames = list(source)
+    assert [name for name, _ in frames] == [f"{n:05d}" for n in range(12)]
+    for number, (_, image) in enumerate(frames):
+        assert image.dtype == np.uint8
+        assert image.flags.c_contiguous
+        assert np.abs(image.astype(int) - frame(shift=number)).mean() < 4
+
+
+def test_colours_survive_in_every_player(tmp_path):
+    path = written(tmp_path / "v.mp4", [frame()] * 3, crf=1)
+    _, ours = next(iter(open_frames(path)))
+    _, theirs = cv2.VideoCapture(str(path)).read()
+    for image in (ours, theirs[..., ::-1]):
+        assert np.abs(image[30, 8].astype(int) - SIDE_BY_SIDE[0]).max() <= 4
+        assert np.abs(image[30, 56].astype(int) - SIDE_BY_SIDE[1]).max() <= 4
+    with av.open(str(path)) as container:
+        picture = next(container.decode(video=0))
+        assert (int(picture.colorspace), picture.format.name) == (1, "yuv420p")  # 1: BT.709
+        assert container.streams.video[0].codec_context.name == "h264"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (33, 48), (47, 65)])
+def test_odd_sides_are_padded_by_a_pixel(tmp_path, size):
+    path = written(tmp_path / "v.mp4", [np.full((*size, 3), 120, np.uint8)] * 2, crf=1)
+    _, image = next(iter(open_frames(path)))
+    assert image.shape == (size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
+    assert np.abs(image.astype(int) - 120).max() <= 4  # the padding repeats the border
+
+
+def test_crf_sets_the_quality(tmp_path):
+    frames = [busy_frame(n) for n in range(5)]
+    sizes = [written(tmp_path / f"{q}.mp4", frames, crf=q).stat().st_size for q in (10, 40)]
+    assert sizes[0] > 2 * sizes[1]
+
+
+IDENTITY = (1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+TURNS = {
+    "clockwise": ((0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30), -1),
+    "upside down": ((-(1 << 16), 0, 0, 0, -(1 << 16), 0, 0, 0, 1 << 30), 2),
+    "anticlockwise": ((0, -(1 << 16), 0, 1 << 16, 0, 0, 0, 0, 1 << 30), 1),
+}
+
+
+@pytest.mark.parametrize(("matrix", "turns"), TURNS.values(), ids=TURNS.keys())
+def test_phones_store_portrait_videos_lying(tmp_path, matrix, turns):
+    path = written(tmp_path / "v.mp4", [frame(48, 80)] * 2, crf=1)
+    data = path.read_bytes()
+    # the transformation of the track header: how players shall turn the frames
+    position = data.index(struct.pack(">9i", *IDENTITY), data.index(b"tkhd"))
+    path.write_bytes(data[:position] + struct.pack(">9i", *matrix) + data[position + 36 :])
+    source = open_frames(path)
+    _, image = next(iter(source))
+    assert source.size == image.shape[:2]
+    assert np.abs(image.astype(int) - np.rot90(frame(48, 80), turns)).mean() < 4
+    _, theirs = cv2.VideoCapture(str(path)).read()  # OpenCV turns frames, too
+    assert np.abs(image.astype(int) - theirs[..., ::-1]).mean() < 2
+
+
+def test_pixels_that_are_not_square(tmp_path):
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(frame(), format="rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.warns(UserWarning, match=r"v\.mp4 are not square \(4:3\)"):
+        assert open_frames(path).size == (48, 64)
+
+
+def test_memory_does_not_grow_with_the_video(tmp_path):
+    """150 frames of 240×320 are 33 MiB; a source that kept them would show it."""
+    written(tmp_path / "v.mp4", (frame(240, 320, n) for n in range(150)))
+    write_image(tmp_path / "frames" / "0.jpg", frame(240, 320))
+    for number in range(1, 150):
+        os.link(tmp_path / "frames" / "0.jpg", tmp_path / "frames" / f"{number}.jpg")
+    for name in ("v.mp4", "frames"):
+        source = open_frames(tmp_path / name)
+        tracemalloc.start()
+        count = sum(1 for _ in source)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert count == 150
+        assert peak < 8 * 240 * 320 * 3
+
+
+# --- damage ---------------------------------------------------------------------------------------
+
+CONTAINERS = {
+    "mp4": ("v.mp4", "h264", {}),
+    "mp4, index first": ("v.mp4", "h264", {"options": {"movflags": "faststart"}}),
+    "mkv": ("v.mkv", "h264", {}),
+    "avi": ("v.avi", "mpeg4", {}),
+    "ts": ("v.ts", "h264", {}),
+    "webm": ("v.webm", "libvpx", {}),
+}
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), CONTAINERS.values(), ids=CONTAINERS.keys())
+def test_truncated_videos(tmp_path, name, codec, options):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no {codec}")
+    path = encoded(tmp_path / name, codec, 40, **options)
+    assert len(shown(open_frames(path))) == 40
+    data = path.read_bytes()
+    for share in (0.3, 0.6):
+        path.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(DataError, match=r"truncated at frame \d+ |Cannot open") as error:
+            list(open_frames(path))
+        assert str(path) in str(error.value)
+
+
+def test_a_copy_that_broke_off_between_two_frames(tmp_path):
+    """FFmpeg reads it without any complaint."""
+    path = encoded(tmp_path / "v.mp4", "h264", 40, options={"movflags": "faststart"})
+    with av.open(str(path)) as container:
+        positions = [packet.pos for packet in container.demux(video=0) if packet.pos]
+    path.write_bytes(path.read_bytes()[: positions[20]])
+    with pytest.raises(DataError, match=r"truncated at frame 20 .*ends after 0\.80 of 1\.60 sec"):
+        list(open_frames(path))
+
+
+@pytest.mark.parametrize(("name", "codec"), [("v.mp4", "h264"), ("v.avi", "mpeg4")])
+def test_corrupt_videos(tmp_path, name, codec):
+    path = encoded(tmp_path / name, codec, 40)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = busy_frame(99).tobytes()[:2000]
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"v\..*damaged or truncated at frame \d+ \(counted from 0"):
+        list(open_frames(path))
+
+
+def test_what_is_no_video(tmp_path):
+    (tmp_path / "text.mp4").write_text("not a video")
+    (tmp_path / "empty.mp4").write_bytes(b"")
+    for name, size in (("text.mp4", 11), ("empty.mp4", 0)):
+        with pytest.raises(
+            DataError, match=rf"{name} \({size} bytes\).*no video, or it is damaged"
+        ):
+            open_frames(tmp_path / name)
+
+
+def test_sound_without_frames(tmp_path):
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        silence = np.zeros((1, 1024), np.float32)
+        sound = av.AudioFrame.from_ndarray(silence, format="fltp", layout="mono")
+        sound.rate = 44100
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    with pytest.raises(DataError, match=r"sound\.mp4 has no video.*\['audio'\]"):
+        open_frames(path)
+
+
+def test_without_pyav(tmp_path, monkeypatch):
+    path = written(tmp_path / "v.mp4", [frame()])
+    monkeypatch.setitem(sys.modules, "av", None)
+    for call in (lambda: open_frames(path), lambda: VideoWriter(path, frame_rate=25)):
+        with pytest.raises(RANetError, match=r"pip install 'ranet\[video\]'"):
+            call()
+    write_image(tmp_path / "frames" / "0.png", frame())
+    assert shown(open_frames(tmp_path / "frames")) == ["0"]
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def test_the_video_appears_at_the_end(tmp_path):
+    path = tmp_path / "new" / "v.mp4"
+    with VideoWriter(path, frame_rate=25) as writer:
+        writer.write(frame())
+        assert not path.exists()
+    assert os.listdir(path.parent) == ["v.mp4"]
+
+
+def failing(error: BaseException, frames: int):
+    """Some frames, then an error, as when the source of a video is damaged."""
+    for number in range(frames):
+        yield frame(shift=number)
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("a bad frame"), FileNotFoundError("mine"), KeyboardInterrupt()]
+)
+@pytest.mark.parametrize("frames", [0, 3])
+def test_an_error_leaves_nothing_and_stays_what_it_is(tmp_path, error, frames):
+    with pytest.raises(type(error)) as caught:
+        written(tmp_path / "v.mp4", failing(error, frames))
+    assert caught.value is error
+    assert os.listdir(tmp_path) == []
+
+
+def test_an_old_video_survives_an_error(tmp_path):
+    path = written(tmp_path / "v.mp4", [frame()])
+    old = path.read_bytes()
+    with pytest.raises(DataError):
+        written(path, failing(DataError("a bad frame"), 2))
+    assert path.read_bytes() == old
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OutputError, match=r"v\.mp4: No space left on device"):
+        written(tmp_path / "v.mp4", [frame()])
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_too_large_leaves_nothing(tmp_path):
+    """The operating system refuses in the middle of writing, in FFmpeg's own code."""
+    resource = pytest.importorskip("resource")
+    signal = pytest.importorskip("signal")
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"v\.mp4: File too large"):
+            written(tmp_path / "v.mp4", map(busy_frame, range(60)), crf=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert os.listdir(tmp_path) == []
+
+
+def test_where_no_video_can_be_written(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match=r"file.v\.mp4"):
+        written(tmp_path / "file" / "v.mp4", [frame()])
+    with pytest.raises(OutputError, match=r"written as \.mp4.*'\.avi'"):
+        VideoWriter(tmp_path / "v.avi", frame_rate=25)
+    with pytest.raises(OutputError, match="a frame or more"):
+        written(tmp_path / "v.mp4", [])
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_what_is_no_frame(tmp_path, image):
+    with pytest.raises(ValueError, match="H×W×3 uint8"):
+        written(tmp_path / "v.mp4", [image])
+
+
+def test_frames_of_two_sizes_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match=r"first frame has 48×64 .* this one 64×48"):
+        written(tmp_path / "v.mp4", [frame(48, 64), frame(64, 48)])
+    assert os.listdir(tmp_path) == []
+
+
+# --- real data ------------------------------------------------------------------------------------
+
+
+def test_real_frames(shared_data):
+    source = open_frames(shared_data / "DAVIS" / "JPEGImages" / "480p" / "motocross-jump")
+    assert (source.size, source.count) == ((480, 854), 40)
+    names = shown(source)
+    assert (names[0], names[-1]) == ("00000", "00039")
