@@ -1,7 +1,7 @@
 """The check of image-mask pairs."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, FileFacts, Reading
@@ -17,6 +17,8 @@ def check_pairs(root: Path, reading: Reading) -> DataReport:
     masks = list_images(root / "masks", problems)
     if images is None or masks is None:
         return DataReport(root, "image-mask pairs", (), tuple(problems))
+    if not images and not masks:
+        problems.append(f"{root / 'images'} and {root / 'masks'} are empty; put the data there.")
     problems += _lonely(images, masks, root / "images", "mask")
     problems += _lonely(masks, images, root / "masks", "image")
     facts = reading.facts(images.values(), masks.values())
@@ -55,13 +57,17 @@ def _pair_problems(image: FileFacts, mask: FileFacts) -> Iterator[str]:
 
 def _contents(pairs: list[tuple[FileFacts, FileFacts]]) -> Iterator[str]:
     """How many pairs there are, of which sizes, with how many objects."""
+    yield count(pairs, "pair")
     sizes = [image.size for image, _ in pairs if image.size]
-    heights, widths = zip(*sizes, strict=True) if sizes else ((0,), (0,))
-    yield (
-        f"{count(pairs, 'pair')}, {min(heights)}–{max(heights)} pixels high and "
-        f"{min(widths)}–{max(widths)} wide"
-    )
+    if sizes:
+        heights, widths = zip(*sizes, strict=True)
+        yield f"{_span(heights)} pixels high, {_span(widths)} wide"
     objects = Counter(len(mask.objects) for _, mask in pairs if mask.objects is not None)
     if objects:
         shares = [f"{number} in {files}" for number, files in sorted(objects.items())]
         yield f"objects: {', '.join(shares)}"
+
+
+def _span(values: Sequence[int]) -> str:
+    least, most = min(values), max(values)
+    return str(least) if least == most else f"{least}–{most}"

@@ -1,0 +1,467 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from ranet.datasets.check import check_data
+from ranet.datasets.check.sequence import holes
+from ranet.datasets.image_io import write_image, write_labels
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def labels(*ids: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
+    """A mask with a 4×4 square for each id."""
+    mask = np.zeros(size, np.uint8)
+    for number, label in enumerate(ids):
+        mask[2:6, 5 * number : 5 * number + 4] = label
+    return mask
+
+
+def image(size: tuple[int, int] = (24, 32)) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A sound DAVIS tree of two sequences, 6 frames each, with 1 and 2 objects."""
+    for name, ids in (("bear", (1,)), ("camel", (1, 2))):
+        for number in range(6):
+            write_image(tmp_path / "JPEGImages" / "480p" / name / f"{number:05d}.jpg", image())
+            mask = tmp_path / "Annotations" / "480p" / name / f"{number:05d}.png"
+            write_labels(mask, labels(*ids))
+    (tmp_path / "ImageSets" / "2016").mkdir(parents=True)
+    (tmp_path / "ImageSets" / "2016" / "val.txt").write_text("bear\ncamel\n")
+    return tmp_path
+
+
+def frame(tree: Path, number: int, name: str = "camel") -> Path:
+    return tree / "JPEGImages" / "480p" / name / f"{number:05d}.jpg"
+
+
+def mask(tree: Path, number: int, name: str = "camel") -> Path:
+    return tree / "Annotations" / "480p" / name / f"{number:05d}.png"
+
+
+def only_problem(root: Path, **options) -> str:
+    problems = check_data(root, **options).problems
+    assert len(problems) == 1, problems
+    return problems[0]
+
+
+def truncate(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * 0.7)])
+
+
+# --- sound data -----------------------------------------------------------------------------------
+
+
+def test_a_sound_tree(tree):
+    report = check_data(tree)
+    assert report.problems == ()
+    lines = [" ".join(line.split()) for line in str(report).splitlines()]
+    assert lines == [
+        f"{tree}: a DAVIS tree",
+        "480p: 2 sequences, 12 frames, 12 masks",
+        "sequence frames masks objects height×width",
+        "bear 6 6 1 24×32",
+        "camel 6 6 2 24×32",
+        "ImageSets/2016/val.txt: 2 sequences",
+        "nothing is wrong",
+    ]
+
+
+def test_masks_may_be_sparse(tree):
+    for number in (1, 3, 5):
+        mask(tree, number).unlink()
+    for number in range(1, 6):
+        mask(tree, number, "bear").unlink()
+    assert check_data(tree).problems == ()
+
+
+def test_files_at_the_root_are_none_of_its_business(tree):
+    (tree / "README.md").write_text("about")
+    (tree / "JPEGImages" / "480p" / "bear" / ".DS_Store").touch()
+    assert check_data(tree).problems == ()
+
+
+def test_several_processes_find_the_same(tree):
+    truncate(frame(tree, 3))
+    assert check_data(tree, workers=2) == check_data(tree, workers=1)
+
+
+def test_one_resolution_of_several(tree):
+    shutil.copytree(tree / "JPEGImages" / "480p", tree / "JPEGImages" / "1080p")
+    shutil.copytree(tree / "Annotations" / "480p", tree / "Annotations" / "1080p")
+    (tree / "Annotations" / "1080p" / "bear" / "00002.png").unlink()
+    assert "1080p" in only_problem(tree)
+    assert check_data(tree, resolution="480p").problems == ()
+    assert "the folder '720p'" in only_problem(tree, resolution="720p")
+
+
+# --- every single mistake -------------------------------------------------------------------------
+
+
+def test_truncated_frame(tree):
+    truncate(frame(tree, 3))
+    problem = only_problem(tree)
+    assert str(frame(tree, 3)) in problem
+    assert "truncated" in problem
+
+
+def test_truncated_mask(tree):
+    truncate(mask(tree, 3))
+    assert str(mask(tree, 3)) in only_problem(tree)
+
+
+def test_file_that_is_no_image(tree):
+    frame(tree, 3).write_text("<html>404</html>")
+    assert "not an image" in only_problem(tree, quick=True)
+
+
+def test_missing_frame_in_the_middle(tree):
+    frame(tree, 3).unlink()
+    orphan, gap = check_data(tree).problems
+    if "skips" in orphan:
+        orphan, gap = gap, orphan
+    assert "1 mask without a frame: 00003" in orphan
+    assert "skips frame numbers: 3" in gap
+
+
+def test_many_missing_frames(tree):
+    for number in (1, 2, 4):
+        for path in (frame(tree, number), mask(tree, number)):
+            path.unlink()
+    for number in range(6, 12):
+        shutil.copy(frame(tree, 0), frame(tree, number))
+        shutil.copy(mask(tree, 0), mask(tree, number))
+    assert "skips frame numbers: 1…2, 4." in only_problem(tree)
+
+
+def test_missing_mask_in_the_middle(tree):
+    mask(tree, 2).unlink()
+    assert "no mask of 1 frame among annotated ones: 00002" in only_problem(tree)
+
+
+def test_missing_masks_at_the_end(tree):
+    for number in (4, 5):
+        mask(tree, number).unlink()
+    assert "no mask of 2 frames among annotated ones: 00004, 00005" in only_problem(tree)
+
+
+def test_missing_first_mask(tree):
+    mask(tree, 0).unlink()
+    assert "no mask of the first frame, 00000" in only_problem(tree)
+
+
+def test_no_masks_of_a_sequence(tree):
+    shutil.rmtree(mask(tree, 0).parent)
+    assert f"No folder {mask(tree, 0).parent}" in only_problem(tree)
+    mask(tree, 0).parent.mkdir()
+    assert "no mask of the first frame" in only_problem(tree)
+
+
+def test_no_frames_of_a_sequence(tree):
+    shutil.rmtree(frame(tree, 0).parent)
+    missing, listed = check_data(tree).problems
+    assert f"No folder {frame(tree, 0).parent}" in missing
+    assert "lists 1 of 2 sequences" in listed
+    frame(tree, 0).parent.mkdir()
+    assert "holds no images" in only_problem(tree)
+
+
+def test_no_masks_at_all(tree):
+    shutil.rmtree(tree / "Annotations")
+    assert f"No folder {tree / 'Annotations' / '480p'}" in only_problem(tree)
+
+
+def test_no_sequences(tree):
+    shutil.rmtree(tree / "ImageSets")
+    for name in ("bear", "camel"):
+        shutil.rmtree(frame(tree, 0, name).parent)
+        shutil.rmtree(mask(tree, 0, name).parent)
+    empty, lists = check_data(tree).problems
+    assert "480p is empty" in empty
+    assert "No lists in" in lists
+    shutil.rmtree(tree / "JPEGImages" / "480p")
+    assert "JPEGImages is empty" in check_data(tree).problems[0]
+
+
+def test_mask_of_another_size(tree):
+    for number in (2, 4):
+        write_labels(mask(tree, number), labels(1, 2, size=(12, 16)))
+    problem = only_problem(tree)
+    assert "2 masks of another size than the frame (24×32): 00002 (12×16), 00004" in problem
+    assert problem == only_problem(tree, quick=True)
+
+
+def test_frame_of_another_size(tree):
+    write_image(frame(tree, 2), image((48, 64)))
+    frames, masks = check_data(tree).problems
+    assert "1 frame of another size than the others' 24×32: 00002 (48×64)" in frames
+    assert "1 mask of another size" in masks
+
+
+def test_first_mask_without_objects(tree):
+    for number in range(6):
+        write_labels(mask(tree, number), labels())
+    assert f"{mask(tree, 0)}: there is no object, all of the mask" in only_problem(tree)
+
+
+def test_first_mask_of_void_alone(tree):
+    for number in range(6):
+        write_labels(mask(tree, number), labels(255))
+    assert f"{mask(tree, 0)}: there is no object, only void" in only_problem(tree)
+
+
+def test_gaps_in_the_ids(tree):
+    for number in range(6):
+        write_labels(mask(tree, number), labels(2, 5))
+    problem = only_problem(tree)
+    assert f"{mask(tree, 0)}: the ids have gaps, 1, 3, 4 of 1…5 are missing" in problem
+
+
+def test_ids_that_come_later(tree):
+    write_labels(mask(tree, 2), labels(1, 2, 7))
+    write_labels(mask(tree, 4), labels(1, 3, 7, 255))
+    problem = only_problem(tree)
+    assert "2 ids that the first mask lacks: 3 (from 00004 on), 7 (from 00002 on)" in problem
+    assert check_data(tree, quick=True).problems == ()  # as its help says
+
+
+def test_more_than_254_objects(tree):
+    ids = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32)
+    Image.fromarray(ids).save(mask(tree, 0))
+    assert "at most 255" in only_problem(tree)
+
+
+def test_smoothed_mask(tree):
+    grey = Image.fromarray(labels(255)).resize((32, 24)).filter(ImageFilter.GaussianBlur(1))
+    grey.save(mask(tree, 0, "bear"))
+    assert any("looks smoothed" in problem for problem in check_data(tree).problems)
+
+
+def test_mask_in_foreign_colours(tree):
+    write_image(mask(tree, 3), image())
+    assert "00003.png is no mask" in only_problem(tree)
+
+
+def test_stray_files(tree):
+    (frame(tree, 0).parent / "00006.jpg.part").touch()
+    assert "holds other things than images: 00006.jpg.part" in only_problem(tree)
+    (frame(tree, 0).parent / "00006.jpg.part").unlink()
+    (tree / "Annotations" / "480p" / "camel.zip").touch()
+    assert "camel.zip" in only_problem(tree)
+
+
+def test_two_frames_of_one_name(tree):
+    shutil.copy(frame(tree, 0), frame(tree, 0).with_suffix(".png"))
+    assert "Two images of one name" in only_problem(tree)
+
+
+def test_a_tree_without_resolutions(tree):
+    for folder in ("JPEGImages", "Annotations"):
+        for name in ("bear", "camel"):
+            shutil.move(tree / folder / "480p" / name, tree / folder)
+        (tree / folder / "480p").rmdir()
+    for problem, name in zip(check_data(tree).problems[:2], ("bear", "camel"), strict=True):
+        assert f"{tree / 'JPEGImages' / name} holds images" in problem
+        assert "put a folder for the resolution in between" in problem
+
+
+# --- lists ----------------------------------------------------------------------------------------
+
+
+def test_no_lists(tree):
+    shutil.rmtree(tree / "ImageSets")
+    assert "No lists in" in only_problem(tree)
+
+
+def test_listed_sequences_that_are_not_there(tree):
+    (tree / "ImageSets" / "2016" / "train.txt").write_text("bear\nboat\ndog\n")
+    problem = only_problem(tree)
+    assert "train.txt lists 2 of 3 sequences" in problem
+    assert "boat, dog" in problem
+
+
+def test_a_list_that_is_none(tree):
+    (tree / "ImageSets" / "2016" / "train.txt").write_text("")
+    assert "names no sequence" in only_problem(tree)
+
+
+def test_listed_files_that_are_not_there(tree):
+    lines = [
+        f"/JPEGImages/480p/bear/{n:05d}.jpg /Annotations/480p/bear/{n:05d}.png" for n in range(8)
+    ]
+    (tree / "ImageSets" / "2016" / "val.txt").write_text("\n".join(lines))
+    problem = only_problem(tree)
+    assert "names 4 files that do not exist: JPEGImages/480p/bear/00006.jpg, " in problem
+
+
+def test_all_mistakes_are_told_at_once(tree):
+    truncate(frame(tree, 1, "bear"))
+    truncate(mask(tree, 2, "bear"))
+    mask(tree, 3).unlink()
+    write_labels(mask(tree, 4), labels(1, 2, 3))
+    (tree / "ImageSets" / "2016" / "train.txt").write_text("boat\n")
+    report = check_data(tree)
+    assert len(report.problems) == 5
+    assert "5 problems:" in str(report)
+
+
+# --- pairs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Sound pairs: three with one object, one with two (their ids have a gap)."""
+    for number in range(4):
+        write_image(tmp_path / "images" / f"{number}.jpg", image())
+        ids = (1, 5) if number == 3 else (1,)
+        write_labels(tmp_path / "masks" / f"{number}.png", labels(*ids))
+    return tmp_path
+
+
+def test_sound_pairs(pairs):
+    report = check_data(pairs)
+    assert report.problems == ()
+    assert report.contents == (
+        "4 pairs",
+        "24 pixels high, 32 wide",
+        "objects: 1 in 3, 2 in 1",
+    )
+
+
+def test_mistakes_in_pairs(pairs):
+    truncate(pairs / "images" / "0.jpg")
+    write_labels(pairs / "masks" / "1.png", labels(1, size=(12, 16)))
+    write_labels(pairs / "masks" / "2.png", labels())
+    (pairs / "images" / "3.jpg").rename(pairs / "images" / "4.jpg")
+    (pairs / "masks" / "notes.txt").touch()
+    problems = "\n".join(check_data(pairs).problems)
+    assert len(check_data(pairs).problems) == 6
+    assert "notes.txt" in problems
+    assert "images holds 1 file without mask: 4." in problems
+    assert "masks holds 1 file without image: 3." in problems
+    assert "0.jpg: the image is truncated" in problems
+    assert "1.png is 12×16, but its image is 24×32" in problems
+    assert "2.png: there is no object" in problems
+
+
+def test_pairs_without_masks(pairs):
+    shutil.rmtree(pairs / "masks")
+    assert f"No folder {pairs / 'masks'}" in only_problem(pairs)
+
+
+def test_no_pairs(tmp_path):
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    assert "are empty" in only_problem(tmp_path)
+
+
+# --- single videos --------------------------------------------------------------------------------
+
+
+def test_a_folder_of_frames(tree):
+    frames, masks = frame(tree, 0).parent, mask(tree, 0).parent
+    report = check_data(frames)
+    assert (report.kind, report.problems) == ("a folder of frames", ())
+    assert check_data(frames, masks=masks).problems == ()
+    truncate(mask(tree, 3))
+    assert "00003.png" in only_problem(frames, masks=masks)
+    truncate(frame(tree, 3))
+    assert "00003.jpg" in only_problem(frames)
+    assert "No folder" in only_problem(
+        frame(tree, 0, "dog").parent, masks=mask(tree, 0, "bear").parent
+    )
+
+
+def test_a_video_file(tmp_path):
+    pytest.importorskip("av", reason="video files need the extra ranet[video]")
+    from ranet.datasets.video_io import VideoWriter
+
+    path = tmp_path / "v.mp4"
+    with VideoWriter(path, frame_rate=25, crf=1) as writer:
+        for _ in range(40):
+            writer.write(np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8))
+    report = check_data(path)
+    assert (report.contents, report.problems) == (("40 frames of 48×64, 25 frames a second",), ())
+    truncate(path)
+    assert "truncated at frame" in only_problem(path)
+    path.write_text("no video")
+    assert "Cannot open the video" in only_problem(path)
+
+
+def test_nothing_to_check(tmp_path):
+    assert "it is empty" in only_problem(tmp_path)
+    assert "there is no" in only_problem(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([], []),
+        ([4], []),
+        ([0, 7], []),
+        ([0, 1, 2], []),
+        ([0, 5, 10, 15], []),
+        ([0, 1, 3, 4, 7], [range(2, 3), range(5, 7)]),
+        ([0, 5, 10, 20], [range(15, 20, 5)]),
+        ([3, 8, 90, 1000], []),  # numbers without a step
+        ([1, 1, 1], []),
+        ([0, 1, 2, 10**9], [range(3, 10**9)]),
+    ],
+)
+def test_holes(numbers, expected):
+    assert holes(numbers) == expected
+
+
+# --- the script -----------------------------------------------------------------------------------
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, PROJECT / "scripts" / "check_data.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_script_ends_with_status_1_if_anything_is_wrong(tree):
+    sound = run(tree)
+    assert (sound.returncode, sound.stderr) == (0, "")
+    assert "nothing is wrong" in sound.stdout
+    truncate(frame(tree, 2))
+    wrong = run(tree / "Annotations" / "480p" / "bear", tree, tree / "nowhere")
+    assert (wrong.returncode, wrong.stderr) == (1, "")
+    assert wrong.stdout.count("nothing is wrong") == 1
+    assert str(frame(tree, 2)) in wrong.stdout
+    assert "nowhere: cannot be checked" in wrong.stdout
+    assert run(tree, "--quick").returncode == 0
+
+
+def test_the_script_refuses_a_wrong_command_line(tree):
+    assert run().returncode == 2
+    assert run(tree, "--workers", 0).returncode == 2
+    assert run(tree, tree, "--masks", tree).returncode == 2
+
+
+# --- real data ------------------------------------------------------------------------------------
+
+
+def test_real_data_are_sound(shared_data):
+    for name, objects in (("DAVIS", 1), ("DAVIS2017-240p", 3)):
+        report = check_data(shared_data / name, quick=True)
+        assert report.problems == ()
+        for line in report.contents[2:-1]:
+            assert line.split()[3] == str(objects)
+
+
+def test_real_objects_that_come_later(shared_data):
+    """Cars that drive into the view of a camera."""
+    report = check_data(shared_data / "video_train", workers=2)
+    assert len(report.problems) == 2
+    assert "cdnet-highway-1200: 2 ids that the first mask lacks: 4 (" in report.problems[0]
+    assert "cdnet-highway-1669: 1 id that the first mask lacks: 6 (" in report.problems[1]
