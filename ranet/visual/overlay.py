@@ -1,0 +1,45 @@
+"""Objects drawn over a frame: tinted in the DAVIS colours, with contours."""
+
+import cv2
+import numpy as np
+
+from ranet.palette import PALETTE
+
+
+def overlay(
+    image: np.ndarray, labels: np.ndarray, *, alpha: float = 0.45, contour: int | None = None
+) -> np.ndarray:
+    """Show which pixels belong to which object.
+
+    Args:
+        image: H×W×3 uint8 RGB.
+        labels: H×W uint8; 0 is left as it is.
+        alpha: how much of an object's colour covers it, 0 (none) to 1 (all).
+        contour: width in pixels of the line around each object, drawn inside it; 0: none;
+            None: as fits the size of the image.
+
+    Returns:
+        H×W×3 uint8 RGB, a new array.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    if image.shape[:2] != labels.shape:
+        raise ValueError(f"image {image.shape[:2]} and labels {labels.shape} are of two sizes")
+    width = max(1, round(min(labels.shape) / 240)) if contour is None else contour
+    colours = PALETTE[labels]
+    tinted = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
+    drawn = np.where((labels > 0)[..., None], tinted, image)
+    edge = contour_pixels(labels, width)
+    # Halfway to white: most DAVIS colours are dark.
+    drawn[edge] = (colours[edge] // 2) + 127
+    return drawn
+
+
+def contour_pixels(labels: np.ndarray, width: int) -> np.ndarray:
+    """Pixels of objects that lie within ``width`` pixels of another label: H×W bool.
+
+    The border of the image is no contour.
+    """
+    window = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
+    return (labels > 0) & (cv2.dilate(labels, window) != cv2.erode(labels, window))
