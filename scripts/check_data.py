@@ -11,11 +11,10 @@ Ends with status 1 if anything is wrong.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
-from ranet.cli import run_script
+from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.check import check_data
 
 
@@ -34,11 +33,13 @@ def main() -> None:
         help="read only headers and first masks: misses damaged data and wrong ids further on",
     )
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes (default: %(default)s)"
+        "--workers",
+        type=positive_int,
+        default=usable_cores(),
+        metavar="N",
+        help="processes (default: all cores, %(default)s)",
     )
     args = parser.parse_args()
-    if args.workers < 1:
-        parser.error(f"--workers is 1 or more, not {args.workers}")
     if args.masks is not None and len(args.roots) > 1:
         parser.error("--masks belongs to one folder of frames, so give one ROOT")
     sound = True

@@ -1,0 +1,198 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ranet.errors import OutputError
+from ranet.files import (
+    atomic_path,
+    atomic_write,
+    make_folder,
+    output_errors,
+    temporary_beside,
+    write_csv,
+    write_json,
+    write_text,
+)
+
+
+def write_in_two_parts(path: Path, error: BaseException | None = None) -> None:
+    with atomic_write(path) as file:
+        file.write(b"first half, ")
+        if error is not None:
+            raise error
+        file.write(b"second half")
+
+
+def raise_error(code: int):
+    def call(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    return call
+
+
+def test_the_file_appears_whole(tmp_path):
+    write_in_two_parts(tmp_path / "new" / "folder" / "file.txt")
+    assert (tmp_path / "new" / "folder" / "file.txt").read_bytes() == b"first half, second half"
+    assert os.listdir(tmp_path / "new" / "folder") == ["file.txt"]
+
+
+def test_the_file_is_not_there_before_the_end(tmp_path):
+    path = tmp_path / "file.txt"
+    with atomic_write(path) as file:
+        file.write(b"x")
+        file.flush()
+        assert not path.exists()
+    assert path.exists()
+
+
+def test_paths_may_be_strings_and_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_text("file.txt", "ä")
+    assert (tmp_path / "file.txt").read_bytes() == "ä".encode()
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_an_interrupted_write_leaves_what_was_there(tmp_path, error, old):
+    path = tmp_path / "file.txt"
+    if old is not None:
+        path.write_bytes(old)
+    with pytest.raises(type(error)) as caught:
+        write_in_two_parts(path, error)
+    assert caught.value is error
+    assert os.listdir(tmp_path) == ([] if old is None else ["file.txt"])
+    assert old is None or path.read_bytes() == old
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
+def test_errors_of_the_disk(tmp_path, monkeypatch, call, code):
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, call, raise_error(code))
+    with pytest.raises(OutputError) as caught:
+        write_in_two_parts(path)
+    assert str(path) in str(caught.value)
+    assert os.strerror(code) in str(caught.value)
+    assert "make room" in str(caught.value)
+    assert os.listdir(tmp_path) == ["file.txt"]
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_device_that_is_full():
+    no_space = pytest.raises(OutputError, match=r"result: No space left on device")
+    with no_space, output_errors(Path("result")), open("/dev/full", "wb", buffering=0) as file:
+        file.write(b"x")
+
+
+def test_a_file_too_large_leaves_nothing(tmp_path):
+    """The system refuses in the middle of a write, as it does when a disk is full."""
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=r"file\.txt: File too large"):
+            write_text(tmp_path / "file.txt", "x" * 20_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_killed_process_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_bytes(b"old")
+    code = (
+        "import os, signal, sys\n"
+        "from ranet.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+    (left,) = set(os.listdir(tmp_path)) - {"file.txt"}
+    assert left.startswith(".file.")  # hidden: no index takes it for a frame
+
+
+def test_a_file_in_place_of_a_folder(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    for write in (write_in_two_parts, make_folder):
+        with pytest.raises(OutputError, match=r"Cannot write .*file.*Choose another place"):
+            write(tmp_path / "file" / "below")
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    (tmp_path / "result").mkdir()
+    with pytest.raises(OutputError, match="result"):
+        write_in_two_parts(tmp_path / "result")
+    assert os.listdir(tmp_path) == ["result"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission(tmp_path):
+    tmp_path.chmod(0o500)
+    for write in (write_in_two_parts, make_folder):
+        with pytest.raises(OutputError, match="Permission denied"):
+            write(tmp_path / "new")
+
+
+def test_a_folder_that_exists_but_cannot_be_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)  # tests may run as root
+    with pytest.raises(OutputError, match=f"Cannot write {tmp_path}: Permission denied"):
+        make_folder(tmp_path)
+
+
+def test_make_folder(tmp_path):
+    assert make_folder(str(tmp_path / "a" / "b")) == tmp_path / "a" / "b"
+    assert make_folder(tmp_path / "a" / "b").is_dir()  # again
+
+
+def test_libraries_that_open_files_themselves(tmp_path):
+    with atomic_path(tmp_path / "plot.svg") as temporary:
+        assert temporary.suffix == ".svg"
+        assert temporary.parent == tmp_path
+        assert not (tmp_path / "plot.svg").exists()
+        temporary.write_text("<svg/>")
+    assert os.listdir(tmp_path) == ["plot.svg"]
+
+
+def test_a_library_that_writes_nothing(tmp_path):
+    with pytest.raises(OutputError, match=r"plot\.svg"), atomic_path(tmp_path / "plot.svg"):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+def test_temporary_names_differ(tmp_path):
+    names = {temporary_beside(tmp_path / "a.png").name for _ in range(100)}
+    assert len(names) == 100
+
+
+def test_json(tmp_path):
+    value = {"name": "camel", "J": [0.1, None, 1 / 3], "nested": {"a": 1}}
+    write_json(tmp_path / "r.json", value)
+    assert json.loads((tmp_path / "r.json").read_text()) == value
+    assert (tmp_path / "r.json").read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}])
+def test_what_is_no_json_leaves_nothing(tmp_path, value):
+    with pytest.raises((ValueError, TypeError)):
+        write_json(tmp_path / "r.json", {"value": value})
+    assert os.listdir(tmp_path) == []
+
+
+def test_csv(tmp_path):
+    write_csv(tmp_path / "t.csv", ["Sequence", "J&F-Mean"], [["a,b", 0.5], ['say "x"', 1]])
+    text = (tmp_path / "t.csv").read_bytes().decode()
+    assert text == 'Sequence,J&F-Mean\n"a,b",0.5\n"say ""x""",1\n'
