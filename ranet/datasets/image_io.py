@@ -309,9 +309,9 @@ def _grey_channel(image: Image.Image, path: Path) -> Image.Image:
     if values.max() > 255:
         row, column = np.unravel_index(np.argmax(values), values.shape)
         raise DataError(
-            f"{path} is no mask: ids are at most 255, but the 16-bit value at row {row}, "
-            f"column {column} is {values.max()}. Save it as an indexed PNG whose indices are "
-            "the ids."
+            f"{path} is no mask: expected the ids of at most 254 objects (255 is void), but the "
+            f"16-bit value at row {row}, column {column} is {values.max()}. Number the objects "
+            "through, and save the mask as an indexed PNG whose indices are the ids."
         )
     return Image.fromarray(values.astype(np.uint8))
 

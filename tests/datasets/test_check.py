@@ -237,7 +237,7 @@ def test_ids_that_come_later(tree):
 def test_more_than_254_objects(tree):
     ids = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32)
     Image.fromarray(ids).save(mask(tree, 0))
-    assert "at most 255" in only_problem(tree)
+    assert "at most 254" in only_problem(tree)
 
 
 def test_smoothed_mask(tree):

@@ -155,7 +155,7 @@ def test_16_bit_values_above_255_are_refused(tmp_path):
     labels = IDS.astype(np.uint16)
     labels[5, 2] = 300
     path = saved(tmp_path / "m.png", labels)
-    with pytest.raises(DataError, match=r"m\.png.*at most 255.*row 5, column 2 is 300"):
+    with pytest.raises(DataError, match=r"m\.png.*at most 254.*row 5, column 2 is 300"):
         read_labels(path)
 
 
