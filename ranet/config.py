@@ -255,24 +255,29 @@ class OptimizerConfig(Section):
 class TrainConfig(Section):
     """One training run: ``scripts/train.py``."""
 
-    name: str
+    name: str = Field(description="of the run, for logs and tables")
+    output: Path = Field(description="folder of checkpoints, log and the final model.pt")
     seed: Annotated[int, Field(ge=0)] = 0
-    output: Path
-    start_from: Path | None = Field(None, description="checkpoint of the stage before")
-    imagenet_weights: bool = Field(False, description="start the backbone from ImageNet's weights")
+    start_from: Path | None = Field(
+        None, description="checkpoint of the stage before, ours or the authors'"
+    )
+    imagenet_weights: bool = Field(
+        False, description="start the backbone from torchvision's ImageNet weights (a download)"
+    )
     model: ModelConfig = ModelConfig()
     data: DataConfig
     optimizer: OptimizerConfig = OptimizerConfig()
-    losses: dict[Literal["cross_entropy", "jaccard"], NonNegative] = Field(
+    losses: dict[Literal["cross_entropy", "jaccard"], Positive] = Field(
         {"cross_entropy": 1.0}, description="weight of each loss"
     )
-    batch_size: PositiveInt = 4
-    steps: PositiveInt = 1000
-    checkpoint_every: PositiveInt = 500
-    log_every: PositiveInt = 10
+    batch_size: PositiveInt = Field(4, description="samples a step")
+    steps: PositiveInt = Field(1000, description="updates of the whole run")
+    checkpoint_every: PositiveInt = Field(500, description="steps")
+    keep_checkpoints: PositiveInt = Field(2, description="older ones are removed")
+    log_every: PositiveInt = Field(10, description="steps")
     device: Device = "auto"
-    dtype: DType = "float32"
-    threads: PositiveInt | None = Field(None, description="CPU threads; null: torch decides")
+    dtype: DType = Field("float32", description="of the forward pass; weights stay float32")
+    channels_last: bool = Field(True, description="memory layout; faster for convolutions")
 
     @model_validator(mode="after")
     def _single_network_sees_one_object(self) -> "TrainConfig":
@@ -280,6 +285,15 @@ class TrainConfig(Section):
             raise ValueError(
                 "model.objects is 'single' but data.max_objects is above 1: "
                 "set model.objects to 'multi', or data.max_objects to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> "TrainConfig":
+        if self.start_from is not None and self.imagenet_weights:
+            raise ValueError(
+                "start_from and imagenet_weights exclude each other: the checkpoint holds the "
+                "backbone already"
             )
         return self
 

@@ -24,3 +24,7 @@ class CheckpointError(RANetError):
 
 class OutputError(RANetError):
     """A result cannot be written: no permission, no space left, or a file in the way."""
+
+
+class TrainingError(RANetError):
+    """A training run cannot go on, e.g. because a loss is no longer finite."""

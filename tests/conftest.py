@@ -1,17 +1,15 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
+# Tests run several at a time; threads of torch that wait for each other's core take far longer
+# than one thread each. Scripts that tests start inherit this.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
-import torch
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _few_threads() -> None:
-    """Tests are small; many threads only make them fight for cores."""
-    torch.set_num_threads(2)
 
 
 def _shared(name: str) -> Path:

@@ -1,0 +1,121 @@
+"""The training step, and the loop around it."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ranet.config import OptimizerConfig
+from ranet.errors import TrainingError
+from ranet.model.ranet import RANet
+from ranet.structures import TrainingBatch, one_hot_masks
+from ranet.training.losses import compute_losses
+from ranet.training.schedule import learning_rate
+
+
+@dataclass(frozen=True)
+class TrainingStep:
+    """One step of gradient descent on one batch.
+
+    Attributes:
+        model: in training mode, on ``device``.
+        optimizer: over the model's parameters.
+        scaler: of the gradients; does nothing unless enabled (float16).
+        losses: weight of each loss by name.
+        optimizer_config: learning rate, schedule and clipping.
+        steps: of the whole run, for the schedule.
+        device: where the step is computed.
+        dtype: of the forward pass; float32 switches autocast off.
+    """
+
+    model: RANet
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    losses: Mapping[str, float]
+    optimizer_config: OptimizerConfig
+    steps: int
+    device: torch.device
+    dtype: torch.dtype
+
+    def __call__(self, batch: TrainingBatch, step: int) -> dict[str, float]:
+        """Update the model once.
+
+        Args:
+            batch: B samples.
+            step: steps done before this one.
+
+        Returns:
+            Every loss, the learning rate, and the gradient's norm before clipping.
+
+        Raises:
+            TrainingError: a loss is not finite; the model is as before.
+        """
+        rate = learning_rate(self.optimizer_config, step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        losses = self.compute_losses(batch.to(self.device))
+        figures = {name: loss.item() for name, loss in losses.items()}
+        if not all(map(math.isfinite, figures.values())):
+            raise TrainingError(
+                f"A loss of step {step + 1} is not finite: {figures}. It came from the samples "
+                f"{', '.join(batch.names)}. The last checkpoint is untouched; a lower learning "
+                "rate, gradient clipping, or bfloat16 instead of float16 may help."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(losses["total"]).backward()
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(
+            self.model.parameters(), self.optimizer_config.clip_norm or math.inf
+        )
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return {**figures, "learning_rate": rate, "gradient_norm": norm.item()}
+
+    def compute_losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Forward pass and losses of a batch that is on the device."""
+        count = batch.object_count
+        half = self.dtype != torch.float32
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=half):
+            logits = self.model(
+                batch.template_image.float() / 255,
+                one_hot_masks(batch.template_labels, count),
+                batch.current_image.float() / 255,
+                one_hot_masks(batch.previous_labels, count),
+            )
+        return compute_losses(logits, batch.current_labels, batch.objects, self.losses)
+
+
+def train_steps(
+    step: TrainingStep,
+    batches: Iterable[TrainingBatch],
+    first_step: int,
+    after_step: Callable[[int, dict[str, float]], bool],
+) -> int:
+    """Run a step per batch.
+
+    Args:
+        step: what to do with a batch.
+        batches: as many as there are steps to do.
+        first_step: steps done before.
+        after_step: called with the number of steps done and their figures, ``data_time`` (seconds
+            spent waiting for the batch) and ``step_time`` (seconds in all) among them; returns
+            whether to go on.
+
+    Returns:
+        Steps done in all.
+    """
+    done = first_step
+    start = time.perf_counter()
+    for batch in batches:
+        arrived = time.perf_counter()
+        figures = step(batch, done)
+        done += 1
+        end = time.perf_counter()
+        figures |= {"data_time": arrived - start, "step_time": end - start}
+        if not after_step(done, figures):
+            break
+        start = time.perf_counter()
+    return done

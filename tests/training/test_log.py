@@ -1,0 +1,35 @@
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from ranet.training.log import TrainingLog, read_log
+
+FIGURES = {"total": 2.0, "data_time": 0.1, "step_time": 0.5}
+
+
+def test_lines_average_the_steps_between_them(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log.jsonl", first_step=0, steps=5, every=2)
+    for step in range(1, 6):
+        log.add(step, FIGURES | {"total": float(step)})
+    records = read_log(tmp_path / "log.jsonl")
+    assert [(r["step"], r["total"]) for r in records] == [(2, 1.5), (4, 3.5), (5, 5.0)]
+
+
+def test_console_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    TrainingLog(tmp_path / "log.jsonl", 0, 10, 1).add(1, FIGURES)
+    line = caplog.messages[-1]
+    assert line.startswith("step  1/10  total 2  0.50 s/step (data 0.10)  left ")
+
+
+def test_resuming_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    lines = [json.dumps({"step": s, "total": 1.0}) for s in (2, 4, 6)]
+    path.write_text("\n".join(lines) + '\n{"step": 8, "to')  # killed while writing
+    log = TrainingLog(path, first_step=4, steps=6, every=2)
+    log.add(5, FIGURES)
+    log.add(6, FIGURES)
+    assert [r["step"] for r in read_log(path)] == [2, 4, 6]
+    assert read_log(path)[-1]["total"] == 2.0

@@ -1,0 +1,230 @@
+"""Whole training runs: learning, stopping, going on, refusing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from ranet.config import TrainConfig, parse_config
+from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
+from ranet.model.weights import load_checkpoint
+from ranet.training import run as run_module
+from ranet.training.checkpoint import checkpoints_in
+from ranet.training.log import read_log
+from ranet.training.run import starting_model, train
+
+ROOT = Path(__file__).parents[2]
+
+
+def changed(config: TrainConfig, **changes: object) -> TrainConfig:
+    return config.model_copy(update=changes)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_checkpoint(path).state_dict()
+
+
+def figures(folder: Path) -> list[dict[str, float]]:
+    """The log without its times."""
+    return [
+        {k: v for k, v in record.items() if not k.endswith("_time")}
+        for record in read_log(folder / "log.jsonl")
+    ]
+
+
+def assert_same_weights(a: Path, b: Path) -> None:
+    first, second = weights(a), weights(b)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask the next run to stop, as Ctrl-C does, once it has logged ``step``."""
+    add = run_module.TrainingLog.add
+
+    def add_and_stop(self: object, done: int, figures: dict[str, float]) -> None:
+        add(self, done, figures)
+        if done == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(run_module.TrainingLog, "add", add_and_stop)
+
+
+def test_ten_steps_are_five_and_five_more(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = changed(tiny_run, output=tmp_path / "straight")
+    train(straight)
+    halved = changed(tiny_run, output=tmp_path / "halved")
+    with monkeypatch.context() as patch:
+        stop_after(5, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(halved)
+    with_worker = halved.model_copy(update={"data": halved.data.model_copy(update={"workers": 1})})
+    train(with_worker, resume=True)  # another number of workers changes nothing either
+    assert_same_weights(straight.output / "model.pt", halved.output / "model.pt")
+    assert figures(straight.output) == figures(halved.output)
+
+
+def test_stopping_between_checkpoints_writes_one(
+    tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(2, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_run)
+    assert [p.name for p in checkpoints_in(tiny_run.output / "checkpoints")] == ["step-00000002.pt"]
+    assert not (tiny_run.output / "model.pt").exists()
+
+
+def test_old_checkpoints_are_removed(tiny_run: TrainConfig) -> None:
+    train(changed(tiny_run, steps=4, checkpoint_every=1, keep_checkpoints=2))
+    names = [p.name for p in checkpoints_in(tiny_run.output / "checkpoints")]
+    assert names == ["step-00000003.pt", "step-00000004.pt"]
+
+
+def test_a_checkpoint_is_an_ordinary_file_of_weights(tiny_run: TrainConfig) -> None:
+    final = train(changed(tiny_run, steps=2))
+    (last,) = checkpoints_in(tiny_run.output / "checkpoints")
+    assert_same_weights(final, last)
+    content = torch.load(last, weights_only=True)
+    assert content["step"] == 2
+    assert content["config"]["name"] == "tiny"
+    assert {"optimizer", "random_state", "revision"} <= content.keys()
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tiny_run: TrainConfig) -> None:
+    train(changed(tiny_run, steps=1))
+    with pytest.raises(OutputError, match="already holds a run"):
+        train(changed(tiny_run, steps=1))
+
+
+def test_resuming_with_another_configuration_is_refused(tiny_run: TrainConfig) -> None:
+    train(changed(tiny_run, steps=1))
+    other = tiny_run.model_copy(
+        update={
+            "steps": 1,
+            "optimizer": tiny_run.optimizer.model_copy(update={"learning_rate": 0.5}),
+        }
+    )
+    with pytest.raises(CheckpointError, match=r"differ: optimizer\.learning_rate\."):
+        train(other, resume=True)
+
+
+def test_resuming_a_finished_run_changes_nothing(tiny_run: TrainConfig) -> None:
+    short = changed(tiny_run, steps=2)
+    before = weights(train(short))
+    after = weights(train(short, resume=True))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(
+    tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ranet.training import losses
+
+    calls = []
+
+    def breaks_at_the_third(*_: object) -> torch.Tensor:
+        calls.append(None)
+        return torch.tensor(float("nan" if len(calls) == 3 else 1), requires_grad=True)
+
+    monkeypatch.setitem(losses.LOSSES, "jaccard", breaks_at_the_third)
+    with pytest.raises(TrainingError, match=r"step 3 is not finite: .*'jaccard': nan.*samples "):
+        train(changed(tiny_run, checkpoint_every=2))
+    assert [p.name for p in checkpoints_in(tiny_run.output / "checkpoints")] == ["step-00000002.pt"]
+
+
+def test_the_next_stage_starts_from_this_one(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    final = train(changed(tiny_run, steps=1))
+    stage = changed(tiny_run, start_from=final, output=tmp_path / "next")
+    model = starting_model(stage)
+    for name, tensor in weights(final).items():
+        assert torch.equal(model.state_dict()[name], tensor)
+
+
+def test_a_start_from_another_architecture_is_refused(
+    tiny_run: TrainConfig, tmp_path: Path
+) -> None:
+    final = train(changed(tiny_run, steps=1))
+    other = tiny_run.model_copy(
+        update={
+            "start_from": final,
+            "output": tmp_path / "next",
+            "model": tiny_run.model.model_copy(update={"ranked": 9}),
+        }
+    )
+    with pytest.raises(CheckpointError, match="Make their `model` sections agree"):
+        train(other)
+
+
+def test_missing_data_leaves_no_output(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    values = tiny_run.model_dump()
+    values["data"]["sources"][0]["root"] = tmp_path / "nowhere"
+    with pytest.raises(DataError, match="nowhere"):
+        train(parse_config(TrainConfig, values))
+    assert not tiny_run.output.exists()
+
+
+@pytest.fixture
+def config_file(tiny_run: TrainConfig, tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(tiny_run.model_dump(mode="json")))
+    return path
+
+
+def script(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts/train.py", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_script_trains_and_resumes(config_file: Path, tiny_run: TrainConfig) -> None:
+    done = script("--config", config_file, "steps=2")
+    assert done.returncode == 0, done.stderr
+    assert (tiny_run.output / "model.pt").is_file()
+    assert "step 2/2" in done.stderr
+    again = script("--config", config_file, "steps=2")
+    assert (again.returncode, again.stderr.count("error: ")) == (1, 1)
+    assert "--resume" in again.stderr
+    assert script("--config", config_file, "steps=2", "--resume").returncode == 0
+
+
+def test_script_tells_the_nearest_key(config_file: Path) -> None:
+    done = script("--config", config_file, "optimizer.learning_rat=1")
+    assert done.returncode == 1
+    assert "unknown key; did you mean 'learning_rate'?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.read_text().count("\n") >= 4):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_process_that_is_ended_goes_on_to_the_same_result(
+    number: signal.Signals, config_file: Path, tiny_run: TrainConfig, tmp_path: Path
+) -> None:
+    command = [sys.executable, ROOT / "scripts/train.py", "--config", config_file]
+    command += ["steps=12", "checkpoint_every=3"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_for(tiny_run.output / "log.jsonl", process)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGTERM: 130, signal.SIGKILL: -signal.SIGKILL}[number]
+    done = script(*command[2:], "--resume")
+    assert done.returncode == 0, done.stderr
+    straight = changed(tiny_run, output=tmp_path / "straight", steps=12)
+    train(straight)
+    assert_same_weights(straight.output / "model.pt", tiny_run.output / "model.pt")
+    assert figures(straight.output) == figures(tiny_run.output)
