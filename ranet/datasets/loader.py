@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from types import TracebackType
 
 import cv2
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -14,9 +13,6 @@ from ranet.config import DataConfig
 from ranet.datasets.sampling import TrainingSamples
 from ranet.errors import RANetError
 from ranet.structures import TrainingBatch
-
-_BLOCK = 30 * 2**20
-"""Bytes; just below the largest block that glibc learns from, 32 MiB."""
 
 
 class BatchLoader:
@@ -114,17 +110,6 @@ def _start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.excepthook = _show_unless_disconnected
-    _keep_freed_memory()
-
-
-def _keep_freed_memory() -> None:
-    """Make the C library of Linux keep the memory of an image for the next one.
-
-    It hands freed blocks of that size back to the system, whose pages are slow to come again,
-    until it has freed a larger block once. This takes a fifth off the time of a sample.
-    """
-    block = np.empty(_BLOCK, dtype=np.uint8)
-    del block
 
 
 def _show_unless_disconnected(
