@@ -1,4 +1,6 @@
-"""Where and with which numbers a network runs."""
+"""Where and with which numbers a network runs, and what memory it takes there."""
+
+import sys
 
 import torch
 
@@ -52,6 +54,25 @@ def device_name(device: torch.device) -> str:
     return {"cpu": f"CPU ({torch.get_num_threads()} threads)", "mps": "Apple GPU (MPS)"}[
         device.type
     ]
+
+
+def reset_peak_memory(device: torch.device) -> None:
+    """Let :func:`peak_memory` count from now on, where the device can tell (CUDA)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> tuple[int, str] | None:
+    """The most memory used so far: bytes, and what was counted; None where nobody counts."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device), "allocated on the GPU"
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak, "resident, whole process"
 
 
 def _best_device() -> str:

@@ -1,0 +1,105 @@
+"""The result of a split as a table: the paper's numbers beside ours, times and memory."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ranet.inference.published import PublishedResult
+from ranet.inference.sequence import Timing
+from ranet.metrics import DavisResult
+
+WARM_UP_STEPS = 1
+"""Steps at the start of every sequence that are not timed: memory and kernels are chosen there."""
+
+_MISSING = "–"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is to tell about a split."""
+
+    set_name: str
+    scores: DavisResult
+    published: PublishedResult | None
+    timings: Mapping[str, Timing]  # of the sequences that were timed, by name
+    memory: tuple[int, str] | None  # bytes, and what was counted
+    device: str
+
+    @property
+    def times(self) -> dict[str, float | int | None]:
+        """See :func:`summarise_times`."""
+        return summarise_times(self.timings.values())
+
+    def __str__(self) -> str:
+        scores, published = self.scores, self.published
+        rows = [("", published.source if published else "", "ours"), *self._measures()]
+        rows += [self._step_row(), ("ms a frame, end to end", "", self._ms("end_to_end_ms"))]
+        rows.append(("peak memory", "", self._memory()))
+        title = (
+            f"DAVIS-{scores.year} {self.set_name}: {len(scores.videos)} sequences, "
+            f"{len(scores.objects)} objects, {scores.scored_frames} scored frames; {self.device}"
+        )
+        return "\n".join([title, "", *_aligned(rows), *self._notes()])
+
+    def _measures(self) -> list[tuple[str, str, str]]:
+        theirs = self.published.measures if self.published else {}
+        return [
+            (name, f"{100 * theirs[name]:.1f}" if name in theirs else "", f"{100 * value:.1f}")
+            for name, value in self.scores.averages.items()
+        ]
+
+    def _step_row(self) -> tuple[str, str, str]:
+        theirs = self.published.step_ms if self.published else None
+        paper = "" if theirs is None else f"{theirs:.1f}"
+        return ("ms a frame, network step", paper, self._ms("step_ms"))
+
+    def _ms(self, name: str) -> str:
+        value = self.times[name]
+        return _MISSING if value is None else f"{value:.1f}"
+
+    def _memory(self) -> str:
+        return _MISSING if self.memory is None else f"{self.memory[0] / 2**20:.0f} MiB"
+
+    def _notes(self) -> list[str]:
+        notes = [
+            "",
+            f"network step: median of {self.times['timed_steps']} frames, from frame to labels, "
+            "synchronised, without decoding and writing;",
+            f"end to end: mean of {self.times['frames']} frames with decoding and writing.",
+        ]
+        if self.memory:
+            notes.append(f"peak memory: {self.memory[1]}.")
+        if self.published and self.published.step_ms_note:
+            notes.append(f"the paper's time: {self.published.step_ms_note}.")
+        if self.published and self.published.sequences != len(self.scores.videos):
+            notes.append(
+                f"The paper's numbers are of {self.published.sequences} sequences, ours of "
+                f"{len(self.scores.videos)}: they cannot be compared as they are."
+            )
+        return notes
+
+
+def summarise_times(timings: Iterable[Timing]) -> dict[str, float | int | None]:
+    """Milliseconds a frame over some videos.
+
+    Returns:
+        ``step_ms``, the median step after warm-up (None if no step is left), of ``timed_steps``;
+        ``end_to_end_ms``, the mean frame with everything (None if there is none), of ``frames``.
+    """
+    timings = list(timings)
+    steps = [ms for timing in timings for ms in timing.step_ms[WARM_UP_STEPS:]]
+    frames = sum(len(timing.step_ms) + 1 for timing in timings)  # the first frame has no step
+    return {
+        "step_ms": statistics.median(steps) if steps else None,
+        "timed_steps": len(steps),
+        "end_to_end_ms": sum(t.total_ms for t in timings) / frames if frames else None,
+        "frames": frames,
+    }
+
+
+def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip()
+        for name, *cells in rows
+    ]

@@ -1,0 +1,226 @@
+"""A whole DAVIS split: segmented, scored and reported; the only file that knows all the parts."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from ranet.config import EvalConfig
+from ranet.datasets.image_io import read_binary_mask, read_labels
+from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
+from ranet.datasets.video_io import ImageFrames
+from ranet.errors import DataError
+from ranet.inference.device import device_name, peak_memory, reset_peak_memory, resolve_device
+from ranet.inference.published import PUBLISHED
+from ranet.inference.report import Report, summarise_times
+from ranet.inference.results_folder import ResultsFolder
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.sequence import CopyFirstMask, Follower, Timing, segment_sequence
+from ranet.metrics import evaluate_davis
+from ranet.model.weights import fingerprint, load_checkpoint
+from ranet.provenance import versions
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Method:
+    """What segments, and what it depends on."""
+
+    follower: Follower
+    device: torch.device
+    settings: dict[str, Any]
+    checkpoint: Path | None = None
+
+
+def network(config: EvalConfig, checkpoint: Path) -> Method:
+    """RANet with the weights of ``checkpoint``.
+
+    Raises:
+        CheckpointError: the file is no checkpoint, or does not fit.
+        ConfigError: the machine lacks the configured device.
+    """
+    device = resolve_device(config.inference.device)
+    model = load_checkpoint(checkpoint, config.released_objects)
+    settings = {
+        "method": "RANet",
+        "architecture": model.architecture,
+        "checkpoint_sha256": fingerprint(checkpoint),
+    }
+    return Method(VideoSegmenter(model, config.inference), device, settings, checkpoint)
+
+
+def copying() -> Method:
+    """The baseline: every frame gets the first mask."""
+    return Method(CopyFirstMask(), torch.device("cpu"), {"method": "copy of the first mask"})
+
+
+def evaluate_split(
+    config: EvalConfig,
+    method: Method,
+    root: Path,
+    out: Path,
+    *,
+    set_file: Path | None = None,
+    overwrite: bool = False,
+    workers: int = 1,
+) -> Report:
+    """Segment the sequences of a DAVIS split, score them, and write everything to ``out``.
+
+    Args:
+        config: year, split and resolution.
+        method: :func:`network` or :func:`copying`.
+        root: the DAVIS tree.
+        out: the folder of results, see :mod:`ranet.inference.results_folder`.
+        set_file: another list of sequences than the split's.
+        overwrite: replace the results in ``out`` if they were made with other settings.
+        workers: threads that score.
+
+    Raises:
+        DataError: of the tree; found before anything is segmented, damaged files apart.
+        OutputError: ``out`` cannot be written or holds other results.
+        KeyboardInterrupt: finished sequences are kept.
+    """
+    sequences = index_davis(
+        root,
+        year=config.year,
+        split=config.split,
+        set_file=set_file,
+        resolution=config.resolution,
+    )
+    _check_scorable(sequences)
+    settings = {
+        **method.settings,
+        "device": device_name(method.device),
+        "davis": str(root.resolve()),
+        "config": config.model_dump(mode="json"),
+    }
+    results = ResultsFolder(out, settings, overwrite=overwrite)
+    reset_peak_memory(method.device)
+    worked = _segment_unfinished(config, method, sequences, results)
+    memory = peak_memory(method.device) if worked else None
+
+    set_name = set_file.stem if set_file else config.split
+    scores = evaluate_davis(
+        root / "Annotations" / choose_resolution(root, config.resolution),
+        results.masks,
+        year=config.year,
+        sequences=[sequence.name for sequence in sequences],
+        workers=workers,
+    )
+    scores.write(out, set_name)
+    report = Report(
+        set_name=set_name,
+        scores=scores,
+        published=PUBLISHED.get((config.year, config.split)),
+        timings={name: t for name, t in results.timings().items() if name in scores.videos},
+        memory=memory,
+        device=device_name(method.device),
+    )
+    results.write_result(_everything(report, method, settings))
+    return report
+
+
+def _check_scorable(sequences: Sequence[VideoSequence]) -> None:
+    """Say before the work, not after, that there is nothing to score."""
+    if all(sum(mask is not None for mask in s.annotations) < 3 for s in sequences):
+        raise DataError(
+            "No sequence has three annotated frames, and the first and the last do not count: "
+            f"nothing could be scored. {sequences[0].annotations[0].parent} and the others hold "
+            "too few masks. Choose a split whose annotations are complete."
+        )
+
+
+def _segment_unfinished(
+    config: EvalConfig, method: Method, sequences: Sequence[VideoSequence], results: ResultsFolder
+) -> bool:
+    """Masks for all sequences that have none yet; returns whether there was one."""
+    unfinished = [sequence for sequence in sequences if not results.is_finished(sequence)]
+    done = len(sequences) - len(unfinished)
+    if done:
+        _logger.info("%d of %d sequences are finished already, kept", done, len(sequences))
+    frames = sum(len(sequence.frames) for sequence in unfinished)
+    try:
+        # disable=None: a bar only where a person watches
+        with logging_redirect_tqdm(), tqdm(total=frames, unit="frame", disable=None) as bar:
+            for sequence in unfinished:
+                bar.set_description(sequence.name)
+                timing = _segment(config, method.follower, sequence, results, bar)
+                done += 1
+                _logger.info(
+                    "%d/%d %s: %d frames, %.0f ms a frame",
+                    done,
+                    len(sequences),
+                    sequence.name,
+                    len(sequence.frames),
+                    timing.total_ms / len(sequence.frames),
+                )
+    except KeyboardInterrupt:
+        _logger.info(
+            "%d of %d sequences are finished and kept in %s; the same command goes on from there",
+            done,
+            len(sequences),
+            results.path,
+        )
+        raise
+    return bool(unfinished)
+
+
+def _segment(
+    config: EvalConfig,
+    follower: Follower,
+    sequence: VideoSequence,
+    results: ResultsFolder,
+    bar: tqdm,
+) -> Timing:
+    first = sequence.annotations[0]
+    timing = segment_sequence(
+        follower,
+        ImageFrames(sequence.frames),
+        _FIRST_LABELS[config.year](first),
+        results.masks / sequence.name,
+        labels_from=first,
+        after_frame=lambda frame, labels: bar.update(),
+    )
+    results.add_timing(sequence.name, timing)
+    return timing
+
+
+def _foreground(path: Path) -> np.ndarray:
+    return read_binary_mask(path).view(np.uint8)
+
+
+_FIRST_LABELS = {2016: _foreground, 2017: read_labels}
+"""How the year's rules read an annotation."""
+
+
+def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dict[str, Any]:
+    """All there is to know about a run, for ``result.json``."""
+    sequences = {
+        name: {
+            "objects": {
+                str(label): {"J-Mean": scores.J.mean, "F-Mean": scores.F.mean}
+                for label, scores in video.objects.items()
+            },
+            "times": summarise_times([report.timings[name]]) if name in report.timings else None,
+        }
+        for name, video in report.scores.videos.items()
+    }
+    memory = report.memory and {"peak_bytes": report.memory[0], "counted": report.memory[1]}
+    return {
+        "set": report.set_name,
+        "global": report.scores.averages,
+        "published": report.published and asdict(report.published),
+        "sequences": sequences,
+        "times": report.times,
+        "memory": memory,
+        "checkpoint": method.checkpoint and str(method.checkpoint),
+        "settings": settings,
+        "versions": versions(),
+    }

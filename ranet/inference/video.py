@@ -1,0 +1,113 @@
+"""Anybody's video, from its first mask to a folder of masks and an overlay."""
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ranet.datasets.index import some_of
+from ranet.datasets.video_io import FrameSource, VideoWriter
+from ranet.errors import DataError, OutputError
+from ranet.files import check_writable
+from ranet.inference.sequence import Follower, segment_sequence
+from ranet.visual.overlay import overlay
+
+_logger = logging.getLogger(__name__)
+
+OVERLAY_FRAME_RATE = Fraction(24)
+"""Of overlays where the source has none, as folders of images: that of DAVIS."""
+
+
+def segment_video(
+    follower: Follower,
+    source: FrameSource,
+    labels: np.ndarray,
+    out: Path,
+    *,
+    labels_from: str,
+    start: int = 0,
+    overlay_path: Path | None = None,
+) -> None:
+    """Segment a video, write a mask per frame, and show them over the frames.
+
+    Masks and overlay appear when all is done; a run that fails or is interrupted leaves nothing.
+
+    Args:
+        follower: what segments.
+        source: the video.
+        labels: H×W uint8 of the objects in frame ``start``.
+        out: folder for the masks, ``<name of the frame>.png``; new, or empty.
+        labels_from: what to call the labels in a message.
+        start: number of the frame, from 0, in which the objects are marked; those before it get
+            no mask.
+        overlay_path: an .mp4 file; None: no overlay.
+
+    Raises:
+        DataError: the video is shorter than ``start``, damaged, or the labels do not fit it.
+        OutputError: something cannot be written, or ``out`` is not empty.
+    """
+    _check_free(out)
+    frames = source.count and max(source.count - start, 0)
+    with contextlib.ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=frames, unit="frame", disable=None))
+        draw = _overlay_writer(source, overlay_path, stack)
+
+        def after_frame(frame: np.ndarray, result: np.ndarray) -> None:
+            draw(frame, result)
+            bar.update()
+
+        try:
+            timing = segment_sequence(
+                follower,
+                _from(source, start),
+                labels,
+                out,
+                labels_from=labels_from,
+                after_frame=after_frame,
+            )
+        except KeyboardInterrupt:
+            _logger.info("stopped after %d frames: nothing was kept, %s is as before", bar.n, out)
+            raise
+    written = len(timing.step_ms) + 1
+    _logger.info("%d masks in %s, %.0f ms a frame", written, out, timing.total_ms / written)
+
+
+def _check_free(out: Path) -> None:
+    """Raise OutputError where a new folder cannot appear; nobody's files are ever replaced."""
+    check_writable(out)
+    names = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    if names:
+        raise OutputError(
+            f"{out} is not empty: it holds {some_of(names)}. Choose a new folder for the masks, "
+            "or remove this one."
+        )
+
+
+def _from(source: FrameSource, start: int) -> Iterator[tuple[str, np.ndarray]]:
+    """The frames from number ``start`` on."""
+    frames = islice(source, start, None)
+    first = next(frames, None)
+    if first is None:
+        raise DataError(
+            f"The video has no frame {start} (counted from 0)"
+            + (f": it has {source.count}." if source.count else ".")
+            + " Objects are marked in an existing frame."
+        )
+    yield first
+    yield from frames
+
+
+def _overlay_writer(
+    source: FrameSource, path: Path | None, stack: contextlib.ExitStack
+) -> Callable[[np.ndarray, np.ndarray], None]:
+    """A function of frame and labels that appends to the overlay, if one is asked for."""
+    if path is None:
+        return lambda frame, labels: None
+    rate = source.frame_rate or OVERLAY_FRAME_RATE
+    writer = stack.enter_context(VideoWriter(path, frame_rate=rate))
+    return lambda frame, labels: writer.write(overlay(frame, labels))
