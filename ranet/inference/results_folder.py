@@ -46,7 +46,8 @@ class ResultsFolder:
         if overwrite and self._settings.exists():
             self._remove_results()
         if self._settings.exists():
-            self._check_same(settings)
+            as_written = json.loads(json.dumps(settings))  # tuples become lists
+            self._check_same(as_written)
         else:
             self._check_free()
             write_json(self._settings, settings)

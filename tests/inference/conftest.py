@@ -1,0 +1,18 @@
+import pytest
+from scripts_in_process import ScriptRunner
+from tiny_ranet import tiny_ranet
+
+from ranet.model.weights import save_checkpoint
+
+
+@pytest.fixture
+def run_script(capsys, monkeypatch):
+    return ScriptRunner(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory):
+    """The tiny network's file."""
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
+    save_checkpoint(path, tiny_ranet("multi"))
+    return path

@@ -1,0 +1,248 @@
+import errno
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from davis_tree import masks_of, write_tree
+from tiny_ranet import tiny_ranet
+
+from ranet import files
+from ranet.config import EvalConfig, load_config
+from ranet.model.weights import save_checkpoint
+
+PROJECT = Path(__file__).resolve().parents[2]
+SMALL = ["inference.input_size=[48,80]", "inference.frame_size=[48,80]", "inference.device=cpu"]
+FRAMES = [f"{index:05d}.png" for index in range(6)]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return write_tree(tmp_path / "DAVIS", names=["one", "two"])
+
+
+@pytest.fixture
+def evaluate(run_script, tree, tmp_path, checkpoint):
+    """Run the script on the tree; keyword arguments replace options."""
+
+    def run(*overrides, **options):
+        settings = {
+            "config": PROJECT / "configs/eval_davis17.yaml",
+            "davis": tree,
+            "checkpoint": checkpoint,
+            "out": tmp_path / "out",
+            "workers": 1,
+            **options,
+        }
+        given = [part for key, value in settings.items() if value for part in (f"--{key}", value)]
+        return run_script("eval_davis.py", *given, *SMALL, *overrides)
+
+    return run
+
+
+def assert_error(outcome, *parts):
+    """One message, status 1, no traceback."""
+    assert outcome.status == 1, outcome.error
+    assert outcome.error.count("error: ") == 1
+    assert "Traceback" not in outcome.error
+    for part in parts:
+        assert part in outcome.error
+
+
+def test_the_main_job(evaluate, tmp_path):
+    outcome = evaluate()
+    assert outcome.status == 0, outcome.error
+    assert "DAVIS-2017 val: 2 sequences, 4 objects" in outcome.out
+    assert "paper, Table 3" in outcome.out
+    assert "2/2 two: 6 frames" in outcome.error
+    assert masks_of(tmp_path / "out") == {"one": FRAMES, "two": FRAMES}
+    result = json.loads((tmp_path / "out/result.json").read_text())
+    assert result["settings"]["config"]["inference"]["input_size"] == [48, 80]
+    assert result["times"]["timed_steps"] == 8
+    again = evaluate()
+    assert again.status == 0, again.error
+    assert "2 of 2 sequences are finished already, kept" in again.error
+
+
+@pytest.mark.parametrize("name", ["eval_davis16", "eval_davis17", "eval_davis17_released"])
+def test_the_configurations_are_complete(name):
+    import yaml
+
+    path = PROJECT / f"configs/{name}.yaml"
+    config = load_config(EvalConfig, path)
+    assert yaml.safe_load(path.read_text()) == json.loads(config.model_dump_json())
+    assert config.inference.input_size == (480, 864)
+    assert config.inference.fusion == ("sigmoid" if "released" in name else "softmax")
+
+
+def test_copying_needs_no_checkpoint(evaluate, tmp_path):
+    outcome = evaluate("--copy-first-mask", checkpoint=None)
+    assert outcome.status == 0, outcome.error
+    assert masks_of(tmp_path / "out")["one"] == FRAMES
+
+
+def test_another_checkpoint_is_refused_then_overwrites(evaluate, tmp_path):
+    assert evaluate().status == 0
+    torch.manual_seed(1)
+    other = tiny_ranet("single")
+    save_checkpoint(tmp_path / "other.pt", other)
+    refused = evaluate(checkpoint=tmp_path / "other.pt")
+    assert_error(refused, "checkpoint_sha256", "--overwrite")
+    assert evaluate("--overwrite", checkpoint=tmp_path / "other.pt").status == 0
+
+
+# --- bad input
+
+
+def test_no_such_data(evaluate, tmp_path):
+    assert_error(evaluate(davis=tmp_path / "nowhere"), "No DAVIS data", "nowhere")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_data_folder(evaluate, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert_error(evaluate(davis=tmp_path / "empty"), "No DAVIS data", "it is empty")
+
+
+def test_an_empty_sequence(evaluate, tree):
+    for frame in (tree / "JPEGImages/480p/two").iterdir():
+        frame.unlink()
+    assert_error(evaluate(), "No frames in", "480p/two")
+
+
+def test_a_missing_first_annotation(evaluate, tree, tmp_path):
+    (tree / "Annotations/480p/two/00000.png").unlink()
+    assert_error(evaluate(), "two/00000.jpg", "has no annotation")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_frame(evaluate, tree, tmp_path):
+    path = tree / "JPEGImages/480p/two/00003.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+    assert_error(evaluate(), "two/00003.jpg")
+    assert masks_of(tmp_path / "out") == {"one": FRAMES}
+
+
+def test_a_corrupt_annotation(evaluate, tree, tmp_path):
+    path = tree / "Annotations/480p/two/00000.png"
+    path.write_bytes(path.read_bytes()[:40] + b"\0" * 40)
+    assert_error(evaluate(), "two/00000.png")
+    assert masks_of(tmp_path / "out") == {"one": FRAMES}
+
+
+class _Bomb:
+    def __reduce__(self):
+        return (os.mkdir, (os.environ["RANET_TEST_BOMB"],))
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "other", "pickle"])
+def test_a_file_that_is_no_checkpoint(evaluate, tmp_path, monkeypatch, kind):
+    path, exploded = tmp_path / "bad.pt", tmp_path / "exploded"
+    match kind:
+        case "text":
+            path.write_text("no checkpoint")
+        case "other":
+            torch.save({"weights": torch.zeros(3)}, path)
+        case "pickle":
+            monkeypatch.setenv("RANET_TEST_BOMB", str(exploded))
+            path.write_bytes(pickle.dumps(_Bomb()))
+    assert_error(evaluate(checkpoint=path), "bad.pt")
+    assert not exploded.exists()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("inference.fusoin=softmax", ("inference.fusoin: unknown key", "'fusion'")),
+        ("inference.objects_at_once=many", ("inference.objects_at_once", "'many'")),
+        ("inference.dtype=float64", ("inference.dtype", "float64")),
+        ("inference.device=cuda:9", ("cuda:9",)),
+        ("year=2018", ("year",)),
+        ("nonsense", ("section.key=value",)),
+    ],
+)
+def test_a_wrong_configuration(evaluate, tmp_path, override, parts):
+    assert_error(evaluate(override), *parts)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_configuration(evaluate, tmp_path):
+    assert_error(evaluate(config=tmp_path / "none.yaml"), "Cannot read the configuration")
+
+
+def test_an_output_that_cannot_be_written(evaluate, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert_error(evaluate(out=tmp_path / "file" / "out"), "Cannot write", "file")
+    assert_error(evaluate(out=tmp_path / "file"), "Cannot write", "file")
+
+
+def test_a_full_disk(evaluate, tmp_path, monkeypatch):
+    writes = []
+    real = os.fsync
+
+    def fsync(descriptor):
+        writes.append(descriptor)
+        if len(writes) == 12:  # in the second sequence
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    assert_error(evaluate(), "No space left on device", "make room")
+    assert masks_of(tmp_path / "out") == {"one": FRAMES}
+    monkeypatch.undo()
+
+
+def test_a_wrong_command_line(run_script):
+    outcome = run_script("eval_davis.py", "--davis", "x")
+    assert outcome.status == 2
+    assert "--config" in outcome.error
+
+
+def test_help_tells_how(run_script):
+    outcome = run_script("eval_davis.py", "--help")
+    assert outcome.status == 0
+    assert "--copy-first-mask" in outcome.out
+    assert "configs/eval_davis16.yaml" in outcome.out
+
+
+def test_an_interrupted_run_goes_on(tmp_path, checkpoint):
+    """For real: another process, Ctrl-C in the middle of a sequence, and the same command again."""
+    tree = write_tree(tmp_path / "DAVIS", names=["one", "two"], frames=40)
+    command = [
+        *(sys.executable, PROJECT / "scripts/eval_davis.py"),
+        *("--config", PROJECT / "configs/eval_davis17.yaml", "--davis", tree),
+        *("--checkpoint", checkpoint, "--out", tmp_path / "out", "--workers", "1", *SMALL),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        deadline = time.monotonic() + 120
+        started = tmp_path / "out/masks"
+        while not list(started.glob(".two.*.partial/00001.png")):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "1 of 2 sequences are finished and kept" in error
+    assert "Traceback" not in error
+    assert set(masks_of(tmp_path / "out")) == {"one"}
+
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 sequences are finished already, kept" in done.stderr
+    assert {name: len(masks) for name, masks in masks_of(tmp_path / "out").items()} == {
+        "one": 40,
+        "two": 40,
+    }
+    assert (tmp_path / "out/result.json").exists()

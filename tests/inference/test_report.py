@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from ranet.inference.published import PUBLISHED
+from ranet.inference.report import Report, summarise_times
+from ranet.inference.sequence import Timing
+from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
+
+
+def result(videos=2, year=2016):
+    measures = ObjectResult(
+        J=Measure.over_video([0.5, 0.7], frames=4), F=Measure.over_video([0.25, 0.25], frames=4)
+    )
+    frames = ("0", "1", "2", "3")
+    names = [f"video{number}" for number in range(videos)]
+    return DavisResult(
+        year, Path("a"), Path("p"), {name: VideoResult(frames, {1: measures}) for name in names}
+    )
+
+
+def report(**changes):
+    values = {
+        "set_name": "val",
+        "scores": result(),
+        "published": PUBLISHED[2016, "val"],
+        "timings": {"video0": Timing([90.0, 10.0, 30.0], 400.0)},
+        "memory": (3 * 2**20, "allocated on the GPU"),
+        "device": "Some GPU",
+    }
+    return str(Report(**{**values, **changes}))
+
+
+def cells(text, name):
+    line = next(line for line in text.splitlines() if line.startswith(name))
+    return line.removeprefix(name).split()
+
+
+def test_times_are_a_median_of_steps_and_a_mean_of_everything():
+    times = summarise_times([Timing([90.0, 10.0, 30.0], 400.0), Timing([80.0, 11.0], 300.0)])
+    assert times == {
+        "step_ms": 11.0,  # of 10, 11 and 30: the first step of each video warms up
+        "timed_steps": 3,
+        "end_to_end_ms": 100.0,  # 700 ms for 4 + 3 frames, the given first ones included
+        "frames": 7,
+    }
+
+
+@pytest.mark.parametrize("timings", [[], [Timing([50.0], 100.0)]])
+def test_without_a_step_after_warming_up_there_is_no_step_time(timings):
+    assert summarise_times(timings)["step_ms"] is None
+
+
+def test_the_papers_numbers_stand_beside_ours():
+    text = report()
+    assert cells(text, "J&F-Mean") == ["85.5", "42.5"]
+    assert cells(text, "J-Mean") == ["85.5", "60.0"]
+    assert cells(text, "J-Recall") == ["97.2", "50.0"]
+    assert cells(text, "J-Decay") == ["6.2", "-20.0"]
+    assert cells(text, "F-Mean") == ["85.4", "25.0"]
+    assert cells(text, "F-Recall") == ["94.9", "0.0"]
+    assert cells(text, "F-Decay") == ["5.1", "0.0"]
+    assert cells(text, "ms a frame, network step") == ["33.0", "20.0"]
+    assert cells(text, "ms a frame, end to end") == ["100.0"]
+    assert cells(text, "peak memory") == ["3", "MiB"]
+    assert "paper, Table 1" in text
+    assert "Some GPU" in text
+    assert "allocated on the GPU" in text
+    assert "without synchronising" in text
+
+
+def test_numbers_of_other_sequences_are_not_passed_off_as_comparable():
+    assert "paper's numbers are of 20 sequences, ours of 2" in report()
+    assert "cannot be compared" not in report(scores=result(videos=20))
+
+
+def test_what_the_paper_does_not_give_stays_empty():
+    text = report(published=PUBLISHED[2017, "val"], scores=result(year=2017))
+    assert cells(text, "J&F-Mean") == ["65.7", "42.5"]
+    assert cells(text, "F-Mean") == ["25.0"]
+    text = report(published=None)
+    assert cells(text, "J&F-Mean") == ["42.5"]
+
+
+def test_what_was_not_measured_is_a_dash():
+    text = report(timings={}, memory=None)
+    assert cells(text, "ms a frame, network step") == ["33.0", "–"]
+    assert cells(text, "ms a frame, end to end") == ["–"]
+    assert cells(text, "peak memory") == ["–"]

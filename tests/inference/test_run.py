@@ -1,0 +1,311 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from colour_network import ColourNetwork
+from davis_tree import SIZE, masks_of, write_sequence, write_tree
+from moving_squares import moving
+from PIL import Image
+
+from ranet.config import EvalConfig, InferenceConfig
+from ranet.datasets.image_io import read_labels
+from ranet.errors import DataError, OutputError
+from ranet.inference.run import Method, copying, evaluate_split, network
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.palette import PALETTE
+
+INFERENCE = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
+YEAR_2017 = EvalConfig(year=2017, inference=INFERENCE)
+YEAR_2016 = EvalConfig(year=2016, inference=INFERENCE)
+FRAMES = [f"{index:05d}.png" for index in range(6)]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return write_tree(tmp_path / "DAVIS")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out"
+
+
+class Counting(VideoSegmenter):
+    """Counts its videos, and may be stopped at a step."""
+
+    def __init__(self, stop_at=None):
+        super().__init__(ColourNetwork(), INFERENCE)
+        self.videos, self.steps, self.stop_at = 0, 0, stop_at
+
+    def start(self, frame, labels):
+        self.videos += 1
+        return super().start(frame, labels)
+
+    def step(self, frame):
+        self.steps += 1
+        if self.steps == self.stop_at:
+            raise KeyboardInterrupt
+        return super().step(frame)
+
+
+def colours(checkpoint="a", **counting):
+    settings = {"method": "colours", "checkpoint_sha256": checkpoint}
+    return Method(Counting(**counting), torch.device("cpu"), settings)
+
+
+def result_of(out):
+    return json.loads((out / "result.json").read_text())
+
+
+# --- a whole run
+
+
+def test_a_split_is_segmented_scored_and_reported(tree, out):
+    report = evaluate_split(YEAR_2017, colours(), tree, out)
+    assert masks_of(out) == dict.fromkeys(("one", "three", "two"), FRAMES)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "davis.json",
+        "global_results-val.csv",
+        "masks",
+        "per-sequence_results-val.csv",
+        "result.json",
+        "settings.json",
+        "timing.json",
+    ]
+    result = result_of(out)
+    assert result["global"] == json.loads((out / "davis.json").read_text())["global"]
+    assert result["global"]["J-Mean"] > 0.9
+    assert result["global"]["J-Mean"] == report.scores.averages["J-Mean"]
+    assert set(result["sequences"]) == {"one", "two", "three"}
+    assert set(result["sequences"]["one"]["objects"]) == {"1", "2"}
+    assert result["published"]["measures"]["J&F-Mean"] == 0.657
+    assert result["settings"]["config"]["inference"]["input_size"] == list(SIZE)
+    assert result["settings"]["checkpoint_sha256"] == "a"
+    assert result["versions"]["torch"] == torch.__version__
+    assert result["memory"]["peak_bytes"] > 2**20
+    assert result["memory"]["counted"] == "resident, whole process"
+
+
+def test_times_leave_out_the_first_step_of_every_sequence(tree, out):
+    times = evaluate_split(YEAR_2017, colours(), tree, out).times
+    assert times["timed_steps"] == 3 * 4  # of 5 steps each
+    assert times["frames"] == 3 * 6
+    assert 0 < times["step_ms"] < times["end_to_end_ms"] * 100
+    assert result_of(out)["times"] == times
+    assert result_of(out)["sequences"]["two"]["times"]["timed_steps"] == 4
+
+
+def test_masks_are_indexed_with_the_davis_palette_at_the_frames_size(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    with Image.open(out / "masks/one/00003.png") as mask:
+        assert mask.mode == "P"
+        assert mask.size == SIZE[::-1]
+        assert (np.array(mask.getpalette()).reshape(-1, 3)[:3] == PALETTE[:3]).all()
+
+
+def test_the_first_mask_is_written_as_given(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    given = read_labels(tree / "Annotations/480p/one/00000.png")
+    assert (read_labels(out / "masks/one/00000.png") == given).all()
+
+
+def test_in_2016_all_that_is_not_black_is_one_object(tmp_path, out):
+    tree = write_tree(tmp_path / "DAVIS", names=["only"], black_and_white=True)
+    evaluate_split(YEAR_2016, copying(), tree, out)
+    assert np.unique(read_labels(out / "masks/only/00000.png")).tolist() == [0, 1]
+    indexed = write_tree(tmp_path / "indexed", names=["only"])
+    evaluate_split(YEAR_2016, copying(), indexed, tmp_path / "other")
+    assert np.unique(read_labels(tmp_path / "other/masks/only/00000.png")).tolist() == [0, 1]
+    assert result_of(out)["global"] == result_of(tmp_path / "other")["global"]
+
+
+def test_copying_the_first_mask_needs_no_network(tree, out):
+    report = evaluate_split(YEAR_2017, copying(), tree, out)
+    first = read_labels(out / "masks/one/00000.png")
+    assert (read_labels(out / "masks/one/00005.png") == first).all()
+    assert report.scores.averages["J-Mean"] < 0.8
+    assert result_of(out)["settings"]["method"] == "copy of the first mask"
+
+
+def test_another_list_of_sequences_may_be_given(tree, out, tmp_path):
+    (tmp_path / "mine.txt").write_text("two\n")
+    report = evaluate_split(YEAR_2017, colours(), tree, out, set_file=tmp_path / "mine.txt")
+    assert masks_of(out) == {"two": FRAMES}
+    assert (out / "global_results-mine.csv").exists()
+    assert "DAVIS-2017 mine: 1 sequences" in str(report)
+    evaluate_split(YEAR_2017, colours(), tree, out)  # the others are added
+    assert set(masks_of(out)) == {"one", "two", "three"}
+
+
+def test_the_network_comes_from_its_checkpoint(tmp_path):
+    from tiny_ranet import tiny_ranet
+
+    from ranet.model.weights import fingerprint, save_checkpoint
+
+    save_checkpoint(tmp_path / "tiny.pt", tiny_ranet("multi"))
+    method = network(YEAR_2017, tmp_path / "tiny.pt")
+    assert method.settings["checkpoint_sha256"] == fingerprint(tmp_path / "tiny.pt")
+    assert method.settings["architecture"]["objects"] == "multi"
+    assert isinstance(method.follower, VideoSegmenter)
+
+
+# --- again
+
+
+def test_a_finished_run_is_scored_again_without_segmenting(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    before = result_of(out)
+    again = colours()
+    evaluate_split(YEAR_2017, again, tree, out)
+    assert again.follower.videos == 0
+    after = result_of(out)
+    assert after["memory"] is None  # nothing was segmented, so nothing was measured
+    assert {**after, "memory": before["memory"]} == before  # the times of the first run included
+
+
+def test_an_interrupted_run_keeps_what_was_finished_and_goes_on(tree, out, tmp_path, caplog):
+    caplog.set_level("INFO")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)  # in the second sequence
+    assert masks_of(out) == {"one": FRAMES}
+    assert "1 of 3 sequences are finished and kept" in caplog.text
+    assert not (out / "result.json").exists()
+    kept = (out / "masks/one/00003.png").stat().st_mtime_ns
+
+    second = colours()
+    evaluate_split(YEAR_2017, second, tree, out)
+    assert second.follower.videos == 2
+    assert (out / "masks/one/00003.png").stat().st_mtime_ns == kept
+    whole = evaluate_split(YEAR_2017, colours(), tree, tmp_path / "whole")
+    assert result_of(out)["global"] == whole.scores.averages
+    assert result_of(out)["times"]["frames"] == 18
+
+
+def test_a_sequence_that_lacks_a_mask_is_done_again(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    (out / "masks/two/00003.png").unlink()
+    again = colours()
+    evaluate_split(YEAR_2017, again, tree, out)
+    assert again.follower.videos == 1
+    assert masks_of(out)["two"] == FRAMES
+
+
+def test_what_a_killed_run_left_is_removed(tree, out):
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
+    leftover = out / "masks/.two.0123abcd.partial"
+    leftover.mkdir()
+    (leftover / "00000.png").write_bytes(b"half")
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    assert set(masks_of(out)) == {"one", "two", "three"}
+
+
+@pytest.mark.parametrize(
+    ("config", "checkpoint", "message"),
+    [
+        (YEAR_2017, "b", "checkpoint_sha256: 'a' there, 'b' now"),
+        (YEAR_2016, "a", r"config\.year: 2017 there, 2016 now"),
+        (
+            EvalConfig(year=2017, inference=INFERENCE.model_copy(update={"fusion": "sigmoid"})),
+            "a",
+            r"config\.inference\.fusion: 'softmax' there, 'sigmoid' now",
+        ),
+    ],
+)
+def test_other_settings_are_refused_and_nothing_is_touched(tree, out, config, checkpoint, message):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
+    with pytest.raises(OutputError, match=message) as caught:
+        evaluate_split(config, colours(checkpoint), tree, out)
+    assert "--out" in str(caught.value)
+    assert "--overwrite" in str(caught.value)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+
+
+def test_other_settings_may_overwrite(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    again = colours("b")
+    evaluate_split(YEAR_2017, again, tree, out, overwrite=True)
+    assert again.follower.videos == 3
+    assert result_of(out)["settings"]["checkpoint_sha256"] == "b"
+
+
+def test_masks_of_somebody_else_are_never_touched(tree, out):
+    (out / "masks").mkdir(parents=True)
+    (out / "masks" / "mine.png").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r"holds masks, but no settings\.json"):
+            evaluate_split(YEAR_2017, colours(), tree, out, overwrite=overwrite)
+    assert [path.name for path in out.rglob("*")] == ["masks", "mine.png"]
+
+
+def test_damaged_settings_are_an_error(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    (out / "settings.json").write_text("{")
+    with pytest.raises(OutputError, match=r"Cannot read .*settings\.json"):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+
+
+# --- bad input
+
+
+def test_a_truncated_frame_is_named_and_leaves_no_part_of_its_sequence(tree, out):
+    frame = tree / "JPEGImages/480p/two/00003.jpg"
+    frame.write_bytes(frame.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"two/00003\.jpg"):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+    assert masks_of(out) == {"one": FRAMES}
+    assert not (out / "result.json").exists()
+
+
+def test_a_frame_of_another_size_is_named(tree, out):
+    shutil.copy(tree / "JPEGImages/480p/one/00000.jpg", tree / "JPEGImages/480p/two/00003.jpg")
+    with Image.open(tree / "JPEGImages/480p/two/00003.jpg") as image:
+        image.resize((40, 40)).save(tree / "JPEGImages/480p/two/00003.jpg")
+    with pytest.raises(DataError, match=r"two/00003\.jpg has 40×40"):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+    assert masks_of(out) == {"one": FRAMES}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros(SIZE, np.uint8), r"one/00000\.png cannot be used\. The labels mark no object"),
+        (np.ones((9, 9), np.uint8), r"one/00000\.png .*labels are 9×9, but their frame is 48×80"),
+    ],
+)
+def test_a_first_mask_that_does_not_fit_is_named(tree, out, labels, message):
+    Image.fromarray(labels).save(tree / "Annotations/480p/one/00000.png")
+    with pytest.raises(DataError, match=message):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+    assert masks_of(out) == {}
+
+
+def test_nothing_to_score_is_told_before_the_work(tmp_path, out):
+    tree = write_tree(tmp_path / "DAVIS", names=["only"])
+    for mask in sorted((tree / "Annotations/480p/only").iterdir())[2:]:
+        mask.unlink()
+    with pytest.raises(DataError, match="nothing could be scored"):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+    assert not out.exists()
+
+
+def test_sparse_annotations_are_enough(tree, out):
+    for name in ("one", "two", "three"):
+        for index in (1, 3):
+            (tree / f"Annotations/480p/{name}/{index:05d}.png").unlink()
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    assert masks_of(out)["one"] == FRAMES
+    assert result_of(out)["global"]["J-Mean"] > 0.9
+
+
+def test_a_sequence_of_two_frames_is_segmented_but_not_scored(tree, out):
+    write_sequence(tree, "short", moving(SIZE, 2, {1: (4, 6)}, side=14))
+    with (tree / "ImageSets/2017/val.txt").open("a") as file:
+        file.write("short\n")
+    with pytest.warns(UserWarning, match="Not scored.*short"):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+    assert masks_of(out)["short"] == FRAMES[:2]
+    assert result_of(out)["sequences"]["short"]["objects"]["1"]["J-Mean"] is None

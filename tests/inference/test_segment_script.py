@@ -1,0 +1,247 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from moving_squares import moving
+
+from ranet.config import InferenceConfig, load_config
+from ranet.datasets.image_io import read_labels, write_image, write_labels
+from ranet.datasets.video_io import VideoWriter, open_frames
+
+PROJECT = Path(__file__).resolve().parents[2]
+SIZE = (48, 80)
+SMALL = ["input_size=[48,80]", "frame_size=[48,80]", "device=cpu"]
+
+
+def write_video(folder, frames=6):
+    video = moving(SIZE, frames, {1: (4, 6), 5: (20, 50)}, step=(1, 0), side=14)
+    for index, (frame, _) in enumerate(video):
+        write_image(folder / f"img_{index}.jpg", frame)
+    write_labels(folder.parent / "first.png", video[0][1])
+    return video
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_video(tmp_path / "frames")
+
+
+@pytest.fixture
+def segment(run_script, video, tmp_path, checkpoint):
+    """Run the script on the video; keyword arguments replace options."""
+
+    def run(*more, **options):
+        settings = {
+            "video": tmp_path / "frames",
+            "mask": tmp_path / "first.png",
+            "checkpoint": checkpoint,
+            "out": tmp_path / "out",
+            **options,
+        }
+        given = [part for key, value in settings.items() if value for part in (f"--{key}", value)]
+        return run_script("segment.py", *given, *more, *SMALL)
+
+    return run
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+
+def assert_error(outcome, tmp_path, *parts):
+    """One message, status 1, no traceback, and nothing written."""
+    assert outcome.status == 1, outcome.error
+    assert outcome.error.count("error: ") == 1
+    assert "Traceback" not in outcome.error
+    for part in parts:
+        assert part in outcome.error
+    assert not [name for name in names(tmp_path) if name.startswith((".", "out", "overlay"))]
+
+
+def test_a_folder_of_frames(segment, tmp_path, video):
+    outcome = segment("--overlay", tmp_path / "overlay.mp4")
+    assert outcome.status == 0, outcome.error
+    assert names(tmp_path / "out") == [f"img_{index}.png" for index in range(6)]
+    assert (read_labels(tmp_path / "out/img_0.png") == video[0][1]).all()
+    for index in range(6):
+        labels = read_labels(tmp_path / f"out/img_{index}.png")
+        assert labels.shape == SIZE
+        assert set(np.unique(labels)) <= {0, 1, 5}
+    assert "6 masks in" in outcome.error
+    overlay = list(open_frames(tmp_path / "overlay.mp4"))
+    assert len(overlay) == 6
+    difference = np.abs(overlay[0][1].astype(int) - video[0][0]).mean(axis=2)
+    assert difference[6:16, 8:18].mean() > difference[:, 25:45].mean() + 20  # the object is drawn
+
+
+def test_a_video_file_from_a_later_frame(segment, tmp_path, video):
+    with VideoWriter(tmp_path / "film.mp4", frame_rate=12) as writer:
+        for frame, _ in video:
+            writer.write(frame)
+    outcome = segment(
+        *("--start", 2, "--overlay", tmp_path / "overlay.mp4"), video=tmp_path / "film.mp4"
+    )
+    assert outcome.status == 0, outcome.error
+    assert names(tmp_path / "out") == [f"{index:05d}.png" for index in range(2, 6)]
+    overlay = open_frames(tmp_path / "overlay.mp4")
+    assert len(list(overlay)) == 4
+    assert overlay.frame_rate == 12
+
+
+def test_boxes(segment, tmp_path):
+    outcome = segment("--box", "4,6,18,20", "--box", "20,50,34,64", mask=None)
+    assert outcome.status == 0, outcome.error
+    first = read_labels(tmp_path / "out/img_0.png")
+    assert (first[4:18, 6:20] == 1).all()
+    assert (first[20:34, 50:64] == 2).all()
+
+
+def test_polygons(segment, tmp_path):
+    outline = {"id": 3, "polygons": [[[6, 4], [19, 4], [19, 17], [6, 17]]]}
+    (tmp_path / "first.json").write_text(json.dumps({"objects": [outline]}))
+    outcome = segment("--polygon", tmp_path / "first.json", mask=None)
+    assert outcome.status == 0, outcome.error
+    assert (read_labels(tmp_path / "out/img_0.png")[4:18, 6:20] == 3).all()
+
+
+def test_the_configuration_is_complete():
+    import yaml
+
+    path = PROJECT / "configs/segment.yaml"
+    config = load_config(InferenceConfig, path)
+    assert yaml.safe_load(path.read_text()) == json.loads(config.model_dump_json())
+    assert config == InferenceConfig()
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("video", "parts"),
+    [("nowhere", ("No video", "nowhere")), ("empty", ("No frames in", "it is empty"))],
+)
+def test_no_frames(segment, tmp_path, video, parts):
+    (tmp_path / "empty").mkdir()
+    assert_error(segment(video=tmp_path / video), tmp_path, *parts)
+
+
+def test_a_file_that_is_no_video(segment, tmp_path):
+    (tmp_path / "film.mp4").write_text("no video")
+    assert_error(segment(video=tmp_path / "film.mp4"), tmp_path, "film.mp4")
+
+
+def test_a_truncated_frame(segment, tmp_path):
+    path = tmp_path / "frames/img_3.jpg"
+    path.write_bytes(path.read_bytes()[:400])
+    outcome = segment("--overlay", tmp_path / "overlay.mp4")
+    assert_error(outcome, tmp_path, "img_3.jpg")
+
+
+@pytest.mark.parametrize(
+    ("labels", "parts"),
+    [
+        (np.zeros(SIZE, np.uint8), ("first.png", "mark no object")),
+        (np.ones((10, 20), np.uint8), ("first.png", "10×20", "48×80")),
+    ],
+)
+def test_a_first_mask_that_does_not_fit(segment, tmp_path, labels, parts):
+    write_labels(tmp_path / "first.png", labels)
+    assert_error(segment(), tmp_path, *parts)
+
+
+def test_a_missing_mask(segment, tmp_path):
+    assert_error(segment(mask=tmp_path / "none.png"), tmp_path, "none.png")
+
+
+def test_too_many_objects(segment, tmp_path):
+    boxes = [part for _ in range(255) for part in ("--box", "0,0,9,9")]
+    assert_error(segment(*boxes, mask=None), tmp_path, "At most 254 objects")
+
+
+def test_a_box_outside_the_frame(segment, tmp_path):
+    assert_error(segment("--box", "50,0,60,9", mask=None), tmp_path, "Box 1, 50,0,60,9", "48×80")
+
+
+def test_a_start_behind_the_end(segment, tmp_path):
+    assert_error(segment("--start", 6), tmp_path, "has no frame 6", "it has 6")
+
+
+def test_no_checkpoint(segment, tmp_path):
+    assert_error(segment(checkpoint=tmp_path / "first.png"), tmp_path, "first.png")
+
+
+def test_a_wrong_key(segment, tmp_path):
+    assert_error(segment("dtyp=float16"), tmp_path, "dtyp: unknown key; did you mean 'dtype'?")
+
+
+def test_an_output_in_use_is_left_alone(segment, tmp_path):
+    outcome = segment(out=tmp_path / "frames")
+    assert outcome.status == 1
+    assert "is not empty" in outcome.error
+    assert len(names(tmp_path / "frames")) == 6
+
+
+def test_an_output_that_cannot_be_written(segment, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert_error(segment(out=tmp_path / "file" / "masks"), tmp_path, "Cannot write", "file")
+
+
+def test_an_overlay_that_cannot_be_written(segment, tmp_path):
+    assert_error(segment("--overlay", tmp_path / "overlay.avi"), tmp_path, ".mp4", ".avi")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--box", "1,2,3"], "top,left,bottom,right"),
+        (["--box", "1,2,3,x"], "top,left,bottom,right"),
+        (["--start", "-1"], "from 0 on"),
+        (["--mask", "a.png", "--polygon", "a.json"], "not allowed with"),
+        ([], "required"),
+    ],
+)
+def test_a_wrong_command_line(run_script, arguments, message):
+    outcome = run_script(
+        "segment.py", "--video", "v", "--checkpoint", "c", "--out", "o", *arguments
+    )
+    assert outcome.status == 2
+    assert message in outcome.error
+
+
+def test_help_tells_how(run_script):
+    outcome = run_script("segment.py", "--help")
+    assert outcome.status == 0
+    for part in ("--box", "--polygon", "--overlay", '{"objects": [{"id": 1', "--start"):
+        assert part in outcome.out
+
+
+def test_ctrl_c_leaves_nothing(tmp_path, checkpoint):
+    """For real: another process, stopped in the middle."""
+    write_video(tmp_path / "frames", frames=300)
+    command = [
+        *(sys.executable, PROJECT / "scripts/segment.py", "--video", tmp_path / "frames"),
+        *("--mask", tmp_path / "first.png", "--checkpoint", checkpoint),
+        *("--out", tmp_path / "out", "--overlay", tmp_path / "overlay.mp4", *SMALL),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".out.*.partial/img_1.png")):
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "nothing was kept" in error
+    assert "Traceback" not in error
+    assert names(tmp_path) == ["first.png", "frames"]
