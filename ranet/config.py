@@ -27,6 +27,9 @@ from ranet.errors import ConfigError
 Size = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 """(height, width) in pixels or grid positions."""
 
+InputSize = tuple[Annotated[int, Field(gt=32)], Annotated[int, Field(gt=32)]]
+"""(height, width) in pixels of what the network is given; its coarsest stride is 32."""
+
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
 DType = Literal["float32", "bfloat16", "float16"]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -72,16 +75,20 @@ class ModelConfig(Section):
 class InferenceConfig(Section):
     """How a video is segmented (§4.1 and the released inference rules)."""
 
-    input_size: Size = Field((480, 864), description="what the network sees of a frame or crop")
+    input_size: InputSize = Field((480, 864), description="what the network sees of a crop")
     frame_size: Size | None = Field(
         (480, 864), description="frames are fitted into this size and padded; null: their own size"
     )
-    crop: Literal["previous_prediction", "whole_frame"] = "previous_prediction"
+    crop: Literal["previous_prediction", "whole_frame"] = Field(
+        "previous_prediction", description="around all objects together, or none"
+    )
     crop_scale: Annotated[float, Field(ge=1)] = Field(
         1.5, description="side of the crop over the side of the object's bounding box"
     )
     smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
-    previous_mask: Literal["thresholded", "probability", "none"] = "thresholded"
+    previous_mask: Literal["thresholded", "probability", "none"] = Field(
+        "thresholded", description="what the network is told of the frame before; none: -PM"
+    )
     fusion: Literal["softmax", "sigmoid"] = Field(
         "softmax",
         description="objects to labels: softmax with a background logit (§3.3), "
@@ -90,16 +97,20 @@ class InferenceConfig(Section):
     objects_at_once: PositiveInt = Field(
         16, description="objects decoded in one batch; more need more memory"
     )
-    device: Device = "auto"
-    dtype: DType = "float32"
+    device: Device = Field("auto", description="CUDA, else MPS, else CPU")
+    dtype: DType = Field("float32", description="of matrix products; the rest stays float32")
 
 
 class EvalConfig(Section):
     """Segment and score a DAVIS split: ``scripts/eval_davis.py``."""
 
-    year: Literal[2016, 2017] = 2016
-    split: str = "val"
-    resolution: str | None = Field(None, description="folder below JPEGImages; null: the only one")
+    year: Literal[2016, 2017] = Field(
+        2016, description="whose rules hold: one object that is all but black, or ids"
+    )
+    split: str = Field("val", description="which list below ImageSets/<year>")
+    resolution: str | None = Field(
+        None, description="folder below JPEGImages; null: the only one, or 480p"
+    )
     released_objects: Literal["single", "multi"] = Field(
         "single", description="which of the authors' networks a released checkpoint holds"
     )

@@ -24,6 +24,9 @@ from ranet.errors import OutputError
 from ranet.files import make_folder, output_errors, write_json
 from ranet.inference.sequence import Timing
 
+WRITTEN_BY = "ranet.inference.run"
+"""Marks our settings.json: only what lies beside one is ever replaced."""
+
 
 class ResultsFolder:
     """Such a folder, claimed for one set of settings.
@@ -31,25 +34,26 @@ class ResultsFolder:
     Args:
         path: the folder; made if missing.
         settings: all that the results depend on, as JSON holds it.
-        overwrite: remove what runs with other settings left there.
+        overwrite: remove the results that a run with other settings left there.
 
     Raises:
         OutputError: the folder holds other results, or cannot be written.
     """
 
     def __init__(self, path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> None:
+        settings = {"written_by": WRITTEN_BY, **json.loads(json.dumps(settings))}  # as in the file
         self.path = make_folder(path)
         self.masks = path / "masks"
         self._timing = path / "timing.json"
         self._result = path / "result.json"
         self._settings = path / "settings.json"
-        if overwrite and self._settings.exists():
-            self._remove_results()
-        if self._settings.exists():
-            as_written = json.loads(json.dumps(settings))  # tuples become lists
-            self._check_same(as_written)
-        else:
+        if not self._settings.exists():
             self._check_free()
+            write_json(self._settings, settings)
+        elif differences := list(_differences(self._read_settings(), settings)):
+            if not overwrite:
+                raise _made_otherwise(path, differences)
+            self._remove_results()
             write_json(self._settings, settings)
 
     def is_finished(self, sequence: VideoSequence) -> bool:
@@ -73,14 +77,14 @@ class ResultsFolder:
         """Write the last file of a run."""
         write_json(self._result, result)
 
-    def _check_same(self, settings: dict[str, Any]) -> None:
-        differences = list(_differences(_read(self._settings), settings))
-        if differences:
+    def _read_settings(self) -> dict[str, Any]:
+        settings = _read(self._settings)
+        if not isinstance(settings, dict) or settings.get("written_by") != WRITTEN_BY:
             raise OutputError(
-                f"{self.path} holds results made with other settings:\n"
-                + "\n".join(f"  {line}" for line in differences)
-                + "\nChoose another folder with --out, or replace those results with --overwrite."
+                f"{self._settings} was not written by this program, so nothing in that folder is "
+                "touched. Choose another folder with --out."
             )
+        return settings
 
     def _check_free(self) -> None:
         """Nothing may be there that could be taken for ours, or be replaced by ours."""
@@ -97,6 +101,14 @@ class ResultsFolder:
                 shutil.rmtree(self.masks)
             for path in (self._timing, self._result, self._settings):
                 path.unlink(missing_ok=True)
+
+
+def _made_otherwise(path: Path, differences: list[str]) -> OutputError:
+    return OutputError(
+        f"{path} holds results made with other settings:\n"
+        + "\n".join(f"  {line}" for line in differences)
+        + "\nChoose another folder with --out, or replace those results with --overwrite."
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def evaluate_split(
     _check_scorable(sequences)
     settings = {
         **method.settings,
-        "device": device_name(method.device),
+        "device": method.device.type,
         "davis": str(root.resolve()),
         "config": config.model_dump(mode="json"),
     }
@@ -220,6 +220,7 @@ def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dic
         "sequences": sequences,
         "times": report.times,
         "memory": memory,
+        "device": report.device,
         "checkpoint": method.checkpoint and str(method.checkpoint),
         "settings": settings,
         "versions": versions(),

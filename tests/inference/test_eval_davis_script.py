@@ -163,6 +163,7 @@ def test_a_file_that_is_no_checkpoint(evaluate, tmp_path, monkeypatch, kind):
         ("inference.fusoin=softmax", ("inference.fusoin: unknown key", "'fusion'")),
         ("inference.objects_at_once=many", ("inference.objects_at_once", "'many'")),
         ("inference.dtype=float64", ("inference.dtype", "float64")),
+        ("inference.input_size=[32,64]", ("inference.input_size.0", "greater than 32")),
         ("inference.device=cuda:9", ("cuda:9",)),
         ("year=2018", ("year",)),
         ("nonsense", ("section.key=value",)),

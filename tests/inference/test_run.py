@@ -84,6 +84,7 @@ def test_a_split_is_segmented_scored_and_reported(tree, out):
     assert result["settings"]["config"]["inference"]["input_size"] == list(SIZE)
     assert result["settings"]["checkpoint_sha256"] == "a"
     assert result["versions"]["torch"] == torch.__version__
+    assert result["device"].startswith("CPU")
     assert result["memory"]["peak_bytes"] > 2**20
     assert result["memory"]["counted"] == "resident, whole process"
 
@@ -239,6 +240,23 @@ def test_masks_of_somebody_else_are_never_touched(tree, out):
         with pytest.raises(OutputError, match=r"holds masks, but no settings\.json"):
             evaluate_split(YEAR_2017, colours(), tree, out, overwrite=overwrite)
     assert [path.name for path in out.rglob("*")] == ["masks", "mine.png"]
+
+
+def test_overwriting_with_the_same_settings_goes_on(tree, out):
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
+    again = colours()
+    evaluate_split(YEAR_2017, again, tree, out, overwrite=True)
+    assert again.follower.videos == 2
+
+
+@pytest.mark.parametrize("content", ['{"method": "something else"}', "[]"])
+def test_settings_of_another_program_protect_their_folder(tree, out, content):
+    (out / "masks").mkdir(parents=True)
+    (out / "settings.json").write_text(content)
+    with pytest.raises(OutputError, match="was not written by this program"):
+        evaluate_split(YEAR_2017, colours(), tree, out, overwrite=True)
+    assert (out / "masks").exists()
 
 
 def test_damaged_settings_are_an_error(tree, out):
