@@ -116,6 +116,16 @@ def test_results_are_not_overwritten_by_later_frames():
     assert (first_again != before).any()
 
 
+def test_what_the_caller_does_to_a_result_is_no_concern_of_the_video():
+    video = appearing()
+    segmenter = VideoSegmenter(ColourNetwork(), config())
+    segmenter.start(*video[0])[:] = 77
+    for frame, _ in video[1:3]:
+        segmenter.step(frame)[:] = 77
+    result = segmenter.add_objects(video[2][0], only(video[2][1], 5))
+    assert set(np.unique(result)) == {0, 1, 5}
+
+
 def test_mirrored_and_read_only_frames_are_taken():
     video = moving(SIZE, 2, {1: (10, 10)})
     mirrored = [(frame[:, ::-1], labels[:, ::-1]) for frame, labels in video]
