@@ -37,6 +37,13 @@ def parse_arguments() -> argparse.Namespace:
     add("--seed", type=int, default=0, metavar="S", help="other seeds, other videos (%(default)s)")
     add("--max-objects", type=int, default=3, metavar="K", help="objects a video (%(default)s)")
     add(
+        "--clutter",
+        type=float,
+        default=1.0,
+        metavar="C",
+        help="look-alikes, obstacles and scenery, from 0 (none) to 1 (many) (%(default)s)",
+    )
+    add(
         "--workers",
         type=positive_int,
         default=usable_cores(),
@@ -58,6 +65,7 @@ def main() -> None:
             size=tuple(arguments.size),
             seed=arguments.seed,
             max_objects=arguments.max_objects,
+            clutter=arguments.clutter,
             workers=arguments.workers,
             on_video=lambda name: bar.update(),
         )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ranet.config import InferenceConfig
+from ranet.device import autocast
 from ranet.inference.crop import (
     box_around,
     crop_resize,
@@ -19,7 +20,6 @@ from ranet.inference.crop import (
     paste_back,
     whole_frame,
 )
-from ranet.inference.device import autocast
 from ranet.inference.objects import FUSIONS, to_labels
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks

@@ -14,12 +14,12 @@ after the last finished sequence.
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ranet.datasets.index import VideoSequence
+from ranet.differences import differences
 from ranet.errors import OutputError
 from ranet.files import make_folder, output_errors, write_json
 from ranet.inference.sequence import Timing
@@ -50,9 +50,9 @@ class ResultsFolder:
         if not self._settings.exists():
             self._check_free()
             write_json(self._settings, settings)
-        elif differences := list(_differences(self._read_settings(), settings)):
+        elif changed := list(differences(self._read_settings(), settings)):
             if not overwrite:
-                raise _made_otherwise(path, differences)
+                raise _made_otherwise(path, changed)
             self._remove_results()
             write_json(self._settings, settings)
 
@@ -103,10 +103,10 @@ class ResultsFolder:
                 path.unlink(missing_ok=True)
 
 
-def _made_otherwise(path: Path, differences: list[str]) -> OutputError:
+def _made_otherwise(path: Path, changed: list[tuple[str, Any, Any]]) -> OutputError:
     return OutputError(
         f"{path} holds results made with other settings:\n"
-        + "\n".join(f"  {line}" for line in differences)
+        + "\n".join(f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed)
         + "\nChoose another folder with --out, or replace those results with --overwrite."
     )
 
@@ -119,12 +119,3 @@ def _read(path: Path) -> dict[str, Any]:
             f"Cannot read {path}, which belongs to the results in that folder: {error}. "
             "Choose another folder with --out, or remove this one."
         ) from error
-
-
-def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
-    """A line for each value that differs."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            yield from _differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
-    elif before != now:
-        yield f"{name}: {before!r} there, {now!r} now"

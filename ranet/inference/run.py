@@ -15,8 +15,8 @@ from ranet.config import EvalConfig
 from ranet.datasets.image_io import read_binary_mask, read_labels
 from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
 from ranet.datasets.video_io import ImageFrames
+from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.errors import DataError
-from ranet.inference.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.inference.published import PUBLISHED
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.results_folder import ResultsFolder

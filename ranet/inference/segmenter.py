@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from ranet.config import InferenceConfig
+from ranet.device import resolve_device
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas
-from ranet.inference.device import resolve_device
 from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels

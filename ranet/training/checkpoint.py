@@ -7,7 +7,6 @@ since samples depend on nothing else.
 """
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ranet.errors import CheckpointError
 from ranet.model.ranet import RANet
 from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
 from ranet.model.weights import save_checkpoint
+from ranet.provenance import revision
 
 _NAME = re.compile(r"step-(\d+)\.pt")
 
@@ -100,20 +100,3 @@ def _set_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def revision() -> str:
-    """The commit this package is run from, with ``+`` where files differ; "unknown" outside git."""
-    here = Path(__file__).parent
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return done.stdout.strip()

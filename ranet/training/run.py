@@ -7,15 +7,16 @@ import torch
 
 from ranet.config import TrainConfig
 from ranet.datasets.loader import build_loader
+from ranet.device import DTYPES, device_name, resolve_device
+from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError
 from ranet.files import make_folder, write_json
-from ranet.inference.device import DTYPES, device_name, resolve_device
 from ranet.model.ranet import RANet
 from ranet.model.weights import build_model, load_checkpoint, save_checkpoint
+from ranet.provenance import revision
 from ranet.training.checkpoint import (
     checkpoints_in,
     restore_training_state,
-    revision,
     save_training_state,
 )
 from ranet.training.interrupt import StopRequest
@@ -150,7 +151,11 @@ def _refuse_to_mix(config: TrainConfig, existing: list[Path], resume: bool) -> N
 def _restore(path: Path, config: TrainConfig, step: TrainingStep) -> int:
     """Bring the step's model and optimiser to the checkpoint's state; returns the steps done."""
     state = restore_training_state(path, step.model, step.optimizer, step.scaler)
-    changed = _changed_fields(state["config"], config.model_dump(mode="json"))
+    changed = [
+        name
+        for name, _, _ in differences(state["config"], config.model_dump(mode="json"))
+        if name not in _FREE_TO_CHANGE
+    ]
     if changed:
         raise CheckpointError(
             f"{path} was written by a run with another configuration; these fields differ: "
@@ -162,21 +167,14 @@ def _restore(path: Path, config: TrainConfig, step: TrainingStep) -> int:
 
 
 # What may differ between a run and its continuation: nothing of it changes a single number.
-_FREE_TO_CHANGE = {"output", "log_every", "checkpoint_every", "keep_checkpoints", "device"}
-
-
-def _changed_fields(before: dict, now: dict, prefix: str = "") -> list[str]:
-    """Dotted names of the fields whose values differ."""
-    changed = []
-    for name in sorted(before.keys() | now.keys()):
-        old, new, dotted = before.get(name), now.get(name), f"{prefix}{name}"
-        if dotted in _FREE_TO_CHANGE or dotted == "data.workers" or old == new:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            changed += _changed_fields(old, new, f"{dotted}.")
-        else:
-            changed.append(dotted)
-    return changed
+_FREE_TO_CHANGE = {
+    "output",
+    "log_every",
+    "checkpoint_every",
+    "keep_checkpoints",
+    "device",
+    "data.workers",
+}
 
 
 def _describe_run(config: TrainConfig, device: torch.device, model: RANet) -> None:

@@ -1,19 +1,22 @@
+from dataclasses import replace
+
 import numpy as np
 
-from ranet.palette import PALETTE
 from ranet.structures import TrainingSample
+from ranet.visual.overlay import overlay
 from ranet.visual.sample_sheet import sample_sheet
 
-HEIGHT, WIDTH = 40, 60
+WIDTH = 280  # of a picture on a sheet: nothing is resized, so colours stay as they are
+HEIGHT = 160
 
 
 def square(top, left, label):
     labels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-    labels[top : top + 12, left : left + 12] = label
+    labels[top : top + 50, left : left + 50] = label
     return labels
 
 
-def sample(name="bear: template 1"):
+def sample():
     grey = np.full((HEIGHT, WIDTH, 3), 120, dtype=np.uint8)
     return TrainingSample(
         template_image=grey,
@@ -22,26 +25,33 @@ def sample(name="bear: template 1"):
         current_labels=square(20, 30, 2),
         previous_labels=square(8, 40, 3),
         objects=3,
-        name=name,
+        name="bear: template 1",
     )
 
 
-def has_colour(panel, label):
-    return (panel == PALETTE[label]).all(axis=-1).any()
+def contour_colour(label):
+    image = np.full((60, 60, 3), 120, np.uint8)
+    return overlay(image, square(5, 5, label)[:60, :60], alpha=0, contour=2)[5, 20]
 
 
-def test_a_row_a_sample_and_a_panel_each_map():
-    one, two = sample_sheet([sample()]), sample_sheet([sample(), sample()])
-    assert one.dtype == np.uint8
-    assert two.shape == (2 * one.shape[0], one.shape[1], 3)
-    panels = np.array_split(one[20:60], 4, axis=1)
-    found = [[has_colour(panel, label) for label in (1, 2, 3)] for panel in panels]
-    assert found == [
+def holds(panel, label):
+    return (panel == contour_colour(label)).all(axis=-1).any()
+
+
+def test_each_panel_shows_its_own_labels():
+    page = sample_sheet([sample()])
+    panels = np.array_split(page, 4, axis=1)
+    assert [[holds(panel, label) for label in (1, 2, 3)] for panel in panels] == [
         [True, False, False],
         [False, False, False],
         [False, False, True],
         [False, True, False],
     ]
+
+
+def test_a_row_a_sample():
+    one, two = sample_sheet([sample()]), sample_sheet([sample(), sample()])
+    assert two.shape == (2 * one.shape[0], one.shape[1], 3)
 
 
 def test_samples_are_not_drawn_into():
@@ -51,5 +61,5 @@ def test_samples_are_not_drawn_into():
     assert (shown.current_image == 120).all()
 
 
-def test_the_name_is_above_the_row():
-    assert not np.array_equal(sample_sheet([sample("a")])[:20], sample_sheet([sample("b")])[:20])
+def test_the_name_is_written():
+    assert not np.array_equal(sample_sheet([sample()]), sample_sheet([replace(sample(), name="b")]))

@@ -23,7 +23,12 @@ _ROLLING_KINDS = ("blob", "polygon", "ring", "star")
 
 
 def draw_scene(
-    rng: np.random.Generator, *, frames: int, size: tuple[int, int], max_objects: int
+    rng: np.random.Generator,
+    *,
+    frames: int,
+    size: tuple[int, int],
+    max_objects: int,
+    clutter: float = 1.0,
 ) -> Scene:
     """A random scene whose objects can all be seen in the first frame.
 
@@ -33,6 +38,7 @@ def draw_scene(
         size: height and width in pixels.
         max_objects: there are 1…``max_objects`` objects; fewer than were drawn where the frame
             has no room for another.
+        clutter: share of the look-alikes, obstacles and scenery that really enter, 0 to 1.
 
     Returns:
         The scene.
@@ -44,11 +50,11 @@ def draw_scene(
     while not stars:  # hardly ever twice: a thin shape can be invisible in a tiny frame
         looks = object_looks(rng, int(rng.integers(1, max_objects + 1)), palettes, min(size))
         stars = [look for look in looks if _enter_object(rng, stage, cast, look, len(looks))]
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.binomial(rng.integers(1, 4), clutter)):
         _enter_look_alike(rng, stage, cast, stars)
-    for _ in range(rng.choice(3, p=[0.4, 0.4, 0.2])):
+    for _ in range(rng.binomial(rng.choice(3, p=[0.4, 0.4, 0.2]), clutter)):
         _enter_obstacle(rng, stage, cast)
-    for _ in range(rng.integers(0, 3)):
+    for _ in range(rng.binomial(rng.integers(0, 3), clutter)):
         _enter_scenery(rng, stage, cast, palettes)
     return Scene(
         size=size,

@@ -21,7 +21,7 @@ SETTINGS_FILE = "synthetic.json"
 
 _LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
 _SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
-_GENERATOR = 3  # counts changes of what is drawn, so that trees of an older drawing are not reused
+_GENERATOR = 4  # counts changes of what is drawn, so that trees of an older drawing are not reused
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 90
 
@@ -36,6 +36,7 @@ class _Settings:
     size: tuple[int, int]
     seed: int
     max_objects: int
+    clutter: float
     generator: int = _GENERATOR
 
     def check(self) -> None:
@@ -49,6 +50,7 @@ class _Settings:
             "the width in size": (width, _SMALLEST_SIDE, 7680),
             "seed": (self.seed, 0, None),
             "max_objects": (self.max_objects, 1, _LARGEST_CAST),
+            "clutter": (self.clutter, 0, 1),
         }
         for name, (value, least, most) in limits.items():
             _check_range(name, value, least, most)
@@ -56,7 +58,7 @@ class _Settings:
             raise ConfigError("A synthetic DAVIS needs videos: set train or val above 0.")
 
 
-def _check_range(name: str, value: int, least: int, most: int | None) -> None:
+def _check_range(name: str, value: float, least: int, most: int | None) -> None:
     if value < least or (most is not None and value > most):
         expected = f"at least {least}" if most is None else f"between {least} and {most}"
         raise ConfigError(f"For synthetic videos, {name} must be {expected}, but it is {value}.")
@@ -71,6 +73,7 @@ def write_synthetic_davis(
     size: tuple[int, int],
     seed: int,
     max_objects: int,
+    clutter: float = 1.0,
     workers: int = 1,
     on_video: Callable[[str], None] | None = None,
 ) -> bool:
@@ -89,6 +92,8 @@ def write_synthetic_davis(
         seed: of everything random; at least 0.
         max_objects: each video has 1…``max_objects`` objects (at most 20), all visible in its
             first frame.
+        clutter: how much else there is, 0 (the objects and their background) to 1 (look-alikes in
+            every video, scenery, and obstacles that hide the objects).
         workers: videos drawn at the same time.
         on_video: called in this thread with the name of each finished video.
 
@@ -99,7 +104,9 @@ def write_synthetic_davis(
         ConfigError: an argument is out of its range; it is named.
         OutputError: ``root`` holds something else, or cannot be written.
     """
-    settings = _Settings(train, val, frames, (int(size[0]), int(size[1])), seed, max_objects)
+    settings = _Settings(
+        train, val, frames, (int(size[0]), int(size[1])), seed, max_objects, float(clutter)
+    )
     settings.check()
     _check_range("workers", workers, 1, None)
     root = Path(root).resolve()
@@ -173,7 +180,11 @@ def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) ->
     """Draw one video and write its frames and masks."""
     rng = np.random.default_rng(seed)
     scene = draw_scene(
-        rng, frames=settings.frames, size=settings.size, max_objects=settings.max_objects
+        rng,
+        frames=settings.frames,
+        size=settings.size,
+        max_objects=settings.max_objects,
+        clutter=settings.clutter,
     )
     film = draw_film(rng, frames=settings.frames, size=settings.size)
     for frame in range(settings.frames):

@@ -1,0 +1,165 @@
+"""The main job from end to end on videos made here: what ``make demo`` runs.
+
+Writes synthetic videos, trains a small network on some, segments and scores the others, holds the
+score against copying the first mask, and draws what happened.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranet.config import EvalConfig, TrainConfig
+from ranet.datasets.image_io import read_image, read_labels, write_image
+from ranet.datasets.index import VideoSequence, index_davis
+from ranet.datasets.synthetic import write_synthetic_davis
+from ranet.datasets.video_io import VideoWriter
+from ranet.inference.run import copying, evaluate_split, network
+from ranet.model.correlation import correlate
+from ranet.model.ranet import RANet
+from ranet.model.weights import load_checkpoint
+from ranet.structures import one_hot_masks
+from ranet.training.run import train
+from ranet.visual.contact_sheet import SheetRow, contact_sheet, similarity_colours
+from ranet.visual.overlay import overlay
+
+_logger = logging.getLogger(__name__)
+
+_TRAIN_VIDEOS, _VAL_VIDEOS, _FRAMES = 40, 6, 20
+_VIDEO_SIZE = (240, 432)
+_VIDEO_SEED = 0
+_MAX_OBJECTS = 2
+_FRAME_RATE = 10
+_SHEET_FRAMES = 5
+
+
+def run_demo(train_config: TrainConfig, eval_config: EvalConfig, out: Path, workers: int) -> None:
+    """Run every step and print what came of it. What is finished already is kept.
+
+    Args:
+        train_config: its source of data is the tree ``out/data``.
+        eval_config: of the trained network.
+        out: folder for everything.
+        workers: processes that draw videos, and threads that score.
+
+    Raises:
+        RANetError: ``out`` cannot be written, or holds the results of another demo.
+    """
+    data = out / "data"
+    with _timed("drawing videos"):
+        write_synthetic_davis(
+            data,
+            train=_TRAIN_VIDEOS,
+            val=_VAL_VIDEOS,
+            frames=_FRAMES,
+            size=_VIDEO_SIZE,
+            seed=_VIDEO_SEED,
+            max_objects=_MAX_OBJECTS,
+            workers=workers,
+        )
+    with _timed("training"):
+        checkpoint = train(train_config, resume=True)
+    with _timed("segmenting and scoring unseen videos"):
+        ours, copied = (
+            evaluate_split(eval_config, method, data, out / name, overwrite=True, workers=workers)
+            for name, method in (
+                ("ranet", network(eval_config, checkpoint)),
+                ("copying", copying()),
+            )
+        )
+    with _timed("drawing the overlay video and the contact sheet"):
+        sequence = index_davis(data, year=2017, split="val")[0]
+        masks = out / "ranet" / "masks" / sequence.name
+        write_overlay_video(sequence, masks, out / "overlay.mp4")
+        write_sheet(
+            load_checkpoint(checkpoint),
+            sequence,
+            masks,
+            eval_config.inference.input_size,
+            out / "sheet.png",
+        )
+    _print_summary(str(ours), *(100 * r.scores.averages["J&F-Mean"] for r in (ours, copied)))
+    print(f"masks: {out / 'ranet' / 'masks'}")
+    print(f"overlay video: {out / 'overlay.mp4'}")
+    print(f"frames, similarity maps and masks: {out / 'sheet.png'}")
+
+
+def write_overlay_video(sequence: VideoSequence, masks: Path, path: Path) -> None:
+    """An MP4 of the sequence with predicted masks, named as its frames are, drawn over it."""
+    with VideoWriter(path, frame_rate=_FRAME_RATE) as video:
+        for frame in sequence.frames:
+            labels = read_labels(masks / f"{frame.stem}.png")
+            video.write(overlay(read_image(frame), labels))
+
+
+def write_sheet(
+    model: RANet, sequence: VideoSequence, masks: Path, size: tuple[int, int], path: Path
+) -> None:
+    """A contact sheet: frames, the map of one template position per object, truth, prediction.
+
+    Args:
+        model: in evaluation mode, on the CPU.
+        sequence: annotated in every frame.
+        masks: folder of predictions.
+        size: (height, width) the network sees of a frame.
+        path: of the PNG.
+    """
+    numbers = np.linspace(0, len(sequence.frames) - 1, _SHEET_FRAMES).round().astype(int)
+    frames = [read_image(sequence.frames[n]) for n in numbers]
+    truth = [read_labels(sequence.annotations[n]) for n in numbers]
+    predicted = [read_labels(masks / f"{sequence.frames[n].stem}.png") for n in numbers]
+    captions = [f"frame {n}" for n in numbers]
+    rows = [
+        SheetRow(f"{sequence.name}: frames", frames, captions),
+        *_similarity_rows(model, frames, truth[0], size),
+        SheetRow("truth", list(map(overlay, frames, truth))),
+        SheetRow("prediction", list(map(overlay, frames, predicted))),
+    ]
+    write_image(path, contact_sheet(rows))
+
+
+def _similarity_rows(
+    model: RANet, frames: list[np.ndarray], labels: np.ndarray, size: tuple[int, int]
+) -> Iterator[SheetRow]:
+    """For each object, the similarity map of its most central template position in every frame."""
+    images = [_as_input(frame, size) for frame in frames]
+    masks = one_hot_masks(torch.from_numpy(labels)[None], int(labels.max()))
+    with torch.inference_mode():
+        template = model.encode_template(images[0], masks)
+        maps = [
+            correlate(template.embedding, model.encode_frame(i).embedding)[0].numpy()
+            for i in images
+        ]
+    for k, mask in enumerate(template.masks[0].numpy(), start=1):
+        smooth = cv2.GaussianBlur(mask, (3, 3), 0)
+        position = int(smooth.argmax())
+        row, column = divmod(position, mask.shape[1])
+        yield SheetRow(
+            f"object {k}: similarity to template position ({row}, {column})",
+            [similarity_colours(m[position]) for m in maps],
+        )
+
+
+def _as_input(frame: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """H×W×3 uint8 → 1×3×(size) in [0, 1]."""
+    resized = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
+
+
+def _print_summary(report: str, ours: float, copied: float) -> None:
+    print(f"\n{report}\n")
+    print(f"J&F {ours:.1f}; copying the first mask: {copied:.1f}; margin {ours - copied:+.1f}\n")
+
+
+@contextmanager
+def _timed(what: str) -> Iterator[None]:
+    _logger.info("%s …", what)
+    start = time.perf_counter()
+    yield
+    _logger.info("%s: %.0f s", what, time.perf_counter() - start)

@@ -1,0 +1,112 @@
+"""Who may import whom: the walls of the house."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ranet"
+
+# Every room may use these: they know nothing of the others.
+COMMON = {"errors", "files", "palette", "differences", "provenance"}
+
+# Room (a folder or a file of the package) → what of the package it may import besides COMMON.
+MAY_IMPORT = {
+    "errors": set(),
+    "files": set(),
+    "palette": set(),
+    "differences": set(),
+    "provenance": set(),
+    "cli": set(),
+    "device": set(),
+    "config": set(),
+    "structures": set(),
+    "model": {"structures"},
+    "datasets": {"config", "structures"},
+    "metrics": {"datasets.index", "datasets.image_io"},
+    "visual": {"structures", "metrics"},
+    "inference": {
+        "config",
+        "datasets.image_io",
+        "datasets.index",
+        "datasets.video_io",
+        "device",
+        "metrics",  # a split is segmented, then scored
+        "model",
+        "structures",
+        "visual.overlay",  # a video is written with its masks drawn over it
+    },
+    "training": {"config", "datasets", "device", "model", "structures"},
+    "demo": {
+        "config",
+        "datasets",
+        "inference",
+        "model",
+        "structures",
+        "training",
+        "visual",
+    },
+}
+
+# Third-party packages that only some rooms may load.
+ONLY_IN = {
+    "torch": {"device", "structures", "model", "datasets", "inference", "training", "demo"}
+    | {"provenance"},
+    "torchvision": {"model"},
+    "yaml": {"config"},
+    "pydantic": {"config", "inference"},  # inference: checks polygon files
+    "matplotlib": {"visual"},
+}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Dotted names of all modules a file imports, at any depth."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names.add(node.module)
+    return names
+
+
+def files_of(room: str) -> list[Path]:
+    folder = PACKAGE / room
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]
+
+
+def test_every_room_is_known():
+    found = {p.stem for p in PACKAGE.glob("*.py")} | {p.parent.name for p in PACKAGE.glob("*/*.py")}
+    assert found - {"__init__", "ranet"} == MAY_IMPORT.keys()
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_only_what_they_may(room):
+    allowed = COMMON | MAY_IMPORT[room] | {room}
+    for path in files_of(room):
+        for name in imports_of(path):
+            if name.startswith("ranet."):
+                inside = name.removeprefix("ranet.")
+                assert any(inside == a or inside.startswith(f"{a}.") for a in allowed), (
+                    f"{path.relative_to(ROOT)} imports {name}"
+                )
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_heavy_packages_stay_in_their_rooms(package):
+    for room in MAY_IMPORT.keys() - ONLY_IN[package]:
+        for path in files_of(room):
+            tops = {name.split(".")[0] for name in imports_of(path)}
+            assert package not in tops, f"{path.relative_to(ROOT)} imports {package}"
+
+
+@pytest.mark.parametrize("module", ["index.py", "image_io.py", "mask_pixels.py", "video_io.py"])
+def test_reading_files_needs_no_torch(module):
+    assert not any(n.split(".")[0] == "torch" for n in imports_of(PACKAGE / "datasets" / module))
+
+
+def test_nothing_imports_scripts():
+    for path in PACKAGE.rglob("*.py"):
+        assert not any(name.split(".")[0] == "scripts" for name in imports_of(path))
