@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from ranet import device as devices
 from ranet.device import autocast, device_name, resolve_device
 from ranet.errors import ConfigError
-from ranet import device as devices
 
 
 @pytest.fixture
