@@ -70,6 +70,10 @@ class ModelConfig(Section):
     width: Annotated[float, Field(gt=0, le=4)] = Field(
         1.0, description="factor on the channels of merge module and decoder"
     )
+    matching: Literal["ranking", "unranked", "maximum", "concatenation"] = Field(
+        "ranking", description="ranked similarity maps, or an ablation of Tables 4 and 5"
+    )
+    previous_mask: bool = Field(True, description="false: the previous mask is zero (-PM)")
 
 
 class InferenceConfig(Section):

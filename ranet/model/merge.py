@@ -9,19 +9,19 @@ class MergeModule(nn.Module):
     """Conv-block, Res-block, Conv-block, at stride 8; foreground and background share it.
 
     Args:
-        ranked: R, the number of maps it reads.
+        channels_in: R, the number of maps it reads; in an ablation, channels of a stream.
         hidden: channels inside (256).
         channels_out: channels of each refined stream (128).
     """
 
-    def __init__(self, ranked: int, hidden: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, hidden: int, channels_out: int) -> None:
         super().__init__()
-        self.expand = ConvBlock(ranked, hidden)
+        self.expand = ConvBlock(channels_in, hidden)
         self.refine = ResBlock(hidden, hidden // 2)
         self.reduce = ConvBlock(hidden, channels_out)
         initialise(self)
 
-    def forward(self, ranked_maps: Tensor, size: tuple[int, int]) -> Tensor:
+    def forward(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
         """B×R×h×w → B×channels_out×H/8×W/8; ``size`` is that of the features at stride 8."""
-        maps = resize(ranked_maps, size, align_corners=False)
+        maps = resize(maps, size, align_corners=False)
         return self.reduce(self.refine(self.expand(maps)))

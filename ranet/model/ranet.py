@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ranet.model.correlation import correlate
+from ranet.model.matching import build_matching
 from ranet.model.merge import MergeModule
 from ranet.model.pyramid_decoder import DecoderSkips, PyramidDecoder
-from ranet.model.ranking_attention import RankingAttentionModule
 from ranet.model.siamese_encoder import SiameseEncoder
 from ranet.structures import EncodedFrame, Template
 
@@ -38,6 +37,10 @@ class RANet(nn.Module):
         reduction_kernel: side of the encoder's reducing convolutions, 3 (released) or 1 (supp.).
         dilations: of the Multi-scale blocks.
         width: factor on the channels of merge module and decoder.
+        matching: ``"ranking"``, or an ablation: ``"unranked"``, ``"maximum"``,
+            ``"concatenation"`` (:mod:`ranet.model.matching`). ``ranked`` and ``ranking_gradient``
+            matter to the first only.
+        previous_mask: False makes all previous masks zero, in training and inference (-PM).
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class RANet(nn.Module):
         reduction_kernel: int = 3,
         dilations: Sequence[int] = (1, 3, 6),
         width: float = 1.0,
+        matching: str = "ranking",
+        previous_mask: bool = True,
     ) -> None:
         super().__init__()
         self.architecture: dict[str, Any] = {
@@ -62,14 +67,23 @@ class RANet(nn.Module):
             "reduction_kernel": reduction_kernel,
             "dilations": tuple(dilations),
             "width": width,
+            "matching": matching,
+            "previous_mask": previous_mask,
         }
         self.template_grid = tuple(template_grid)
+        self.previous_mask = previous_mask
         hidden, merged = round(256 * width), round(128 * width)
         self.encoder = SiameseEncoder(backbone, reduction_kernel)
-        self.ranking = RankingAttentionModule(
-            objects, template_grid, ranked, ranking_gradient == "straight_through"
+        # Named as in every checkpoint, whatever an ablation puts in the place of the ranking.
+        self.ranking = build_matching(
+            matching,
+            objects=objects,
+            template_grid=template_grid,
+            ranked=ranked,
+            straight_through=ranking_gradient == "straight_through",
+            embedding_channels=self.encoder.embedding_channels,
         )
-        self.merge = MergeModule(ranked, hidden, merged)
+        self.merge = MergeModule(self.ranking.channels, hidden, merged)
         self.decoder = PyramidDecoder(self.encoder.backbone.channels, merged, width, dilations)
 
     def encode_frame(self, image: Tensor) -> EncodedFrame:
@@ -127,9 +141,10 @@ class RANet(nn.Module):
         Returns:
             Logits, B×K×H×W.
         """
-        similarity = correlate(template.embedding, frame.embedding)  # B×N×h×w
-        foreground, background = self.ranking(similarity, template.masks)  # each B×K×R×h×w
+        foreground, background = self.ranking(template, frame.embedding)  # each B×K×R×h×w
         skips = self.decoder.reduce_skips(frame.skips)
+        if not self.previous_mask:
+            previous_masks = torch.zeros_like(previous_masks)
         streams = (foreground, background, previous_masks)
         chunk = objects_at_once or max(1, previous_masks.shape[1])
         parts = zip(*(stream.split(chunk, dim=1) for stream in streams), strict=True)

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ranet.model.blocks import ConvBlock, ResBlock, initialise
-from ranet.model.regions import Regions, multi_object_regions, single_object_regions
+from ranet.model.correlation import correlate
+from ranet.model.regions import REGIONS, Regions
+from ranet.structures import Template
 
 # Weight of the learned score beside the maximum of the map (released).
 _LEARNED_SHARE = 0.2
@@ -69,12 +71,16 @@ class RankingAttentionModule(nn.Module):
     ) -> None:
         super().__init__()
         self.ranking_network = RankingNetwork(template_grid)
-        self.ranked = ranked
+        self.ranked = self.channels = ranked
         self.straight_through = straight_through
         self.weighted_ranking = objects == "single"
-        self.make_regions = single_object_regions if objects == "single" else multi_object_regions
+        self.make_regions = REGIONS[objects]
 
-    def forward(self, similarity: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, template: Template, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """See :class:`ranet.model.matching.Matching`; each stream is B×K×R×h×w, best first."""
+        return self.rank(correlate(template.embedding, embedding), template.masks)
+
+    def rank(self, similarity: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Rank the maps of every object's foreground and background.
 
         Args:

@@ -64,3 +64,7 @@ def multi_object_regions(masks: Tensor) -> Regions:
     own = torch.arange(objects, device=masks.device)[:, None]
     others = own.T + (own <= own.T)  # row k: every region but k
     return Regions(weights=weights, gates=weights, foreground=own, background=others)
+
+
+REGIONS = {"single": single_object_regions, "multi": multi_object_regions}
+"""By the value of ``objects`` in the architecture."""

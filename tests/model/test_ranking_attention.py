@@ -44,7 +44,7 @@ def slow_rank(maps: Tensor, scores: Tensor, ranked: int) -> Tensor:
 def test_single_object_ranking_follows_the_equations(ranked: int) -> None:
     ram = module("single", ranked)
     similarity, masks = inputs(1)
-    foreground, background = ram(similarity, masks)
+    foreground, background = ram.rank(similarity, masks)
     for b in range(2):
         mask = masks[b, 0].flatten()
         for maps, weight, gate in (
@@ -62,7 +62,7 @@ def test_single_object_ranking_follows_the_equations(ranked: int) -> None:
 def test_multi_object_background_is_every_other_region(ranked: int) -> None:
     ram = module("multi", ranked)
     similarity, masks = inputs(3)
-    foreground, background = ram(similarity, masks)
+    foreground, background = ram.rank(similarity, masks)
     for b in range(2):
         flat = masks[b].flatten(1)
         regions = torch.cat([flat, 1 - flat.sum(0, keepdim=True)])  # 4×N
@@ -89,7 +89,7 @@ def test_maps_without_weight_are_the_padding() -> None:
     similarity, masks = inputs(1)
     masks = torch.zeros_like(masks)
     masks[:, :, 0, :2] = 1
-    foreground, background = ram(similarity, masks)
+    foreground, background = ram.rank(similarity, masks)
     assert foreground[:, 0, :2].flatten(2).any(dim=2).all()
     assert not foreground[:, 0, 2:].any()
     assert not background[:, 0, N - 2 :].any()
@@ -98,7 +98,7 @@ def test_maps_without_weight_are_the_padding() -> None:
 def test_an_empty_object_gives_zero_maps() -> None:
     similarity, masks = inputs(1)
     for objects in ("single", "multi"):
-        foreground, _ = module(objects)(similarity, torch.zeros_like(masks))
+        foreground, _ = module(objects).rank(similarity, torch.zeros_like(masks))
         assert not foreground.any()
 
 

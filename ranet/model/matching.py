@@ -1,0 +1,78 @@
+"""What the decoder is told of the match between template and current frame.
+
+The paper's network ranks the similarity maps; its ablations (Tables 4 and 5) put something simpler
+in that place. Each is a module of its own with one interface, :class:`Matching`:
+
+=================  ===================================================  ===============
+name               streams of an object's foreground and background     paper
+=================  ===================================================  ===============
+``ranking``        the R best similarity maps, ordered by score          RANet, w/ RAM
+``unranked``       all N maps in the template's order                    w/o Ranking
+``maximum``        one map: the largest similarity at every pixel        Maximum
+``concatenation``  no similarity: both embeddings, side by side          -CL
+=================  ===================================================  ===============
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from ranet.model.concatenation import Concatenation
+from ranet.model.maximum_map import MaximumMap
+from ranet.model.ranking_attention import RankingAttentionModule
+from ranet.model.unranked_maps import UnrankedMaps
+from ranet.structures import Template
+
+
+class Matching(Protocol):
+    """The interface: a module that compares a template with a current frame."""
+
+    channels: int
+    """Of each stream."""
+
+    def __call__(self, template: Template, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Streams of every object's foreground and background, each B×K×channels×h×w.
+
+        Args:
+            template: of B frames with K objects.
+            embedding: B×C×h×w, the current frames'.
+        """
+        ...
+
+
+def build_matching(
+    name: str,
+    *,
+    objects: str,
+    template_grid: Sequence[int],
+    ranked: int,
+    straight_through: bool,
+    embedding_channels: int,
+) -> nn.Module:
+    """The :class:`Matching` of a name in the table above.
+
+    Args:
+        name: as in the table.
+        objects: ``"single"`` or ``"multi"``: how regions are made (:mod:`ranet.model.regions`).
+        template_grid: (gh, gw).
+        ranked: R, for ``ranking``.
+        straight_through: whether scores learn, for ``ranking``.
+        embedding_channels: C, for ``concatenation``.
+
+    Raises:
+        ValueError: there is no such name.
+    """
+    match name:
+        case "ranking":
+            return RankingAttentionModule(objects, template_grid, ranked, straight_through)
+        case "unranked":
+            return UnrankedMaps(objects, math.prod(template_grid))
+        case "maximum":
+            return MaximumMap(objects, math.prod(template_grid))
+        case "concatenation":
+            return Concatenation(embedding_channels)
+    raise ValueError(
+        f"matching should be 'ranking', 'unranked', 'maximum' or 'concatenation', found {name!r}"
+    )
