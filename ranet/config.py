@@ -229,12 +229,9 @@ class StaticConfig(Section):
     )
 
 
-class DataConfig(Section):
-    """Where training samples come from and how they are made (§3.5)."""
+class SampleConfig(Section):
+    """How two frames with masks become one training sample (§3.5)."""
 
-    sources: Annotated[tuple[Source, ...], AfterValidator(_not_empty)] = Field(
-        description="a mixture, by weight"
-    )
     size: Size = Field((480, 864), description="height and width of a training sample")
     max_objects: PositiveInt = Field(1, description="objects of one sample, chosen at random")
     smallest_object: Annotated[float, Field(gt=0, le=1)] = Field(
@@ -248,6 +245,14 @@ class DataConfig(Section):
     )
     smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
     augment: AugmentConfig = AugmentConfig()
+
+
+class DataConfig(SampleConfig):
+    """Where training samples come from and how they are made (§3.5)."""
+
+    sources: Annotated[tuple[Source, ...], AfterValidator(_not_empty)] = Field(
+        description="a mixture, by weight"
+    )
     video: VideoConfig = VideoConfig()
     static: StaticConfig = StaticConfig()
     samples_per_epoch: PositiveInt = Field(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ranet.config import DataConfig, PreviousMaskConfig
+from ranet.config import PreviousMaskConfig, SampleConfig
 from ranet.datasets.augment import (
     Deformation,
     deformation,
@@ -43,7 +43,7 @@ class Draw:
 
 
 def make_sample(
-    draw: Draw, previous: PreviousMaskConfig, config: DataConfig, rng: np.random.Generator
+    draw: Draw, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
 ) -> TrainingSample | None:
     """Choose objects and show them in two views that are augmented independently.
 
@@ -79,7 +79,9 @@ def make_sample(
     )
 
 
-def choose_objects(labels: np.ndarray, config: DataConfig, rng: np.random.Generator) -> np.ndarray:
+def choose_objects(
+    labels: np.ndarray, config: SampleConfig, rng: np.random.Generator
+) -> np.ndarray:
     """Ids of up to ``config.max_objects`` objects that are large enough, in random order."""
     areas = np.bincount(labels.ravel(), minlength=256)
     large_enough = areas >= config.smallest_object * labels.size
@@ -95,7 +97,7 @@ def renumber(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 
 def _template_map(
-    labels: np.ndarray, objects: int, flip: bool, config: DataConfig, rng: np.random.Generator
+    labels: np.ndarray, objects: int, flip: bool, config: SampleConfig, rng: np.random.Generator
 ) -> np.ndarray | None:
     """The sampling map of a view that shows all objects; None if even the plain crop does not."""
     smallest = config.smallest_object * config.size[0] * config.size[1]
@@ -114,7 +116,7 @@ def _current_map(
     labels: np.ndarray,
     flip: bool,
     previous: PreviousMaskConfig,
-    config: DataConfig,
+    config: SampleConfig,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The sampling map of the current view, and the previous mask in this view.
@@ -140,7 +142,7 @@ def _current_map(
 
 
 def _random_view(
-    labels: np.ndarray, flip: bool, config: DataConfig, rng: np.random.Generator
+    labels: np.ndarray, flip: bool, config: SampleConfig, rng: np.random.Generator
 ) -> Deformation:
     augment = config.augment
     return random_deformation(
@@ -156,7 +158,7 @@ def _random_view(
 def _random_crop(
     labels: np.ndarray,
     deformations: list[Deformation],
-    config: DataConfig,
+    config: SampleConfig,
     rng: np.random.Generator,
 ) -> Box:
     """The crop of inference, somewhat off; scaling the object is scaling its crop."""
@@ -166,7 +168,7 @@ def _random_crop(
     return jitter_box(box, labels.shape, scale=1 / scale, shift=(down, right))
 
 
-def _crop(labels: np.ndarray, deformations: list[Deformation], config: DataConfig) -> Box:
+def _crop(labels: np.ndarray, deformations: list[Deformation], config: SampleConfig) -> Box:
     """The box that inference would crop from a deformed frame whose mask is ``labels``."""
     if config.crop == "whole_frame":
         return whole(labels)
@@ -199,7 +201,7 @@ def _smallest_area(labels: np.ndarray, objects: int) -> int:
 
 
 def _show(
-    image: np.ndarray, sampling: np.ndarray, config: DataConfig, rng: np.random.Generator
+    image: np.ndarray, sampling: np.ndarray, config: SampleConfig, rng: np.random.Generator
 ) -> np.ndarray:
     """A view of an image, with its colours changed."""
     view = warp_image(image, sampling)
