@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
@@ -31,19 +32,39 @@ from ranet.visual.overlay import overlay
 
 _logger = logging.getLogger(__name__)
 
-_TRAIN_VIDEOS, _VAL_VIDEOS, _FRAMES = 40, 6, 20
-_VIDEO_SIZE = (240, 432)
-_VIDEO_SEED = 0
-_MAX_OBJECTS = 2
-_FRAME_RATE = 10
-_SHEET_FRAMES = 5
+_FRAME_RATE = 8  # of the overlay video
+_SHEET_FRAMES = 5  # columns of the contact sheet
 
 
-def run_demo(train_config: TrainConfig, eval_config: EvalConfig, out: Path, workers: int) -> None:
+@dataclass(frozen=True)
+class DemoVideos:
+    """The videos that the demo draws: the arguments of ``write_synthetic_davis``.
+
+    They are less crowded than the generator's usual ones: a network that learns for minutes, from
+    nothing, is to be seen at work on them.
+    """
+
+    train: int = 60
+    val: int = 8
+    frames: int = 16
+    size: tuple[int, int] = (240, 432)
+    seed: int = 0
+    max_objects: int = 2
+    clutter: float = 0.4
+
+
+def run_demo(
+    videos: DemoVideos,
+    train_config: TrainConfig,
+    eval_config: EvalConfig,
+    out: Path,
+    workers: int,
+) -> None:
     """Run every step and print what came of it. What is finished already is kept.
 
     Args:
-        train_config: its source of data is the tree ``out/data``.
+        videos: what to draw, into the tree ``out/data``.
+        train_config: its source of data is that tree.
         eval_config: of the trained network.
         out: folder for everything.
         workers: processes that draw videos, and threads that score.
@@ -53,16 +74,7 @@ def run_demo(train_config: TrainConfig, eval_config: EvalConfig, out: Path, work
     """
     data = out / "data"
     with _timed("drawing videos"):
-        write_synthetic_davis(
-            data,
-            train=_TRAIN_VIDEOS,
-            val=_VAL_VIDEOS,
-            frames=_FRAMES,
-            size=_VIDEO_SIZE,
-            seed=_VIDEO_SEED,
-            max_objects=_MAX_OBJECTS,
-            workers=workers,
-        )
+        write_synthetic_davis(data, **asdict(videos), workers=workers)
     with _timed("training"):
         checkpoint = train(train_config, resume=True)
     with _timed("segmenting and scoring unseen videos"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """See it work without any data: a few minutes on two CPU cores.
 
-Draws synthetic videos, trains a small network on 40 of them, segments and scores 6 others, and
+Draws synthetic videos, trains a small network on 60 of them, segments and scores 8 others, and
 prints the score beside that of copying the first mask. An interrupted demo goes on where it was.
 
     python scripts/demo.py --out outputs/demo
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ranet.cli import run_script, usable_cores
 from ranet.config import EvalConfig, TrainConfig, load_config
-from ranet.demo import run_demo
+from ranet.demo import DemoVideos, run_demo
 from ranet.files import check_writable
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -42,6 +42,7 @@ def main() -> None:
         f"output={arguments.out / 'training'}",
     ]
     run_demo(
+        DemoVideos(),
         load_config(TrainConfig, CONFIGS / "quickstart.yaml", places + arguments.overrides),
         load_config(EvalConfig, CONFIGS / "eval_quickstart.yaml"),
         arguments.out,
