@@ -76,51 +76,6 @@ class ModelConfig(Section):
     previous_mask: bool = Field(True, description="false: the previous mask is zero (-PM)")
 
 
-class InferenceConfig(Section):
-    """How a video is segmented (§4.1 and the released inference rules)."""
-
-    input_size: InputSize = Field((480, 864), description="what the network sees of a crop")
-    frame_size: Size | None = Field(
-        (480, 864), description="frames are fitted into this size and padded; null: their own size"
-    )
-    crop: Literal["previous_prediction", "whole_frame"] = Field(
-        "previous_prediction", description="around all objects together, or none"
-    )
-    crop_scale: Annotated[float, Field(ge=1)] = Field(
-        1.5, description="side of the crop over the side of the object's bounding box"
-    )
-    smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
-    previous_mask: Literal["thresholded", "probability", "none"] = Field(
-        "thresholded", description="what the network is told of the frame before; none: -PM"
-    )
-    fusion: Literal["softmax", "sigmoid"] = Field(
-        "softmax",
-        description="objects to labels: softmax with a background logit (§3.3), "
-        "or a sigmoid each and the largest above 0.5 (released)",
-    )
-    objects_at_once: PositiveInt = Field(
-        16, description="objects decoded in one batch; more need more memory"
-    )
-    device: Device = Field("auto", description="CUDA, else MPS, else CPU")
-    dtype: DType = Field("float32", description="of matrix products; the rest stays float32")
-
-
-class EvalConfig(Section):
-    """Segment and score a DAVIS split: ``scripts/eval_davis.py``."""
-
-    year: Literal[2016, 2017] = Field(
-        2016, description="whose rules hold: one object that is all but black, or ids"
-    )
-    split: str = Field("val", description="which list below ImageSets/<year>")
-    resolution: str | None = Field(
-        None, description="folder below JPEGImages; null: the only one, or 480p"
-    )
-    released_objects: Literal["single", "multi"] = Field(
-        "single", description="which of the authors' networks a released checkpoint holds"
-    )
-    inference: InferenceConfig = InferenceConfig()
-
-
 class DavisSource(Section):
     """Videos of a DAVIS tree; 2016 makes one object of all labels."""
 
@@ -261,6 +216,79 @@ class DataConfig(SampleConfig):
     workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that make samples")
 
 
+LossWeights = dict[Literal["cross_entropy", "jaccard"], Positive]
+"""Which losses are added up (ranet.training.losses), and how much each counts."""
+
+
+class OnlineLearning(Section):
+    """Fine-tuning on the first frame of a video, before the rest of it (§4.1, Table 6).
+
+    Samples are made as in static pre-training, of views of that one frame; they are cropped and
+    sized as the inference section says. What the paper does not give is a choice made here: the
+    number of samples a step, and which objects they hold.
+    """
+
+    steps: PositiveInt = Field(description="updates a video; more are better, and slower")
+    lr: Positive = Field(1e-6, description="learning rate of Adam")
+    parameters: Literal["all", "decoder_and_ranking"] = Field(
+        "all", description="what moves; the latter leaves the encoder as it is"
+    )
+    batch_size: PositiveInt = Field(1, description="samples a step")
+    max_objects: PositiveInt = Field(3, description="objects of one sample, chosen at random")
+    losses: LossWeights = Field({"cross_entropy": 1.0}, description="weight of each loss")
+    augment: AugmentConfig = AugmentConfig()
+    previous: StaticPreviousMaskConfig = StaticPreviousMaskConfig()
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class InferenceConfig(Section):
+    """How a video is segmented (§4.1 and the released inference rules)."""
+
+    input_size: InputSize = Field((480, 864), description="what the network sees of a crop")
+    frame_size: Size | None = Field(
+        (480, 864), description="frames are fitted into this size and padded; null: their own size"
+    )
+    crop: Literal["previous_prediction", "whole_frame"] = Field(
+        "previous_prediction", description="around all objects together, or none"
+    )
+    crop_scale: Annotated[float, Field(ge=1)] = Field(
+        1.5, description="side of the crop over the side of the object's bounding box"
+    )
+    smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
+    previous_mask: Literal["thresholded", "probability", "none"] = Field(
+        "thresholded", description="what the network is told of the frame before; none: -PM"
+    )
+    fusion: Literal["softmax", "sigmoid"] = Field(
+        "softmax",
+        description="objects to labels: softmax with a background logit (§3.3), "
+        "or a sigmoid each and the largest above 0.5 (released)",
+    )
+    objects_at_once: PositiveInt = Field(
+        16, description="objects decoded in one batch; more need more memory"
+    )
+    device: Device = Field("auto", description="CUDA, else MPS, else CPU")
+    dtype: DType = Field("float32", description="of matrix products; the rest stays float32")
+    online: OnlineLearning | None = Field(
+        None, description="fine-tune a copy of the network on each video's first frame; null: no"
+    )
+
+
+class EvalConfig(Section):
+    """Segment and score a DAVIS split: ``scripts/eval_davis.py``."""
+
+    year: Literal[2016, 2017] = Field(
+        2016, description="whose rules hold: one object that is all but black, or ids"
+    )
+    split: str = Field("val", description="which list below ImageSets/<year>")
+    resolution: str | None = Field(
+        None, description="folder below JPEGImages; null: the only one, or 480p"
+    )
+    released_objects: Literal["single", "multi"] = Field(
+        "single", description="which of the authors' networks a released checkpoint holds"
+    )
+    inference: InferenceConfig = InferenceConfig()
+
+
 class OptimizerConfig(Section):
     """Adam (§3.5); weight decay above zero is decoupled (AdamW)."""
 
@@ -287,9 +315,7 @@ class TrainConfig(Section):
     model: ModelConfig = ModelConfig()
     data: DataConfig
     optimizer: OptimizerConfig = OptimizerConfig()
-    losses: dict[Literal["cross_entropy", "jaccard"], Positive] = Field(
-        {"cross_entropy": 1.0}, description="weight of each loss"
-    )
+    losses: LossWeights = Field({"cross_entropy": 1.0}, description="weight of each loss")
     batch_size: PositiveInt = Field(4, description="samples a step")
     steps: PositiveInt = Field(1000, description="updates of the whole run")
     checkpoint_every: PositiveInt = Field(500, description="steps")
@@ -399,10 +425,12 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
 
 
 def _get(node: dict[str, Any] | list[Any], key: str, override: str) -> Any:
-    """The value of ``key`` in a section (created if missing) or in a list (0 is the first)."""
+    """The value of ``key`` in a section (made if missing or null) or in a list (0 is the first)."""
     if isinstance(node, list):
         return node[_position(node, key, override)]
-    return node.setdefault(key, {})
+    if node.get(key) is None:
+        node[key] = {}
+    return node[key]
 
 
 def _position(items: list[Any], key: str, override: str) -> int:

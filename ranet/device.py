@@ -47,6 +47,14 @@ def autocast(device: torch.device, dtype: str) -> torch.autocast:
     return torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "float32")
 
 
+def synchronise(device: torch.device) -> None:
+    """Wait until the device has done all it was given; before a clock is read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
 def device_name(device: torch.device) -> str:
     """What to call the device in a report."""
     if device.type == "cuda":

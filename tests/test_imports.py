@@ -31,10 +31,12 @@ MAY_IMPORT = {
         "datasets.image_io",
         "datasets.index",
         "datasets.video_io",
+        "datasets.views",  # online learning trains on views of the first frame …
         "device",
         "metrics",  # a split is segmented, then scored
         "model",
         "structures",
+        "training.loop",  # … with the step that all training takes
         "visual.overlay",  # a video is written with its masks drawn over it
     },
     "training": {"config", "datasets", "device", "model", "structures"},

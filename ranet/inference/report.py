@@ -33,7 +33,10 @@ class Report:
     def __str__(self) -> str:
         scores, published = self.scores, self.published
         rows = [("", published.source if published else "", "ours"), *self._measures()]
-        rows += [self._step_row(), ("ms a frame, end to end", "", self._ms("end_to_end_ms"))]
+        rows.append(self._step_row())
+        if self.times["online_ms"]:
+            rows.append(("ms a frame, online learning", "", self._ms("online_ms")))
+        rows.append(("ms a frame, end to end", "", self._ms("end_to_end_ms")))
         rows.append(("peak memory", "", self._memory()))
         title = (
             f"DAVIS-{scores.year} {self.set_name}: {len(scores.videos)} sequences, "
@@ -65,8 +68,12 @@ class Report:
             "",
             f"network step: median of {self.times['timed_steps']} frames, from frame to labels, "
             "synchronised, without decoding and writing;",
-            f"end to end: mean of {self.times['frames']} frames with decoding and writing.",
         ]
+        if self.times["online_ms"]:
+            notes.append("online learning: before each video, spread over its frames; on top;")
+        notes.append(
+            f"end to end: mean of {self.times['frames']} frames with decoding and writing."
+        )
         if self.memory:
             notes.append(f"peak memory: {self.memory[1]}.")
         if self.published and self.published.step_ms_note:
@@ -84,7 +91,8 @@ def summarise_times(timings: Iterable[Timing]) -> dict[str, float | int | None]:
 
     Returns:
         ``step_ms``, the median step after warm-up (None if no step is left), of ``timed_steps``;
-        ``end_to_end_ms``, the mean frame with everything (None if there is none), of ``frames``.
+        ``online_ms``, online learning spread over all frames, which comes on top of it, and
+        ``end_to_end_ms``, the mean frame with everything, of ``frames`` (None if there is none).
     """
     timings = list(timings)
     steps = [ms for timing in timings for ms in timing.step_ms[WARM_UP_STEPS:]]
@@ -92,6 +100,7 @@ def summarise_times(timings: Iterable[Timing]) -> dict[str, float | int | None]:
     return {
         "step_ms": statistics.median(steps) if steps else None,
         "timed_steps": len(steps),
+        "online_ms": sum(t.online_ms for t in timings) / frames if frames else None,
         "end_to_end_ms": sum(t.total_ms for t in timings) / frames if frames else None,
         "frames": frames,
     }

@@ -9,6 +9,10 @@
 
 All that is kept of the past is a template per annotated frame and the last prediction, so memory
 does not grow with the video.
+
+With online learning (``online=OnlineLearning(steps=100)``) a copy of the network is fine-tuned on
+the first frame before a video is followed with it; the next video starts from the network as it
+was given.
 """
 
 import time
@@ -18,13 +22,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ranet.config import InferenceConfig
-from ranet.device import resolve_device
+from ranet.config import InferenceConfig, OnlineLearning
+from ranet.device import resolve_device, synchronise
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas
 from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
+from ranet.inference.online import fine_tune
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
 
@@ -33,6 +38,7 @@ from ranet.structures import Template, one_hot_masks
 class _Video:
     """All that is known of the video being segmented: its last frame, H×W, on its canvas, h×w."""
 
+    frame_step: FrameStep  # with the network that follows this video
     canvas: Canvas
     image: Tensor  # 1×3×h×w in [0, 1]
     probabilities: Tensor  # 1×K×h×w
@@ -47,17 +53,28 @@ class VideoSegmenter:
     Args:
         model: the network; it is moved to the device and set to evaluation.
         config: canvas and crop, fusion of objects, device and precision; None: the defaults.
+        online: fine-tune on the first frame of every video; takes the place of ``config.online``.
 
     Raises:
         ConfigError: the machine lacks the device asked for.
     """
 
-    def __init__(self, model: RANet, config: InferenceConfig | None = None) -> None:
+    def __init__(
+        self,
+        model: RANet,
+        config: InferenceConfig | None = None,
+        *,
+        online: OnlineLearning | None = None,
+    ) -> None:
         self.config = config or InferenceConfig()
+        if online is not None:
+            self.config = self.config.model_copy(update={"online": online})
         self.device = resolve_device(self.config.device)
         self.step_seconds = 0.0
         """Wall time of the last :meth:`step`, from a frame in host memory to labels in host memory;
         reading them waits for the device, so it is a synchronised time."""
+        self.online_seconds = 0.0
+        """Wall time, synchronised, that the last :meth:`start` spent on online learning."""
         self._frame_step = FrameStep(model, self.config).to(self.device).eval()
         self._started: _Video | None = None
 
@@ -88,6 +105,7 @@ class VideoSegmenter:
 
         Raises:
             DataError: frame or labels have another shape or type, or there is no object.
+            TrainingError: online learning met a loss that is not finite.
         """
         _check_frame(frame)
         size = frame.shape[:2]
@@ -96,7 +114,9 @@ class VideoSegmenter:
         with torch.inference_mode():
             nothing = torch.zeros(1, 0, *canvas.size, device=self.device)
             image = self._place(frame, canvas)
-            video = _Video(canvas, image, nothing, np.zeros(size, np.uint8))
+        frame_step = self._frame_step_for(image, canvas, labels)
+        with torch.inference_mode():
+            video = _Video(frame_step, canvas, image, nothing, np.zeros(size, np.uint8))
             self._mark(video, labels, ids)
         self._started = video
         return video.labels.copy()
@@ -125,7 +145,9 @@ class VideoSegmenter:
         """Mark further objects in the frame that was segmented last, or in the one after it.
 
         The objects get a template of their own from this frame, in which all others are
-        background. Where the new labels cover older objects, the new ones win.
+        background. Where the new labels cover older objects, the new ones win. With online
+        learning, the network stays the one that was fine-tuned on the first frame: it learns
+        nothing more of the added objects than their template.
 
         Args:
             frame: H×W×3 uint8 RGB: the last frame, or the next, which is then segmented first.
@@ -153,10 +175,26 @@ class VideoSegmenter:
             self._mark(video, labels, ids)
         return video.labels.copy()
 
+    def _frame_step_for(self, image: Tensor, canvas: Canvas, labels: np.ndarray) -> FrameStep:
+        """What segments a video with this first frame: the same for all without online learning."""
+        if self.config.online is None:
+            return self._frame_step
+        began = time.perf_counter()
+        on_canvas = canvas.place_masks(torch.from_numpy(labels)[None, None].float())
+        model = fine_tune(
+            self._frame_step.model,
+            (image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy(),
+            on_canvas[0, 0].byte().numpy(),
+            self.config,
+        )
+        synchronise(self.device)
+        self.online_seconds = time.perf_counter() - began
+        return FrameStep(model, self.config).eval()
+
     def _advance(self, video: _Video, image: Tensor) -> None:
         """Go on to the next frame and segment it."""
         video.image = image
-        video.probabilities = self._frame_step(video.templates, image, video.probabilities)
+        video.probabilities = video.frame_step(video.templates, image, video.probabilities)
         # A few objects at a time: at the frame's own size, which may be 4K, all are many.
         parts = video.probabilities.split(self.config.objects_at_once, dim=1)
         channels = to_labels(
@@ -170,7 +208,7 @@ class VideoSegmenter:
         channels[list(ids)] = np.arange(1, len(ids) + 1)
         ordered = torch.from_numpy(channels[labels])[None].to(self.device)
         masks = video.canvas.place_masks(one_hot_masks(ordered, len(ids)))
-        video.templates.append(self._frame_step.encode_template(video.image, masks))
+        video.templates.append(video.frame_step.encode_template(video.image, masks))
         covered = masks.amax(dim=1, keepdim=True)
         video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
         video.labels = np.where(labels > 0, labels, video.labels)

@@ -21,6 +21,10 @@ class Follower(Protocol):
     """What follows objects: :class:`~ranet.inference.segmenter.VideoSegmenter`, or a baseline."""
 
     step_seconds: float
+    """Wall time of the last step."""
+
+    online_seconds: float
+    """Wall time that the last start spent on online learning."""
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Take the objects of the first frame as given; returns its labels."""
@@ -33,6 +37,7 @@ class CopyFirstMask:
     """The baseline that any method must leave far behind: nothing ever moves."""
 
     step_seconds = 0.0
+    online_seconds = 0.0
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Remember the labels; all frames will have them."""
@@ -51,7 +56,9 @@ class Timing:
     step_ms: list[float] = field(default_factory=list)
     """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels."""
     total_ms: float = 0.0
-    """All of it: decoding frames, encoding the template, the steps, writing masks."""
+    """All of it: decoding, online learning, encoding the template, the steps, writing masks."""
+    online_ms: float = 0.0
+    """Online learning, before the first step."""
 
 
 def segment_sequence(
@@ -87,7 +94,11 @@ def segment_sequence(
                 step_ms.append(1000 * follower.step_seconds)
             write_labels(unfinished / f"{name}.png", result)
             after_frame(frame, result)
-    return Timing(step_ms, total_ms=1000 * (time.perf_counter() - began))
+    return Timing(
+        step_ms,
+        total_ms=1000 * (time.perf_counter() - began),
+        online_ms=1000 * follower.online_seconds,
+    )
 
 
 def _start(

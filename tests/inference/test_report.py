@@ -41,9 +41,22 @@ def test_times_are_a_median_of_steps_and_a_mean_of_everything():
     assert times == {
         "step_ms": 11.0,  # of 10, 11 and 30: the first step of each video warms up
         "timed_steps": 3,
+        "online_ms": 0.0,
         "end_to_end_ms": 100.0,  # 700 ms for 4 + 3 frames, the given first ones included
         "frames": 7,
     }
+
+
+def test_online_learning_is_spread_over_the_frames_of_its_video():
+    timing = Timing([90.0, 10.0, 30.0], 8400.0, online_ms=8000.0)
+    times = summarise_times([timing])
+    assert times["online_ms"] == 2000.0
+    assert times["step_ms"] == 20.0
+    assert times["end_to_end_ms"] == 2100.0
+    text = report(timings={"video0": timing})
+    assert cells(text, "ms a frame, online learning") == ["2000.0"]
+    assert "spread over its frames" in text
+    assert "online" not in report()
 
 
 @pytest.mark.parametrize("timings", [[], [Timing([50.0], 100.0)]])

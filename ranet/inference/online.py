@@ -1,0 +1,142 @@
+"""Online learning: a copy of the network, fine-tuned on one video's first frame (§4.1, Table 6).
+
+The recipe is that of static pre-training: template and current frame are two views of the one
+frame, the previous mask a third, milder deformation. The views are cropped and sized as the video
+will be.
+"""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from ranet.config import (
+    InferenceConfig,
+    OnlineLearning,
+    OptimizerConfig,
+    PreviousMaskConfig,
+    SampleConfig,
+)
+from ranet.datasets.views import Draw, Frame, make_sample
+from ranet.device import DTYPES
+from ranet.errors import DataError
+from ranet.model.ranet import RANet
+from ranet.structures import TrainingBatch, TrainingSample
+from ranet.training.loop import TrainingStep
+
+_CROPS = {"previous_prediction": "previous_mask", "whole_frame": "whole_frame"}
+"""How training calls the crops of inference."""
+
+_ANY_SIZE = 1e-9
+"""Share of the frame that an object has to cover: every one counts, however small."""
+
+_DRAWS = 100
+"""How often views are drawn anew because an object got lost in them."""
+
+
+def fine_tune(
+    model: RANet, image: np.ndarray, labels: np.ndarray, config: InferenceConfig
+) -> RANet:
+    """A copy of a network that has learned one frame.
+
+    Args:
+        model: stays as it is.
+        image: H×W×3 uint8 RGB, the frame as it lies on its canvas.
+        labels: H×W uint8: 0 background, other ids objects; at least one.
+        config: ``config.online`` says how to learn; size, crop, precision and what is told of the
+            previous mask are those of the inference that follows.
+
+    Returns:
+        The copy, on the model's device, in evaluation mode.
+
+    Raises:
+        DataError: no view shows an object; they are too small for this input size.
+        TrainingError: a loss is not finite.
+    """
+    online = config.online
+    samples = _samples(Frame(image, labels), online, config)
+    # Whatever the caller has switched off, this needs gradients.
+    with torch.inference_mode(False), torch.enable_grad():
+        adapted = copy.deepcopy(model).train()
+        step = _training_step(adapted, online, config)
+        for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):
+            batch = [next(samples) for _ in range(online.batch_size)]
+            step(TrainingBatch.collate(batch), number)
+    adapted.zero_grad(set_to_none=True)  # the memory of the gradients
+    return adapted.eval()
+
+
+def _samples(
+    frame: Frame, online: OnlineLearning, config: InferenceConfig
+) -> Iterator[TrainingSample]:
+    """The endless row of samples of one frame; all randomness of the n-th is from [seed, n]."""
+    sample_config = SampleConfig(
+        size=config.input_size,
+        max_objects=online.max_objects,
+        smallest_object=_ANY_SIZE,
+        crop=_CROPS[config.crop],
+        crop_scale=config.crop_scale,
+        smallest_crop=config.smallest_crop,
+        augment=online.augment,
+    )
+    draw = Draw(frame, frame, previous_labels=frame.labels, name="the first frame")
+    number = 0
+    while True:
+        rng = np.random.default_rng([online.seed, number])
+        yield _sample(draw, _previous_mask(online, config), sample_config, rng)
+        number += 1
+
+
+def _sample(
+    draw: Draw, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
+) -> TrainingSample:
+    for _ in range(_DRAWS):
+        sample = make_sample(draw, previous, config, rng)
+        if sample is not None:
+            return sample
+    raise DataError(
+        f"Online learning has no view of the first frame that shows its objects: in {_DRAWS} "
+        f"attempts at {config.size[0]}×{config.size[1]} (height×width), at least one of them was "
+        "lost. They cover too few pixels: raise inference.input_size, or switch online learning "
+        "off."
+    )
+
+
+def _previous_mask(online: OnlineLearning, config: InferenceConfig) -> PreviousMaskConfig:
+    """Where inference is told nothing of the previous frame, learning is told nothing either."""
+    if config.previous_mask == "none":
+        return online.previous.model_copy(update={"empty": 1.0})
+    return online.previous
+
+
+def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig) -> TrainingStep:
+    device = next(model.parameters()).device
+    return TrainingStep(
+        model=model,
+        optimizer=torch.optim.Adam(_moving(model, online.parameters), lr=online.lr),
+        scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
+        losses=online.losses,
+        optimizer_config=OptimizerConfig(learning_rate=online.lr),
+        steps=online.steps,
+        device=device,
+        dtype=DTYPES[config.dtype],
+    )
+
+
+def _moving(model: RANet, parameters: str) -> list[nn.Parameter]:
+    """The parameters that learn; the others are frozen, so that no gradient is computed for them.
+
+    The merge module is part of the paper's decoder (§3.1).
+    """
+    parts = {
+        "all": [model],
+        "decoder_and_ranking": [model.ranking, model.merge, model.decoder],
+    }[parameters]
+    moving = [parameter for part in parts for parameter in part.parameters()]
+    model.requires_grad_(False)
+    for parameter in moving:
+        parameter.requires_grad_(True)
+    return moving
