@@ -117,6 +117,15 @@ class ColourConfig(Section):
     hue: Annotated[float, Field(ge=0, le=180)] = Field(5.0, description="degrees, either way")
 
 
+class LookAlikeColourConfig(ColourConfig):
+    """A look-alike is another of its kind: like the object, yet to be told from it."""
+
+    brightness: Fraction = 0.15
+    contrast: Fraction = 0.3
+    saturation: Fraction = 0.5
+    hue: Annotated[float, Field(ge=0, le=180)] = 60.0
+
+
 class AugmentConfig(Section):
     """One random view of a frame (§3.5): spline, rotation, scale, crop and flip, then colour."""
 
@@ -138,13 +147,27 @@ class AugmentConfig(Section):
     )
 
 
-class PreviousMaskConfig(Section):
-    """How the previous mask differs from the mask it is made of; relative to the objects' box."""
+class MotionConfig(Section):
+    """A random deformation; shifts are in units of the sides of what is deformed."""
 
-    spline_shift: Fraction = Field(0.0, description="of a control point: of the box's side")
+    spline_shift: Fraction = Field(0.0, description="of a control point: of the side")
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="degrees, either way")
     scale: PositiveRange = (1.0, 1.0)
-    shift: Fraction = Field(0.0, description="of the box's side, either way")
+    shift: Fraction = Field(0.0, description="of the side, either way")
+
+
+class StaticMotionConfig(MotionConfig):
+    """A still image does not move by itself: a clip of it is made by mild deformations."""
+
+    spline_shift: Fraction = 0.01
+    rotation: Annotated[float, Field(ge=0, le=180)] = 3.0
+    scale: PositiveRange = (0.97, 1.03)
+    shift: Fraction = 0.03
+
+
+class PreviousMaskConfig(MotionConfig):
+    """How the previous mask differs from the mask it is made of; relative to the objects' box."""
+
     empty: Fraction = Field(0.0, description="probability that there is no previous mask")
 
 
@@ -157,19 +180,35 @@ class StaticPreviousMaskConfig(PreviousMaskConfig):
     shift: Fraction = 0.1
 
 
-class VideoConfig(Section):
-    """Samples from videos: two frames, and the mask of a third near the second."""
+class FramesConfig(Section):
+    """What videos and still images have in common."""
+
+    previous: PreviousMaskConfig = Field(
+        PreviousMaskConfig(), description="how the previous mask is deformed"
+    )
+    motion: MotionConfig = Field(
+        MotionConfig(),
+        description="from each frame of a clip to the next, relative to the frame: added to the "
+        "video's own motion",
+    )
+
+
+class VideoConfig(FramesConfig):
+    """Samples from videos: frames at random, and the mask of another near the current one."""
 
     max_previous_gap: PositiveInt = Field(
         5, description="frames between the current frame and the previous mask's"
     )
-    previous: PreviousMaskConfig = PreviousMaskConfig()
+    max_clip_stride: PositiveInt = Field(
+        3, description="annotated frames from one frame of a clip to the next, at most"
+    )
 
 
-class StaticConfig(Section):
+class StaticConfig(FramesConfig):
     """Samples from still images: two views of one image, and its mask deformed once more."""
 
     previous: StaticPreviousMaskConfig = StaticPreviousMaskConfig()
+    motion: StaticMotionConfig = StaticMotionConfig()
     new_background: Fraction = Field(
         0.0, description="probability, a view, that the objects are pasted over another image"
     )
@@ -177,7 +216,15 @@ class StaticConfig(Section):
         None, description="folder of images to paste over; null: other images of the source"
     )
     distractor: Fraction = Field(
-        0.0, description="probability, a view, that an object of another image is pasted beside"
+        0.0, description="probability, a view, that a distractor is pasted beside the objects"
+    )
+    look_alike: Fraction = Field(
+        0.0,
+        description="share of the distractors that are the object itself once more, in colours of "
+        "its own; the others are objects of other images of the source",
+    )
+    look_alike_colour: LookAlikeColourConfig = Field(
+        LookAlikeColourConfig(), description="how its colours differ from the object's"
     )
     feather: Annotated[float, Field(ge=0)] = Field(
         1.0, description="softness of pasted edges: deviation of the blur in pixels"
@@ -207,6 +254,11 @@ class DataConfig(SampleConfig):
 
     sources: Annotated[tuple[Source, ...], AfterValidator(_not_empty)] = Field(
         description="a mixture, by weight"
+    )
+    clip_length: PositiveInt = Field(
+        1,
+        description="T, frames a sample: above 1, the network is trained through its own "
+        "predictions of the frames before",
     )
     video: VideoConfig = VideoConfig()
     static: StaticConfig = StaticConfig()

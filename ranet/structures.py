@@ -5,6 +5,7 @@ Shape legend, used by every file:
 =====  ====================================================================
 B      frames in a batch
 K      objects in a frame (the background is not counted)
+T      frames of a clip, in order; 1 for a pair of template and current frame
 N      template positions, ``gh * gw``; as many similarity maps per frame
 R      ranked maps kept per region (256)
 C      channels of the embedding
@@ -56,16 +57,17 @@ class Template(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """Two views of an object and the mask that came before, as numpy arrays of one size.
+    """A template, the frames that follow, and the mask that came before these; all of one size.
 
-    The labels of the three maps agree: id k is the same object in all of them, 1…``objects``.
+    The labels of all maps agree: id k is the same object in all of them, 1…``objects``. The
+    current frames and the previous mask are in one coordinate system, that of one crop.
     """
 
     template_image: np.ndarray  # H×W×3 uint8 RGB
     template_labels: np.ndarray  # H×W uint8
-    current_image: np.ndarray  # H×W×3 uint8 RGB
-    current_labels: np.ndarray  # H×W uint8: the truth
-    previous_labels: np.ndarray  # H×W uint8: the mask the network is given as the previous one
+    current_image: np.ndarray  # T×H×W×3 uint8 RGB
+    current_labels: np.ndarray  # T×H×W uint8: the truth
+    previous_labels: np.ndarray  # H×W uint8: the mask that is previous to the first of the T
     objects: int  # K, at least 1
     name: str  # where it comes from, for messages and sample sheets
 
@@ -76,19 +78,19 @@ class TrainingBatch:
 
     template_image: Tensor  # B×3×H×W uint8
     template_labels: Tensor  # B×H×W uint8
-    current_image: Tensor  # B×3×H×W uint8
-    current_labels: Tensor  # B×H×W uint8
-    previous_labels: Tensor  # B×H×W uint8
+    current_image: Tensor  # B×T×3×H×W uint8
+    current_labels: Tensor  # B×T×H×W uint8
+    previous_labels: Tensor  # B×H×W uint8: previous to the first of the T frames
     objects: Tensor  # B int64: how many of the K objects exist in each sample
     names: tuple[str, ...]
 
     @classmethod
     def collate(cls, samples: list[TrainingSample]) -> "TrainingBatch":
-        """Stack samples of one size (a ``DataLoader``'s ``collate_fn``)."""
+        """Stack samples of one size and length (a ``DataLoader``'s ``collate_fn``)."""
 
         def images(arrays: list[np.ndarray]) -> Tensor:
-            stacked = torch.from_numpy(np.stack(arrays))  # B×H×W×3
-            return stacked.permute(0, 3, 1, 2).contiguous()
+            stacked = torch.from_numpy(np.stack(arrays))  # B×…×H×W×3
+            return stacked.movedim(-1, -3).contiguous()
 
         def labels(arrays: list[np.ndarray]) -> Tensor:
             return torch.from_numpy(np.stack(arrays))

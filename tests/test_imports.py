@@ -36,6 +36,7 @@ MAY_IMPORT = {
         "metrics",  # a split is segmented, then scored
         "model",
         "structures",
+        "training.clip",
         "training.loop",  # … with the step that all training takes
         "visual.overlay",  # a video is written with its masks drawn over it
     },

@@ -31,9 +31,7 @@ class TrainingSamples:
         """
         self._config = config
         self._seed = seed
-        self._sources = [
-            open_source(source, config.video, config.static) for source in config.sources
-        ]
+        self._sources = [open_source(source, config) for source in config.sources]
         weights = np.array([source.weight for source in config.sources])
         self._shares = weights / weights.sum()
 
@@ -48,7 +46,10 @@ class TrainingSamples:
         which = rng.choice(len(self._sources), p=self._shares)
         source = self._sources[which]
         for _ in range(_DRAWS):
-            sample = make_sample(source.draw(rng), source.previous, self._config, rng)
+            draw = source.draw(self._config.clip_length, rng)
+            sample = make_sample(
+                draw, source.config.previous, self._config, rng, motion=source.config.motion
+            )
             if sample is not None:
                 return sample
         raise DataError(

@@ -8,13 +8,15 @@ from typing import Protocol
 import numpy as np
 
 from ranet.config import (
+    DataConfig,
     DavisSource,
+    FramesConfig,
     PairsSource,
-    PreviousMaskConfig,
     Source,
     StaticConfig,
     VideoConfig,
 )
+from ranet.datasets.colour import change_colours, random_colour_map
 from ranet.datasets.image_io import VOID, read_binary_mask, read_image, read_labels
 from ranet.datasets.index import (
     ImageMaskPair,
@@ -31,10 +33,12 @@ from ranet.errors import DataError
 class SampleSource(Protocol):
     """Something to draw samples from."""
 
-    previous: PreviousMaskConfig
+    config: FramesConfig
 
-    def draw(self, rng: np.random.Generator) -> Draw:
-        """Two frames and a previous mask; without objects if chance has it so.
+    def draw(self, length: int, rng: np.random.Generator) -> Draw:
+        """A template, ``length`` frames, and a mask that is previous to the first of them.
+
+        Without objects if chance has it so.
 
         Raises:
             DataError: a file is missing or corrupt, or an image and its mask differ in size.
@@ -42,15 +46,15 @@ class SampleSource(Protocol):
         ...
 
 
-def open_source(source: Source, video: VideoConfig, static: StaticConfig) -> SampleSource:
+def open_source(source: Source, config: DataConfig) -> SampleSource:
     """Index what a configuration names.
 
     Raises:
         DataError: it is not there, or holds nothing to train on.
     """
     if isinstance(source, DavisSource):
-        return VideoSource.open(source, video)
-    return StaticSource.open(source, static)
+        return VideoSource.open(source, config.video)
+    return StaticSource.open(source, config.static)
 
 
 class VideoSource:
@@ -60,8 +64,7 @@ class VideoSource:
         self, sequences: Sequence[VideoSequence], config: VideoConfig, *, one_object: bool
     ) -> None:
         """``one_object`` makes one object of all labels, as DAVIS 2016 does."""
-        self.previous = config.previous
-        self._gap = config.max_previous_gap
+        self.config = config
         self._sequences = sequences
         self._annotated = [
             [i for i, path in enumerate(sequence.annotations) if path is not None]
@@ -81,27 +84,38 @@ class VideoSource:
         )
         return cls(sequences, config, one_object=source.year == 2016)
 
-    def draw(self, rng: np.random.Generator) -> Draw:
-        """See :class:`SampleSource`. With one annotated frame only, it is all three."""
+    def draw(self, length: int, rng: np.random.Generator) -> Draw:
+        """See :class:`SampleSource`. With one annotated frame only, it is all of them."""
         which = rng.integers(len(self._sequences))
         sequence, annotated = self._sequences[which], self._annotated[which]
         template = rng.choice(annotated)
         current = rng.choice([i for i in annotated if i != template] or annotated)
-        near = [i for i in annotated if 0 < abs(i - current) <= self._gap]
+        near = [i for i in annotated if 0 < abs(i - current) <= self.config.max_previous_gap]
         previous = rng.choice(near or [current])
-        frame = self._read(sequence, current)
-        previous_labels = (
-            frame.labels if previous == current else self._read_labels(sequence, previous)
-        )
-        _check_size(previous_labels, frame.image, sequence.annotations[previous])
+        clip = self._clip(annotated, current, length, rng)
+        frames = {i: self._read(sequence, i) for i in {template, *clip}}
+        previous_labels = self._read_labels(sequence, previous)
+        _check_size(previous_labels, frames[current].image, sequence.annotations[previous])
         return Draw(
-            template=self._read(sequence, template),
-            current=frame,
+            template=frames[template],
+            current=tuple(frames[i] for i in clip),
             previous_labels=previous_labels,
             name=f"{sequence.name}: template {sequence.frames[template].stem}, "
-            f"current {sequence.frames[current].stem}, "
+            f"current {' '.join(sequence.frames[i].stem for i in clip)}, "
             f"previous {sequence.frames[previous].stem}",
         )
+
+    def _clip(
+        self, annotated: Sequence[int], first: int, length: int, rng: np.random.Generator
+    ) -> list[int]:
+        """The frames of a clip: equally far apart, forwards or backwards, turning at the ends."""
+        if length == 1:
+            return [first]
+        stride = rng.integers(1, self.config.max_clip_stride, endpoint=True) * rng.choice([-1, 1])
+        steps = annotated.index(first) + stride * np.arange(length)
+        last = len(annotated) - 1
+        steps %= max(2 * last, 1)  # there and back again
+        return [annotated[i] for i in np.minimum(steps, 2 * last - steps)]
 
     def _read(self, sequence: VideoSequence, index: int) -> Frame:
         image = read_image(sequence.frames[index])
@@ -123,8 +137,7 @@ class StaticSource:
         self, pairs: Sequence[ImageMaskPair], config: StaticConfig, backgrounds: Sequence[Path]
     ) -> None:
         """``backgrounds`` are images to paste objects over."""
-        self.previous = config.previous
-        self._config = config
+        self.config = config
         self._pairs = pairs
         self._backgrounds = backgrounds
 
@@ -143,27 +156,33 @@ class StaticSource:
             backgrounds = tuple(pair.image for pair in pairs)
         return cls(pairs, config, backgrounds)
 
-    def draw(self, rng: np.random.Generator) -> Draw:
-        """See :class:`SampleSource`."""
+    def draw(self, length: int, rng: np.random.Generator) -> Draw:
+        """See :class:`SampleSource`. All ``length`` frames are the same one."""
         pair = self._pairs[rng.integers(len(self._pairs))]
         frame = _read_pair(pair)
         template, current = self._altered(frame, rng), self._altered(frame, rng)
-        return Draw(template, current, previous_labels=current.labels, name=pair.name)
+        return Draw(template, (current,) * length, previous_labels=current.labels, name=pair.name)
 
     def _altered(self, frame: Frame, rng: np.random.Generator) -> Frame:
         """The frame as it is, or with other surroundings, by the configured probabilities."""
         new_background, distractor = rng.random(2)
-        feather = self._config.feather
         if not frame.labels.any():
             return frame
-        if new_background < self._config.new_background:
+        if new_background < self.config.new_background:
             path = self._backgrounds[rng.integers(len(self._backgrounds))]
-            frame = paste_over(frame, read_image(path), feather)
-        if distractor < self._config.distractor:
-            other = _read_pair(self._pairs[rng.integers(len(self._pairs))])
+            frame = paste_over(frame, read_image(path), self.config.feather)
+        if distractor < self.config.distractor:
+            other = self._distractor(frame, rng)
             if other.labels.any():
-                frame = paste_beside(frame, other, rng, feather=feather)
+                frame = paste_beside(frame, other, rng, feather=self.config.feather)
         return frame
+
+    def _distractor(self, frame: Frame, rng: np.random.Generator) -> Frame:
+        """Another frame of the source, or this one in other colours."""
+        if rng.random() < self.config.look_alike:
+            colours = random_colour_map(rng, self.config.look_alike_colour)
+            return Frame(change_colours(frame.image, colours), frame.labels)
+        return _read_pair(self._pairs[rng.integers(len(self._pairs))])
 
 
 def _read_pair(pair: ImageMaskPair) -> Frame:

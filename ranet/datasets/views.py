@@ -1,11 +1,11 @@
-"""From two frames and a mask to one training sample: objects, views, crops, colours (§3.5)."""
+"""From frames and a mask to one training sample: objects, views, crops, colours (§3.5)."""
 
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from ranet.config import PreviousMaskConfig, SampleConfig
+from ranet.config import MotionConfig, PreviousMaskConfig, SampleConfig
 from ranet.datasets.augment import (
     Deformation,
     deformation,
@@ -23,6 +23,8 @@ from ranet.structures import TrainingSample
 _LOCATE_AT = 2
 """Objects are located in a deformed frame at half its resolution: within two pixels."""
 
+_STILL = MotionConfig()
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -37,13 +39,18 @@ class Draw:
     """What a source has drawn for one sample. Ids mean the same object everywhere."""
 
     template: Frame
-    current: Frame
-    previous_labels: np.ndarray  # H×W uint8, in the coordinates of the current frame
+    current: tuple[Frame, ...]  # T of one size, in order
+    previous_labels: np.ndarray  # H×W uint8, in the coordinates of the first current frame
     name: str
 
 
 def make_sample(
-    draw: Draw, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
+    draw: Draw,
+    previous: PreviousMaskConfig,
+    config: SampleConfig,
+    rng: np.random.Generator,
+    *,
+    motion: MotionConfig = _STILL,
 ) -> TrainingSample | None:
     """Choose objects and show them in two views that are augmented independently.
 
@@ -52,7 +59,8 @@ def make_sample(
     drawn until that is so, ``config.augment.attempts`` at most; then the template is cropped and
     resized only. The current view may have lost them. The previous mask is deformed a little by
     ``previous``, moves with the current frame, and says where the current view is cropped, as at
-    inference.
+    inference. All frames of a clip are seen in this one view and in the same colours; from each to
+    the next, ``motion`` moves the content.
 
     Returns:
         The sample, or None if the template has no object that is large enough.
@@ -65,14 +73,34 @@ def make_sample(
     template_map = _template_map(template_labels, len(chosen), flip, config, rng)
     if template_map is None:
         return None
-    current_map, previous_labels = _current_map(
+    deformed, box, previous_labels = _current_view(
         renumber(draw.previous_labels, chosen), flip, previous, config, rng
     )
+    template_colours, current_colours = (
+        random_colour_map(rng, config.augment.colour) for _ in range(2)
+    )
+    motions = [
+        _random_motion(whole(draw.previous_labels), motion, config, rng) for _ in draw.current[1:]
+    ]
+    current_maps = [  # the deformation that is given first is applied last
+        sampling_map(config.size, box, deformed, *reversed(motions[:steps]))
+        for steps in range(len(draw.current))
+    ]
     return TrainingSample(
-        template_image=_show(draw.template.image, template_map, config, rng),
+        template_image=_show(draw.template.image, template_map, template_colours),
         template_labels=warp_labels(template_labels, template_map),
-        current_image=_show(draw.current.image, current_map, config, rng),
-        current_labels=warp_labels(renumber(draw.current.labels, chosen), current_map),
+        current_image=np.stack(
+            [
+                _show(frame.image, sampling, current_colours)
+                for frame, sampling in zip(draw.current, current_maps, strict=True)
+            ]
+        ),
+        current_labels=np.stack(
+            [
+                warp_labels(renumber(frame.labels, chosen), sampling)
+                for frame, sampling in zip(draw.current, current_maps, strict=True)
+            ]
+        ),
         previous_labels=previous_labels,
         objects=len(chosen),
         name=draw.name,
@@ -112,33 +140,39 @@ def _template_map(
     return sampling if _smallest_area(warp_labels(labels, sampling), objects) > 0 else None
 
 
-def _current_map(
+def _current_view(
     labels: np.ndarray,
     flip: bool,
     previous: PreviousMaskConfig,
     config: SampleConfig,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The sampling map of the current view, and the previous mask in this view.
+) -> tuple[Deformation, Box, np.ndarray]:
+    """How the current frames are deformed and cropped, and the previous mask seen like that.
 
     Args:
-        labels: the previous mask in the coordinates of the current frame.
+        labels: the previous mask in the coordinates of the first current frame.
     """
     deformed = _random_view(labels, flip, config, rng)
-    moved = random_deformation(
-        rng,
-        _extent(labels),
-        SplineGrid(*config.augment.spline_grid),
-        spline_shift=previous.spline_shift,
-        rotation=previous.rotation,
-        scale=previous.scale,
-        shift=previous.shift,
-    )
+    moved = _random_motion(_extent(labels), previous, config, rng)
     if rng.random() < previous.empty:
         labels = np.zeros_like(labels)
     box = _random_crop(labels, [deformed, moved], config, rng)
     previous_labels = warp_labels(labels, sampling_map(config.size, box, deformed, moved))
-    return sampling_map(config.size, box, deformed), previous_labels
+    return deformed, box, previous_labels
+
+
+def _random_motion(
+    domain: Box, motion: MotionConfig, config: SampleConfig, rng: np.random.Generator
+) -> Deformation:
+    return random_deformation(
+        rng,
+        domain,
+        SplineGrid(*config.augment.spline_grid),
+        spline_shift=motion.spline_shift,
+        rotation=motion.rotation,
+        scale=motion.scale,
+        shift=motion.shift,
+    )
 
 
 def _random_view(
@@ -200,9 +234,6 @@ def _smallest_area(labels: np.ndarray, objects: int) -> int:
     return int(np.bincount(labels.ravel(), minlength=objects + 1)[1:].min())
 
 
-def _show(
-    image: np.ndarray, sampling: np.ndarray, config: SampleConfig, rng: np.random.Generator
-) -> np.ndarray:
+def _show(image: np.ndarray, sampling: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """A view of an image, with its colours changed."""
-    view = warp_image(image, sampling)
-    return change_colours(view, random_colour_map(rng, config.augment.colour))
+    return change_colours(warp_image(image, sampling), colours)

@@ -25,6 +25,7 @@ from ranet.device import DTYPES
 from ranet.errors import DataError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, TrainingSample
+from ranet.training.clip import ClipNetwork
 from ranet.training.loop import TrainingStep
 
 _CROPS = {"previous_prediction": "previous_mask", "whole_frame": "whole_frame"}
@@ -82,7 +83,7 @@ def _samples(
         smallest_crop=config.smallest_crop,
         augment=online.augment,
     )
-    draw = Draw(frame, frame, previous_labels=frame.labels, name="the first frame")
+    draw = Draw(frame, (frame,), previous_labels=frame.labels, name="the first frame")
     number = 0
     while True:
         rng = np.random.default_rng([online.seed, number])
@@ -116,6 +117,7 @@ def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig
     device = next(model.parameters()).device
     return TrainingStep(
         model=model,
+        network=ClipNetwork(model),
         optimizer=torch.optim.Adam(_moving(model, online.parameters), lr=online.lr),
         scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
         losses=online.losses,

@@ -12,6 +12,7 @@ from ranet.config import OptimizerConfig
 from ranet.errors import TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, one_hot_masks
+from ranet.training.clip import ClipNetwork
 from ranet.training.losses import compute_losses
 from ranet.training.schedule import learning_rate
 
@@ -22,6 +23,7 @@ class TrainingStep:
 
     Attributes:
         model: in training mode, on ``device``.
+        network: the model over clips.
         optimizer: over the model's parameters.
         scaler: of the gradients; does nothing unless enabled (float16).
         losses: weight of each loss by name.
@@ -32,6 +34,7 @@ class TrainingStep:
     """
 
     model: RANet
+    network: ClipNetwork
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     losses: Mapping[str, float]
@@ -79,13 +82,20 @@ class TrainingStep:
         count = batch.object_count
         half = self.dtype != torch.float32
         with torch.autocast(self.device.type, dtype=self.dtype, enabled=half):
-            logits = self.model(
+            logits = self.network(
                 batch.template_image.float() / 255,
                 one_hot_masks(batch.template_labels, count),
                 batch.current_image.float() / 255,
                 one_hot_masks(batch.previous_labels, count),
-            )
-        return compute_losses(logits, batch.current_labels, batch.objects, self.losses)
+                batch.objects,
+            )  # B×T×K×H×W
+        length = logits.shape[1]
+        return compute_losses(
+            logits.flatten(0, 1),
+            batch.current_labels.flatten(0, 1),
+            batch.objects.repeat_interleave(length),
+            self.losses,
+        )
 
 
 def train_steps(

@@ -19,6 +19,7 @@ from ranet.training.checkpoint import (
     restore_training_state,
     save_training_state,
 )
+from ranet.training.clip import ClipNetwork
 from ranet.training.interrupt import StopRequest
 from ranet.training.log import TrainingLog
 from ranet.training.loop import TrainingStep, train_steps
@@ -130,6 +131,7 @@ def _training_step(config: TrainConfig, model: RANet, device: torch.device) -> T
     )
     return TrainingStep(
         model=model,
+        network=ClipNetwork(model),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
         losses=config.losses,

@@ -8,12 +8,13 @@ from ranet.structures import TrainingSample
 from ranet.visual.contact_sheet import SheetRow, contact_sheet
 from ranet.visual.overlay import overlay
 
-_CAPTIONS = ("template", "current frame", "previous mask", "truth")
 _CONTOUR = 2  # pixels
 
 
 def sample_sheet(samples: Sequence[TrainingSample]) -> np.ndarray:
     """One row a sample: template, current frame, previous mask, truth; objects as contours.
+
+    Of a clip, the truth of each further frame follows.
 
     Args:
         samples: at least one.
@@ -25,13 +26,16 @@ def sample_sheet(samples: Sequence[TrainingSample]) -> np.ndarray:
 
 
 def _row(sample: TrainingSample) -> SheetRow:
-    panels = (
-        _outlined(sample.template_image, sample.template_labels),
-        sample.current_image,
-        _outlined(sample.current_image // 3, sample.previous_labels),
-        _outlined(sample.current_image, sample.current_labels),
-    )
-    return SheetRow(sample.name, panels, _CAPTIONS)
+    first, *further = sample.current_image
+    pictures = {
+        "template": _outlined(sample.template_image, sample.template_labels),
+        "current frame": first,
+        "previous mask": _outlined(first // 3, sample.previous_labels),
+        "truth": _outlined(first, sample.current_labels[0]),
+    }
+    for number, image in enumerate(further, start=1):
+        pictures[f"truth, {number} later"] = _outlined(image, sample.current_labels[number])
+    return SheetRow(sample.name, tuple(pictures.values()), tuple(pictures))
 
 
 def _outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

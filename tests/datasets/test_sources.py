@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from training_data import HEIGHT, WIDTH, textured, two_objects, write_pairs, write_videos
 
-from ranet.config import DavisSource, PairsSource, StaticConfig, VideoConfig
+from ranet.config import DataConfig, DavisSource, PairsSource, StaticConfig, VideoConfig
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import VideoSequence
 from ranet.datasets.sources import StaticSource, VideoSource, open_source
@@ -15,12 +15,12 @@ def generator(seed=0):
 
 def video_source(root, year=2017, **config):
     source = DavisSource(kind="davis", root=root, year=year)
-    return open_source(source, VideoConfig(**config), StaticConfig())
+    return open_source(source, DataConfig(sources=(source,), video=VideoConfig(**config)))
 
 
 def static_source(root, names="*", **config):
     source = PairsSource(kind="pairs", root=root, names=names)
-    return open_source(source, VideoConfig(), StaticConfig(**config))
+    return open_source(source, DataConfig(sources=(source,), static=StaticConfig(**config)))
 
 
 def frame_index(labels):
@@ -32,12 +32,12 @@ def test_two_frames_and_a_mask_near_the_second(tmp_path):
     source = video_source(write_videos(tmp_path), max_previous_gap=3)
     gaps, distances, videos = set(), set(), set()
     for seed in range(150):
-        draw = source.draw(generator(seed))
+        draw = source.draw(1, generator(seed))
         template = frame_index(draw.template.labels)
-        current = frame_index(draw.current.labels)
+        current = frame_index(draw.current[0].labels)
         previous = frame_index(draw.previous_labels)
         np.testing.assert_array_equal(draw.template.image, textured(template))
-        np.testing.assert_array_equal(draw.current.image, textured(current))
+        np.testing.assert_array_equal(draw.current[0].image, textured(current))
         assert draw.name[1:] == (
             f": template {template:05d}, current {current:05d}, previous {previous:05d}"
         )
@@ -58,24 +58,24 @@ def test_only_annotated_frames_are_drawn_and_gaps_count_all_frames(tmp_path):
     for gap, allowed in ((4, {-4, 4}), (3, {0})):  # none within 3: the current mask itself
         source = video_source(root, max_previous_gap=gap)
         for seed in range(20):
-            draw = source.draw(generator(seed))
-            current = frame_index(draw.current.labels)
+            draw = source.draw(1, generator(seed))
+            current = frame_index(draw.current[0].labels)
             assert current % 4 == frame_index(draw.template.labels) % 4 == 0
             assert frame_index(draw.previous_labels) - current in allowed
 
 
 def test_a_video_of_one_annotated_frame(tmp_path):
     source = video_source(write_videos(tmp_path, frames=1))
-    draw = source.draw(generator())
-    np.testing.assert_array_equal(draw.template.labels, draw.current.labels)
-    np.testing.assert_array_equal(draw.previous_labels, draw.current.labels)
+    draw = source.draw(1, generator())
+    np.testing.assert_array_equal(draw.template.labels, draw.current[0].labels)
+    np.testing.assert_array_equal(draw.previous_labels, draw.current[0].labels)
 
 
 def test_davis_2016_makes_one_object_of_all(tmp_path):
     root = write_videos(tmp_path)
-    assert set(np.unique(video_source(root).draw(generator()).template.labels)) == {0, 3, 7}
+    assert set(np.unique(video_source(root).draw(1, generator()).template.labels)) == {0, 3, 7}
     (root / "ImageSets/2017").rename(root / "ImageSets/2016")
-    draw = video_source(root, year=2016).draw(generator())
+    draw = video_source(root, year=2016).draw(1, generator())
     assert set(np.unique(draw.template.labels)) == {0, 1}
     assert draw.template.labels.dtype == np.uint8
 
@@ -85,7 +85,7 @@ def test_void_is_background(tmp_path):
     labels = two_objects()
     labels[:5] = 255
     write_labels(root / "masks/p0.png", labels)
-    draw = static_source(root).draw(generator())
+    draw = static_source(root).draw(1, generator())
     assert set(np.unique(draw.template.labels)) == {0, 3, 7}
 
 
@@ -93,19 +93,19 @@ def test_a_still_image_is_drawn_unchanged(tmp_path):
     source = static_source(write_pairs(tmp_path))
     names = set()
     for seed in range(20):
-        draw = source.draw(generator(seed))
+        draw = source.draw(1, generator(seed))
         number = int(draw.name[1:])
-        for frame in (draw.template, draw.current):
+        for frame in (draw.template, *draw.current):
             np.testing.assert_array_equal(frame.image, textured(number))
             np.testing.assert_array_equal(frame.labels, two_objects(5 * number))
-        np.testing.assert_array_equal(draw.previous_labels, draw.current.labels)
+        np.testing.assert_array_equal(draw.previous_labels, draw.current[0].labels)
         names.add(draw.name)
     assert names == {"p0", "p1", "p2"}
 
 
 def test_a_pattern_takes_a_part_of_the_pairs(tmp_path):
     source = static_source(write_pairs(tmp_path), names="p[12]")
-    assert {source.draw(generator(seed)).name for seed in range(20)} == {"p1", "p2"}
+    assert {source.draw(1, generator(seed)).name for seed in range(20)} == {"p1", "p2"}
     with pytest.raises(DataError, match=r"named like 'coco\*'.*pattern `names`"):
         static_source(tmp_path / "pairs", names="coco*")
 
@@ -115,8 +115,8 @@ def test_backgrounds_of_a_folder(tmp_path):
     source = static_source(
         write_pairs(tmp_path), new_background=1.0, backgrounds=tmp_path / "skies", feather=0
     )
-    draw = source.draw(generator())
-    for frame in (draw.template, draw.current):
+    draw = source.draw(1, generator())
+    for frame in (draw.template, *draw.current):
         assert (frame.image[frame.labels == 0] == 200).all()
         number = int(draw.name[1:])
         inside = frame.labels > 0
@@ -128,10 +128,10 @@ def test_pasting_has_its_probability_in_each_view(tmp_path, option):
     source = static_source(write_pairs(tmp_path), **{option: 0.5})
     changed = []
     for seed in range(60):
-        draw = source.draw(generator(seed))
+        draw = source.draw(1, generator(seed))
         original = textured(int(draw.name[1:]))
         changed.append(
-            [not np.array_equal(frame.image, original) for frame in (draw.template, draw.current)]
+            [not np.array_equal(frame.image, original) for frame in (draw.template, *draw.current)]
         )
     # An image may be pasted over itself, and a distractor be hidden: somewhat less than a half.
     assert 0.2 < np.mean(changed) < 0.65
@@ -143,22 +143,22 @@ def test_pasting_has_its_probability_in_each_view(tmp_path, option):
 def test_the_previous_mask_knows_what_hides_the_object(tmp_path):
     source = static_source(write_pairs(tmp_path), distractor=1.0)
     for seed in range(10):
-        draw = source.draw(generator(seed))
-        np.testing.assert_array_equal(draw.previous_labels, draw.current.labels)
+        draw = source.draw(1, generator(seed))
+        np.testing.assert_array_equal(draw.previous_labels, draw.current[0].labels)
 
 
 def test_an_image_without_objects_is_drawn_as_it_is(tmp_path):
     root = write_pairs(tmp_path, count=1)
     write_labels(root / "masks/p0.png", np.zeros((HEIGHT, WIDTH), dtype=np.uint8))
-    draw = static_source(root, new_background=1.0, distractor=1.0).draw(generator())
-    np.testing.assert_array_equal(draw.current.image, textured(0))
+    draw = static_source(root, new_background=1.0, distractor=1.0).draw(1, generator())
+    np.testing.assert_array_equal(draw.current[0].image, textured(0))
 
 
 def test_a_mask_of_another_size(tmp_path):
     root = write_pairs(tmp_path, count=1)
     write_labels(root / "masks/p0.png", two_objects()[:30])
     with pytest.raises(DataError, match=r"p0\.png is 30×80 \(height×width\), but.* 48×80"):
-        static_source(root).draw(generator())
+        static_source(root).draw(1, generator())
 
 
 def test_a_corrupt_frame_is_named(tmp_path):
@@ -166,7 +166,7 @@ def test_a_corrupt_frame_is_named(tmp_path):
     path = root / "JPEGImages/480p/a/00001.png"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DataError, match=r"JPEGImages/480p/a/00001\.png"):
-        video_source(root).draw(generator())
+        video_source(root).draw(1, generator())
 
 
 def test_sources_are_indexed_by_their_kind(tmp_path):
@@ -184,4 +184,83 @@ def test_a_source_of_given_sequences(tmp_path):
     frames = tuple(sorted((root / "JPEGImages/480p/a").iterdir()))
     masks = tuple(sorted((root / "Annotations/480p/a").iterdir()))
     source = VideoSource([VideoSequence("x", frames, masks)], VideoConfig(), one_object=True)
-    assert source.draw(generator()).name.startswith("x: ")
+    assert source.draw(1, generator()).name.startswith("x: ")
+
+
+def clips(root, length, **config):
+    source = video_source(root, **config)
+    for seed in range(150):
+        draw = source.draw(length, generator(seed))
+        yield draw, [frame_index(frame.labels) for frame in draw.current]
+
+
+def test_the_frames_of_a_clip_are_equally_far_apart(tmp_path):
+    strides = set()
+    for draw, numbers in clips(write_videos(tmp_path, names=("a",)), 3, max_clip_stride=2):
+        assert draw.name.split("current ")[1].startswith(" ".join(f"{n:05d}" for n in numbers))
+        for frame, number in zip(draw.current, numbers, strict=True):
+            np.testing.assert_array_equal(frame.image, textured(number))
+        assert abs(frame_index(draw.previous_labels) - numbers[0]) <= 5
+        if 4 <= numbers[0] < 12:  # no end in reach
+            first, second = np.diff(numbers)
+            assert first == second
+            strides.add(int(first))
+    assert strides == {-2, -1, 1, 2}
+
+
+def test_a_clip_turns_where_the_video_ends(tmp_path):
+    seen = {
+        tuple(numbers)
+        for _, numbers in clips(
+            write_videos(tmp_path, frames=3, names=("a",)), 4, max_clip_stride=1
+        )
+    }
+    assert seen == {(0, 1, 2, 1), (1, 2, 1, 0), (1, 0, 1, 2), (2, 1, 0, 1)}
+
+
+def test_a_clip_of_one_annotated_frame(tmp_path):
+    draw = video_source(write_videos(tmp_path, frames=1)).draw(3, generator())
+    assert len(draw.current) == 3
+    for frame in draw.current:
+        np.testing.assert_array_equal(frame.labels, draw.template.labels)
+
+
+def test_a_clip_of_a_still_image_repeats_it(tmp_path):
+    source, differs = static_source(write_pairs(tmp_path), new_background=1.0), False
+    for seed in range(5):
+        draw = source.draw(3, generator(seed))
+        assert len(draw.current) == 3
+        for frame in draw.current:
+            np.testing.assert_array_equal(frame.image, draw.current[0].image)
+        differs |= not np.array_equal(draw.template.image, draw.current[0].image)
+    assert differs
+
+
+def test_a_look_alike_is_the_object_in_other_colours(tmp_path):
+    pairs = write_pairs(tmp_path, count=2)
+    alike = static_source(pairs, distractor=1.0, look_alike=1.0, feather=0)
+    other = static_source(pairs, distractor=1.0, look_alike=0.0, feather=0)
+    recoloured = static_source(
+        pairs,
+        distractor=1.0,
+        look_alike=1.0,
+        look_alike_colour={"brightness": 0, "contrast": 0, "saturation": 0, "hue": 0},
+        feather=0,
+    )
+    own = {tuple(colour) for colour in textured(0).reshape(-1, 3)}
+    shares = {}
+    for name, source in {"alike": alike, "other": other, "same colours": recoloured}.items():
+        shares[name] = []
+        for seed in range(30):
+            draw = source.draw(1, generator(seed))
+            if draw.name != "p0":
+                continue
+            changed = (draw.template.image != textured(0)).any(axis=-1)
+            if changed.sum() > 30:
+                colours = draw.template.image[changed]
+                shares[name].append(np.mean([tuple(colour) in own for colour in colours]))
+            assert not draw.template.labels[changed].any()  # a distractor is background
+    # Blocks of one colour: but for mixed pixels at their seams, the object's colours are kept.
+    assert np.mean(shares["same colours"]) > 0.4
+    assert np.mean(shares["alike"]) < 0.05
+    assert np.mean(shares["other"]) < 0.5

@@ -3,12 +3,13 @@ import numpy as np
 import pytest
 from training_data import HEIGHT, WIDTH, data_config, textured, two_objects
 
-from ranet.config import PreviousMaskConfig
+from ranet.config import MotionConfig, PreviousMaskConfig
 from ranet.datasets.boxes import box_around
 from ranet.datasets.views import Draw, Frame, choose_objects, make_sample, renumber
 
 SOURCE = {"kind": "pairs", "root": "unused"}
 SAME = PreviousMaskConfig()
+STANDING = MotionConfig()
 STILL = {
     "spline_shift": 0,
     "rotation": 0,
@@ -28,12 +29,16 @@ def draw(template=None, current=None, previous=None):
     template = two_objects() if template is None else template
     current = two_objects(14) if current is None else current
     previous = two_objects(12) if previous is None else previous
-    return Draw(Frame(textured(1), template), Frame(textured(2), current), previous, "name")
+    return Draw(Frame(textured(1), template), (Frame(textured(2), current),), previous, "name")
 
 
-def sample(seed=0, settings=None, of=None, previous=SAME):
+def sample(seed=0, settings=None, of=None, previous=SAME, motion=STANDING):
     rng = np.random.default_rng(seed)
-    return make_sample(of or draw(), previous, settings or config(), rng)
+    return make_sample(of or draw(), previous, settings or config(), rng, motion=motion)
+
+
+def label_maps(made):
+    return made.template_labels, made.current_labels[0], made.previous_labels
 
 
 def arrays(made):
@@ -49,9 +54,10 @@ def arrays(made):
 @pytest.mark.parametrize("size", [(32, 64), (57, 91)])
 def test_shapes_and_types(size):
     made = sample(settings=config(size=size))
-    assert made.template_image.shape == made.current_image.shape == (*size, 3)
-    for labels in (made.template_labels, made.current_labels, made.previous_labels):
-        assert labels.shape == size
+    assert made.template_image.shape == (*size, 3)
+    assert made.current_image.shape == (1, *size, 3)
+    assert made.template_labels.shape == made.previous_labels.shape == size
+    assert made.current_labels.shape == (1, *size)
     assert all(array.dtype == np.uint8 and array.flags.c_contiguous for array in arrays(made))
     assert made.name == "name"
     assert made.objects == 2
@@ -71,7 +77,7 @@ def test_objects_are_numbered_from_one_and_seen_in_the_template(seed):
     settings = config(smallest_object=0.01)
     made = sample(seed, settings)
     assert np.bincount(made.template_labels.ravel())[1:].min() >= 0.01 * HEIGHT * WIDTH
-    for labels in (made.template_labels, made.current_labels, made.previous_labels):
+    for labels in label_maps(made):
         assert set(np.unique(labels)) <= {0, 1, 2}
 
 
@@ -81,7 +87,7 @@ def test_an_id_is_the_same_object_in_all_maps():
     for seed in range(10):
         made = sample(seed, config(augment=STILL))
         wide = set()
-        for labels in (made.template_labels, made.current_labels, made.previous_labels):
+        for labels in label_maps(made):
             is_wide = [
                 np.ptp(np.nonzero(labels == k)[1]) > np.ptp(np.nonzero(labels == k)[0])
                 for k in (1, 2)
@@ -148,12 +154,12 @@ def test_without_augmentation_views_are_the_crops_of_inference():
     made = sample(
         settings=config(augment={**STILL, "flip": 1.0}),
         of=Draw(
-            Frame(large(textured(1)), template), Frame(large(textured(2)), current), previous, ""
+            Frame(large(textured(1)), template), (Frame(large(textured(2)), current),), previous, ""
         ),
     )
     for seen, labels, around in (
         (made.template_labels, template, template),
-        (made.current_labels, current, previous),
+        (made.current_labels[0], current, previous),
         (made.previous_labels, previous, previous),
     ):
         top, left, bottom, right = box_around(
@@ -177,11 +183,11 @@ def test_the_template_is_shown_unchanged_if_no_view_has_the_objects():
 
 def test_views_are_augmented_independently():
     one = two_objects()
-    same = Draw(Frame(textured(1), one), Frame(textured(1), one), one, "name")
+    same = Draw(Frame(textured(1), one), (Frame(textured(1), one),), one, "name")
     made = sample(of=same)
-    assert not np.array_equal(made.template_labels, made.current_labels)
+    assert not np.array_equal(made.template_labels, made.current_labels[0])
     colourless = sample(of=same, settings=config(augment={"spline_shift": 0, "rotation": 0}))
-    assert not np.array_equal(colourless.template_image, colourless.current_image)
+    assert not np.array_equal(colourless.template_image, colourless.current_image[0])
 
 
 def test_both_views_are_flipped_or_none():
@@ -194,12 +200,7 @@ def test_both_views_are_flipped_or_none():
             config(augment={**STILL, "flip": 0.5}, crop="whole_frame"),
             of=draw(left, left, left),
         )
-        sides.append(
-            {
-                np.nonzero(labels)[1].mean() < WIDTH / 2
-                for labels in (made.template_labels, made.current_labels, made.previous_labels)
-            }
-        )
+        sides.append({np.nonzero(labels)[1].mean() < WIDTH / 2 for labels in label_maps(made)})
     assert {True} in sides
     assert {False} in sides
     assert {True, False} not in sides
@@ -209,7 +210,7 @@ def test_both_views_are_flipped_or_none():
 def test_the_previous_mask_moves_with_the_current_view(seed):
     one = two_objects()
     made = sample(seed, of=draw(current=one, previous=one))
-    np.testing.assert_array_equal(made.previous_labels, made.current_labels)
+    np.testing.assert_array_equal(made.previous_labels, made.current_labels[0])
 
 
 def test_the_previous_mask_is_deformed_relative_to_its_objects():
@@ -236,7 +237,7 @@ def test_an_empty_previous_mask_shows_the_whole_frame():
         previous=PreviousMaskConfig(empty=1.0),
     )
     assert not made.previous_labels.any()
-    np.testing.assert_array_equal(made.current_image, textured(2))
+    np.testing.assert_array_equal(made.current_image[0], textured(2))
 
 
 @pytest.mark.parametrize("scale", [0.8, 1.25])
@@ -261,3 +262,64 @@ def test_the_crop_is_shifted():
         rows, columns = np.nonzero(made.template_labels)
         centres.append((rows.mean() / HEIGHT - 0.5, columns.mean() / WIDTH - 0.5))
     assert 0.12 < np.abs(centres).max() < 0.3
+
+
+def still_clip(length):
+    one = two_objects()
+    return Draw(Frame(textured(1), one), (Frame(textured(2), one),) * length, one, "clip")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_frame_of_a_clip_is_that_of_the_pair(seed):
+    pair, clip = (sample(seed, of=still_clip(length)) for length in (1, 3))
+    assert clip.current_image.shape == (3, HEIGHT, WIDTH, 3)
+    assert clip.current_labels.shape == (3, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(clip.current_image[:1], pair.current_image)
+    np.testing.assert_array_equal(clip.current_labels[:1], pair.current_labels)
+    np.testing.assert_array_equal(clip.previous_labels, pair.previous_labels)
+
+
+def test_all_frames_of_a_clip_are_seen_in_one_view():
+    for frame in (made := sample(3, of=still_clip(4))).current_image:
+        np.testing.assert_array_equal(frame, made.current_image[0])
+    labels = [two_objects(column) for column in (12, 13, 14)]
+    moving = Draw(
+        Frame(textured(1), labels[0]), tuple(Frame(textured(2), m) for m in labels), labels[0], ""
+    )
+    made = sample(3, config(augment=STILL, crop="whole_frame", max_objects=9), of=moving)
+    for seen, given in zip(made.current_labels, labels, strict=True):
+        np.testing.assert_array_equal(seen > 0, given > 0)
+
+
+def test_motion_adds_up_from_frame_to_frame():
+    settings = config(augment=STILL, crop="whole_frame")
+    small = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    small[20:30, 30:40] = 1
+    of = Draw(Frame(textured(1), small), (Frame(textured(2), small),) * 4, small, "")
+    farthest = np.zeros(4)
+    for seed in range(40):
+        made = sample(seed, settings, of=of, motion=MotionConfig(shift=0.03))
+        columns = np.array([np.nonzero(labels)[1].mean() for labels in made.current_labels])
+        assert np.abs(np.diff(columns)).max() <= 0.03 * WIDTH + 1
+        farthest = np.maximum(farthest, np.abs(columns - columns[0]))
+    assert farthest[0] == 0
+    assert 1.5 < farthest[1] < farthest[2] < farthest[3]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_image_and_labels_of_a_clip_move_together(seed):
+    mask = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    cv2.circle(mask, (40, 24), 14, 1, -1)
+    painted = Frame(np.stack([mask * 255] * 3, axis=-1), mask)
+    settings = config(size=(96, 160), augment={**STILL, "spline_shift": 0.1, "rotation": 30})
+    made = sample(
+        seed,
+        settings,
+        of=Draw(painted, (painted,) * 3, mask, ""),
+        motion=MotionConfig(spline_shift=0.02, rotation=10, scale=(0.8, 1.2), shift=0.1),
+    )
+    assert not np.array_equal(made.current_labels[0], made.current_labels[2])
+    for image, labels in zip(made.current_image, made.current_labels, strict=True):
+        bright = image[..., 0] > 127
+        overlap = np.count_nonzero(bright & (labels > 0)) / np.count_nonzero(bright | (labels > 0))
+        assert overlap > 0.93

@@ -16,13 +16,13 @@ def square(top, left, label):
     return labels
 
 
-def sample():
+def sample(frames=1):
     grey = np.full((HEIGHT, WIDTH, 3), 120, dtype=np.uint8)
     return TrainingSample(
         template_image=grey,
         template_labels=square(5, 5, 1),
-        current_image=grey,
-        current_labels=square(20, 30, 2),
+        current_image=grey[None].repeat(frames, axis=0),
+        current_labels=np.stack([square(20, 30 + 20 * t, 2 + t) for t in range(frames)]),
         previous_labels=square(8, 40, 3),
         objects=3,
         name="bear: template 1",
@@ -46,6 +46,15 @@ def test_each_panel_shows_its_own_labels():
         [False, False, False],
         [False, False, True],
         [False, True, False],
+    ]
+
+
+def test_a_clip_shows_the_truth_of_its_further_frames():
+    panels = np.array_split(sample_sheet([sample(frames=3)]), 6, axis=1)
+    assert [[holds(panel, label) for label in (2, 3, 4)] for panel in panels[3:]] == [
+        [True, False, False],
+        [False, True, False],
+        [False, False, True],
     ]
 
 
