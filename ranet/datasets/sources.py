@@ -52,9 +52,14 @@ def open_source(source: Source, config: DataConfig) -> SampleSource:
     Raises:
         DataError: it is not there, or holds nothing to train on.
     """
-    if isinstance(source, DavisSource):
+    if shows_motion(source):
         return VideoSource.open(source, config.video)
     return StaticSource.open(source, config.static)
+
+
+def shows_motion(source: Source) -> bool:
+    """Whether a configuration names videos; otherwise still images."""
+    return isinstance(source, DavisSource)
 
 
 class VideoSource:

@@ -37,6 +37,8 @@ class Method:
     device: torch.device
     settings: dict[str, Any]
     checkpoint: Path | None = None
+    stages: Sequence[dict[str, Any]] = ()
+    """How the network was trained, see :mod:`ranet.model.stages`."""
 
 
 def network(config: EvalConfig, checkpoint: Path) -> Method:
@@ -53,7 +55,8 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
         "architecture": model.architecture,
         "checkpoint_sha256": fingerprint(checkpoint),
     }
-    return Method(VideoSegmenter(model, config.inference), device, settings, checkpoint)
+    follower = VideoSegmenter(model, config.inference)
+    return Method(follower, device, settings, checkpoint, model.stages)
 
 
 def copying() -> Method:
@@ -222,6 +225,7 @@ def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dic
         "memory": memory,
         "device": report.device,
         "checkpoint": method.checkpoint and str(method.checkpoint),
+        "stages": list(method.stages),
         "settings": settings,
         "versions": versions(),
     }

@@ -70,6 +70,9 @@ class RANet(nn.Module):
             "matching": matching,
             "previous_mask": previous_mask,
         }
+        self.stages: list[dict[str, Any]] = []
+        """How it was trained, earliest stage first, as :mod:`ranet.model.stages` says; checkpoints
+        keep it."""
         self.template_grid = tuple(template_grid)
         self.previous_mask = previous_mask
         hidden, merged = round(256 * width), round(128 * width)

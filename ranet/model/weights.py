@@ -1,7 +1,8 @@
 """From a checkpoint file to a network, and back.
 
 A checkpoint of this project is a ``torch.save`` file with ``format``, ``architecture`` (the
-arguments of :class:`~ranet.model.ranet.RANet`) and ``model`` (its weights); a training checkpoint
+arguments of :class:`~ranet.model.ranet.RANet`; one that is missing has its default), ``stages``
+(how it was trained, :mod:`ranet.model.stages`) and ``model`` (its weights); a training checkpoint
 holds more beside them. It describes the network completely, so that no configuration is needed.
 """
 
@@ -16,6 +17,7 @@ from ranet.errors import CheckpointError
 from ranet.files import atomic_write
 from ranet.model.ranet import RANet
 from ranet.model.released_weights import convert_released_state, is_released
+from ranet.model.stages import UNTOLD, released_stages
 from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
 
 FORMAT = "ranet-1"
@@ -86,6 +88,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
         raise CheckpointError(f"{source} lacks a usable entry: {error}.") from error
     check_names_and_shapes(weights, model.state_dict(), str(source))
     model.load_state_dict(weights)
+    model.stages = list(content.get("stages", [UNTOLD]))
     return model.eval()
 
 
@@ -103,6 +106,7 @@ def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
     content = {
         "format": FORMAT,
         "architecture": model.architecture,
+        "stages": model.stages,
         "model": model.state_dict(),
         **extra,
     }
@@ -121,4 +125,5 @@ def _released_network(content: Mapping[str, Any], source: str | Path, objects: s
     weights = convert_released_state(content)
     check_names_and_shapes(weights, model.state_dict(), f"{source} (released by the authors)")
     model.load_state_dict(weights)
+    model.stages = released_stages(Path(source).name)
     return model.eval()

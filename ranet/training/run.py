@@ -2,16 +2,19 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from ranet.config import TrainConfig
+from ranet.config import TrainConfig, parse_config
 from ranet.datasets.loader import build_loader
+from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name, resolve_device
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError
 from ranet.files import make_folder, write_json
 from ranet.model.ranet import RANet
+from ranet.model.stages import STATIC, VIDEO, training_stage
 from ranet.model.weights import build_model, load_checkpoint, save_checkpoint
 from ranet.provenance import revision
 from ranet.training.checkpoint import (
@@ -104,8 +107,10 @@ def starting_model(config: TrainConfig) -> RANet:
     Raises:
         CheckpointError: ``start_from`` is no checkpoint, or its network is another one.
     """
+    stage = _stage_of(config)
     if config.start_from is None:
         model = build_model(config.model.model_dump())
+        model.stages = [stage]
         if config.imagenet_weights:
             model.encoder.backbone.load_imagenet_weights()
         return model
@@ -119,7 +124,14 @@ def starting_model(config: TrainConfig) -> RANet:
             f"configuration asks for {model.architecture}. Make their `model` sections agree."
         )
     model.load_state_dict(start.state_dict())
+    model.stages = [*start.stages, stage]
     return model
+
+
+def _stage_of(config: TrainConfig) -> dict[str, Any]:
+    """What checkpoints say of this run, and tables of results make of it."""
+    data = [VIDEO if shows_motion(source) else STATIC for source in config.data.sources]
+    return training_stage(config.name, data, config.steps)
 
 
 def _training_step(config: TrainConfig, model: RANet, device: torch.device) -> TrainingStep:
@@ -153,9 +165,11 @@ def _refuse_to_mix(config: TrainConfig, existing: list[Path], resume: bool) -> N
 def _restore(path: Path, config: TrainConfig, step: TrainingStep) -> int:
     """Bring the step's model and optimiser to the checkpoint's state; returns the steps done."""
     state = restore_training_state(path, step.model, step.optimizer, step.scaler)
+    # A field that is newer than the checkpoint had its default.
+    before = parse_config(TrainConfig, state["config"], source=str(path))
     changed = [
         name
-        for name, _, _ in differences(state["config"], config.model_dump(mode="json"))
+        for name, _, _ in differences(before.model_dump(), config.model_dump())
         if name not in _FREE_TO_CHANGE
     ]
     if changed:

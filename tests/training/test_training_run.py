@@ -115,6 +115,21 @@ def test_resuming_with_another_configuration_is_refused(tiny_run: TrainConfig) -
         train(other, resume=True)
 
 
+def test_fields_newer_than_the_checkpoint_have_their_default(tiny_run: TrainConfig) -> None:
+    short = changed(tiny_run, steps=1)
+    train(short)
+    path = checkpoints_in(tiny_run.output / "checkpoints")[-1]
+    content = torch.load(path, weights_only=True)
+    del content["config"]["model"]["matching"], content["architecture"]["matching"]
+    torch.save(content, path)
+    train(short, resume=True)
+    other = short.model_copy(
+        update={"model": short.model.model_copy(update={"previous_mask": False})}
+    )
+    with pytest.raises(CheckpointError, match=r"differ: model\.previous_mask\."):
+        train(other, resume=True)
+
+
 def test_resuming_a_finished_run_changes_nothing(tiny_run: TrainConfig) -> None:
     short = changed(tiny_run, steps=2)
     before = weights(train(short))
@@ -145,6 +160,15 @@ def test_the_next_stage_starts_from_this_one(tiny_run: TrainConfig, tmp_path: Pa
     model = starting_model(stage)
     for name, tensor in weights(final).items():
         assert torch.equal(model.state_dict()[name], tensor)
+
+
+def test_checkpoints_tell_the_stages_before_them(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    first = train(changed(tiny_run, steps=1))
+    second = changed(tiny_run, name="more", steps=2, start_from=first, output=tmp_path / "next")
+    assert load_checkpoint(train(second)).stages == [
+        {"name": "tiny", "data": ["video"], "steps": 1},
+        {"name": "more", "data": ["video"], "steps": 2},
+    ]
 
 
 def test_a_start_from_another_architecture_is_refused(
