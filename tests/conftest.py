@@ -29,3 +29,9 @@ def shared_data() -> Path:
 def shared_parity() -> Path:
     """The folder of golden tensors beside the clone; the test is skipped without it."""
     return _shared("parity")
+
+
+@pytest.fixture
+def shared_papers() -> Path:
+    """The folder of the papers' texts beside the clone; the test is skipped without it."""
+    return _shared("papers")

@@ -17,7 +17,6 @@ from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.errors import DataError
-from ranet.inference.published import PUBLISHED
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.results_folder import ResultsFolder
 from ranet.inference.segmenter import VideoSegmenter
@@ -25,6 +24,7 @@ from ranet.inference.sequence import CopyFirstMask, Follower, Timing, segment_se
 from ranet.metrics import evaluate_davis
 from ranet.model.weights import fingerprint, load_checkpoint
 from ranet.provenance import versions
+from ranet.tables.published import published_result
 
 _logger = logging.getLogger(__name__)
 
@@ -121,7 +121,9 @@ def evaluate_split(
     report = Report(
         set_name=set_name,
         scores=scores,
-        published=PUBLISHED.get((config.year, config.split)),
+        published=published_result(
+            config.year, config.split, online=config.inference.online is not None
+        ),
         timings={name: t for name, t in results.timings().items() if name in scores.videos},
         memory=memory,
         device=device_name(method.device),

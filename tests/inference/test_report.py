@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from ranet.inference.published import PUBLISHED
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.sequence import Timing
 from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
+from ranet.tables.published import published_result
 
 
 def result(videos=2, year=2016):
@@ -23,7 +23,7 @@ def report(**changes):
     values = {
         "set_name": "val",
         "scores": result(),
-        "published": PUBLISHED[2016, "val"],
+        "published": published_result(2016, "val", online=False),
         "timings": {"video0": Timing([90.0, 10.0, 30.0], 400.0)},
         "memory": (3 * 2**20, "allocated on the GPU"),
         "device": "Some GPU",
@@ -42,6 +42,7 @@ def test_times_are_a_median_of_steps_and_a_mean_of_everything():
         "step_ms": 11.0,  # of 10, 11 and 30: the first step of each video warms up
         "timed_steps": 3,
         "online_ms": 0.0,
+        "frame_ms": 11.0,
         "end_to_end_ms": 100.0,  # 700 ms for 4 + 3 frames, the given first ones included
         "frames": 7,
     }
@@ -53,8 +54,13 @@ def test_online_learning_is_spread_over_the_frames_of_its_video():
     assert times["online_ms"] == 2000.0
     assert times["step_ms"] == 20.0
     assert times["end_to_end_ms"] == 2100.0
-    text = report(timings={"video0": timing})
+    assert times["frame_ms"] == 2020.0
+    theirs = published_result(2016, "val", online=True)
+    text = report(timings={"video0": timing}, published=theirs)
+    assert cells(text, "J&F-Mean") == ["87.1", "42.5"]
+    assert cells(text, "ms a frame, network step") == ["20.0"]
     assert cells(text, "ms a frame, online learning") == ["2000.0"]
+    assert cells(text, "ms a frame, both") == ["4000.0", "2020.0"]
     assert "spread over its frames" in text
     assert "online" not in report()
 
@@ -88,7 +94,7 @@ def test_numbers_of_other_sequences_are_not_passed_off_as_comparable():
 
 
 def test_what_the_paper_does_not_give_stays_empty():
-    text = report(published=PUBLISHED[2017, "val"], scores=result(year=2017))
+    text = report(published=published_result(2017, "val", online=False), scores=result(year=2017))
     assert cells(text, "J&F-Mean") == ["65.7", "42.5"]
     assert cells(text, "F-Mean") == ["25.0"]
     text = report(published=None)

@@ -1,0 +1,1 @@
+"""The paper's tables: what it has published, and our results beside it."""

@@ -1,0 +1,127 @@
+"""The paper's numbers, held against the paper."""
+
+import re
+
+import pytest
+
+from ranet.tables.published import published, published_result
+
+
+@pytest.fixture
+def printed(shared_papers):
+    """Rows of the tables in the paper's text: {table number: list of lists of cells}."""
+    tables, rows = {}, []
+    for line in (shared_papers / "ranet.md").read_text().splitlines():
+        caption = re.match(r"Table (\d):", line)
+        if caption:
+            tables[int(caption[1])], rows = rows, []
+        elif "\t" in line:
+            rows.append([cell.strip() for cell in line.split("\t")])
+    return tables
+
+
+def name(cell):
+    """``RGMP [38]`` without the citation."""
+    return re.sub(r" \[\d+\]$", "", cell)
+
+
+def number(cell):
+    return None if cell == "-" else float(cell)
+
+
+def flat(method, table):
+    return [score for benchmark in table.benchmarks for score in method.scores[benchmark]]
+
+
+def test_table_1_is_as_printed(printed):
+    table = published().comparisons[1]
+    rows = printed[1][1:]
+    assert len(rows) == len(table.methods) == 19
+    for row, method in zip(rows, table.methods, strict=True):
+        assert method.name == name(row[0])
+        assert method.online is {"✓": True, "✗": False}[row[1]]
+        assert [method.ms, *flat(method, table)] == list(map(number, row[2:]))
+
+
+def test_table_2_is_as_printed(printed):
+    table = published().comparisons[2]
+    rows = printed[2][1:]
+    assert len(rows) == len(table.methods) == 7
+    for row, method in zip(rows, table.methods, strict=True):
+        assert [method.name, *flat(method, table)] == [name(row[0]), *map(number, row[1:])]
+
+
+def test_table_3_is_as_printed(printed):
+    table = published().comparisons[3]
+    rows = [row for row in printed[3] if row[1] in ("✓", "✗")]
+    assert len(rows) == len(table.methods) == 11
+    for row, method in zip(rows, table.methods, strict=True):
+        assert method.name == name(row[0])
+        assert method.online is {"✓": True, "✗": False}[row[1]]
+        assert flat(method, table) == list(map(number, row[2:]))
+
+
+@pytest.mark.parametrize("table", [4, 5])
+def test_ablations_are_as_printed(printed, table):
+    header, *rows = printed[table]
+    ablation = published().ablations[table]
+    variants = [variant.strip("*").replace("</i>", "").replace("<i>", "") for variant in header[1:]]
+    assert list(ablation.variants) == variants
+    assert [list(m.scores) for m in ablation.methods] == [list(map(number, r[1:])) for r in rows]
+    if table == 5:
+        assert [m.name for m in ablation.methods] == [name(row[0]) for row in rows]
+
+
+def test_table_6_is_as_printed(printed):
+    scores, times = printed[6][-2:]
+    points = published().online_learning.points
+    assert [p.score for p in points] == list(map(number, scores[1:]))
+    assert [p.seconds for p in points] == list(map(number, times[1:]))
+
+
+def test_the_printed_tables_agree_with_each_other():
+    tables = published().comparisons
+    (ranet,) = [m for m in tables[1].methods if m.name == "RANet"]
+    (boosted,) = [m for m in tables[1].methods if m.name == "RANet+"]
+    j_mean = ranet.scores["2016 val"][1]
+    points = published().online_learning.points
+    assert points[0].score == ranet.scores["2016 val"][0]
+    assert points[-1].score == boosted.scores["2016 val"][0]
+    assert (1000 * points[0].seconds, 1000 * points[-1].seconds) == (ranet.ms, boosted.ms)
+    assert all(a.methods[-1].scores[0] == j_mean for a in published().ablations.values())
+
+
+def test_every_row_has_a_number_for_every_column():
+    for table in published().comparisons.values():
+        for method in table.methods:
+            assert tuple(method.scores) == table.benchmarks
+            assert all(len(s) == len(table.measures) for s in method.scores.values())
+            assert (method.ms is not None) == table.time
+        assert set(table.benchmarks) <= published().splits.keys()
+    for ablation in published().ablations.values():
+        assert all(len(m.scores) == len(ablation.variants) for m in ablation.methods)
+
+
+def test_the_splits_are_those_of_davis(shared_data):
+    splits = published().splits
+    counts = {"2016 val": 20, "2016 trainval": 50, "2017 val": 30, "2017 test-dev": 30}
+    assert {benchmark: len(set(names)) for benchmark, names in splits.items()} == counts
+    assert set(splits["2016 val"]) < set(splits["2016 trainval"])
+    assert set(splits["2016 val"]) < set(splits["2017 val"])
+    assert not set(splits["2017 test-dev"]) & {*splits["2017 val"], *splits["2016 trainval"]}
+    listed = (shared_data / "DAVIS/ImageSets/2016/val.txt").read_text().split()
+    assert set(listed) <= set(splits["2016 val"])
+
+
+def test_results_are_compared_with_the_row_of_their_kind():
+    offline = published_result(2016, "val", online=False)
+    assert (offline.source, offline.sequences, offline.ms) == ("paper, Table 1", 20, 33)
+    assert offline.measures["F-Decay"] == 0.051
+    online = published_result(2016, "val", online=True)
+    assert (online.measures["J&F-Mean"], online.ms) == (0.871, 4000)
+    static = published_result(2016, "trainval", online=False)
+    assert static.measures == {"J-Mean": 0.832, "J-Recall": 0.942, "J-Decay": 0.093}
+    assert published_result(2016, "trainval", online=True).measures["J-Mean"] == 0.862
+    assert published_result(2017, "test-dev", online=False).measures["J-Mean"] == 0.534
+    assert published_result(2017, "val", online=True) is None
+    assert published_result(2017, "train", online=False) is None
