@@ -37,10 +37,22 @@ MAY_IMPORT = {
         "model",
         "structures",
         "training.clip",
+        "training.processes",
+        "tables.published",  # the paper's numbers stand beside ours
         "training.loop",  # … with the step that all training takes
         "visual.overlay",  # a video is written with its masks drawn over it
+        "visual.trade_off",  # the curve of online learning
     },
-    "training": {"config", "datasets", "device", "model", "structures"},
+    "tables": {"config", "visual.trade_off"},
+    "training": {
+        "config",
+        "datasets",
+        "device",
+        "inference.run",  # validation scores a network as an evaluation does
+        "model",
+        "structures",
+        "visual",  # pictures for TensorBoard
+    },
     "demo": {
         "config",
         "datasets",
