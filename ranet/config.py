@@ -88,14 +88,26 @@ class DavisSource(Section):
     weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
 
 
-class PairsSource(Section):
-    """Still images with masks: ``images/`` and ``masks/``."""
+class YouTubeVOSSource(Section):
+    """Videos of YouTube-VOS 2018 or 2019, which are annotated every fifth frame."""
 
-    kind: Literal["pairs"]
-    root: Path = Field(description="the folder that holds images and masks")
-    names: str = Field(
-        "*", description="shell pattern of the pairs to take; lets one folder be weighed by parts"
+    kind: Literal["youtube_vos"]
+    root: Path = Field(description="the folder that holds train")
+    split: str = Field("train", description="folder below the root that holds meta.json")
+    weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
+
+
+class ImageSource(Section):
+    """Still images with masks, in the layout of a plain folder or of a known set."""
+
+    kind: Literal["pairs", "msra10k", "ecssd", "hku_is", "soc", "ilso"] = Field(
+        description="the layout: pairs is images/ and masks/; data/README.md shows all of them"
     )
+    root: Path = Field(description="the folder that holds the folders of images and masks")
+    names: str = Field(
+        "*", description="shell pattern of the images to take; lets one folder be weighed by parts"
+    )
+    set_file: Path | None = Field(None, description="a list of the images to take; null: all")
     weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
 
 
@@ -105,7 +117,7 @@ def _not_empty(sources: tuple[Any, ...]) -> tuple[Any, ...]:
     return sources
 
 
-Source = Annotated[DavisSource | PairsSource, Field(discriminator="kind")]
+Source = Annotated[DavisSource | YouTubeVOSSource | ImageSource, Field(discriminator="kind")]
 
 
 class ColourConfig(Section):
@@ -197,7 +209,9 @@ class VideoConfig(FramesConfig):
     """Samples from videos: frames at random, and the mask of another near the current one."""
 
     max_previous_gap: PositiveInt = Field(
-        5, description="frames between the current frame and the previous mask's"
+        5,
+        description="frames of the video between the current frame and the previous mask's, by "
+        "the numbers in their names",
     )
     max_clip_stride: PositiveInt = Field(
         3, description="annotated frames from one frame of a clip to the next, at most"

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """List what is in data folders and everything that is wrong with them.
 
-Knows DAVIS trees, folders with images/ and masks/, folders of frames, and video files:
+Knows all that data/README.md tells of: DAVIS trees, YouTube-VOS, sets of images with masks, folders
+of frames, and video files:
 
     python scripts/check_data.py data/DAVIS
-    python scripts/check_data.py data/DAVIS data/static --quick
+    python scripts/check_data.py data/YouTubeVOS data/MSRA10K_Imgs_GT data/static --quick
     python scripts/check_data.py my_frames --masks my_masks
 
 Ends with status 1 if anything is wrong.
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.check import check_data
+from ranet.datasets.image_sets import IMAGE_SETS
 
 
 def main() -> None:
@@ -23,6 +25,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("roots", type=Path, nargs="+", metavar="ROOT", help="folder or video file")
+    parser.add_argument(
+        "--kind",
+        choices=sorted(IMAGE_SETS),
+        help="which set of images it is (default: see by the names of its folders)",
+    )
     parser.add_argument("--masks", type=Path, help="the masks of a folder of frames")
     parser.add_argument(
         "--resolution", help="check only this folder below JPEGImages, e.g. 480p (default: all)"
@@ -46,6 +53,7 @@ def main() -> None:
     for root in args.roots:
         report = check_data(
             root,
+            kind=args.kind,
             masks=args.masks,
             resolution=args.resolution,
             quick=args.quick,

@@ -117,7 +117,17 @@ def test_heavy_packages_stay_in_their_rooms(package):
             assert package not in tops, f"{path.relative_to(ROOT)} imports {package}"
 
 
-@pytest.mark.parametrize("module", ["index.py", "image_io.py", "mask_pixels.py", "video_io.py"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "index.py",
+        "image_io.py",
+        "image_sets.py",
+        "mask_pixels.py",
+        "video_io.py",
+        "youtube_vos.py",
+    ],
+)
 def test_reading_files_needs_no_torch(module):
     assert not any(n.split(".")[0] == "torch" for n in imports_of(PACKAGE / "datasets" / module))
 

@@ -15,7 +15,15 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from ranet.datasets.mask_pixels import DEEP_MODES, VOID, deep_values, labels_of, object_of
+from ranet.datasets.mask_pixels import (
+    DEEP_MODES,
+    VOID,
+    deep_values,
+    instances_of,
+    labels_of,
+    object_of,
+    saliency_of,
+)
 from ranet.errors import DataError, OutputError
 from ranet.files import atomic_write
 from ranet.palette import PALETTE
@@ -25,7 +33,9 @@ __all__ = [
     "image_size",
     "read_binary_mask",
     "read_image",
+    "read_instances",
     "read_labels",
+    "read_saliency",
     "write_image",
     "write_labels",
 ]
@@ -110,6 +120,34 @@ def read_binary_mask(path: str | Path) -> np.ndarray:
     path = Path(path)
     with _opened(path) as image:
         return object_of(image, path)
+
+
+def read_saliency(path: str | Path) -> np.ndarray:
+    """Read the mask of a salient object: black and white, perhaps with smoothed edges.
+
+    Returns:
+        H×W uint8: 0 and 1.
+
+    Raises:
+        DataError: the file cannot be read, or is no such mask.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        return saliency_of(image, path)
+
+
+def read_instances(path: str | Path) -> np.ndarray:
+    """Read a mask that tells objects apart by any colours; otherwise as :func:`read_labels`.
+
+    Returns:
+        H×W uint8: 0 background, 1…254 objects, 255 void.
+
+    Raises:
+        DataError: the file cannot be read, or its colours or values are not ids.
+    """
+    path = Path(path)
+    with _opened(path) as image:
+        return instances_of(image, path)
 
 
 def write_labels(path: str | Path, labels: np.ndarray) -> None:

@@ -1,9 +1,12 @@
-"""What is on disk: sequences of frames and annotations, and pairs of images and masks.
+"""What is on disk: folders of images, and the sequences of a DAVIS tree.
 
-Only names are looked at here; the files are opened when they are needed. Every check that
-something exists, and its message, stands in this file.
+Only names are looked at here; the files are opened when they are needed. Other layouts have files
+of their own: :mod:`ranet.datasets.youtube_vos` and, for still images,
+:mod:`ranet.datasets.image_sets`.
 """
 
+import functools
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,6 +29,8 @@ _DAVIS_TREE = """\
 _LIST_LINE = re.compile(r"^/?JPEGImages/[^/]+/([^/]+)/")
 """A line of the lists that came with DAVIS 2016: the paths of a frame and of its annotation."""
 
+_NUMBER = re.compile(r"[0-9]+$")
+
 
 @dataclass(frozen=True)
 class VideoSequence:
@@ -35,14 +40,18 @@ class VideoSequence:
     frames: tuple[Path, ...]  # in order, at least one
     annotations: tuple[Path | None, ...]  # one per frame; None where it is not annotated
 
+    @functools.cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """When the frames are, in frames of the video that they were taken from.
 
-@dataclass(frozen=True)
-class ImageMaskPair:
-    """A still image and the mask of its objects."""
-
-    name: str
-    image: Path
-    mask: Path
+        These are the numbers at the end of their names, where these ascend; otherwise 0, 1, ….
+        """
+        endings = [_NUMBER.search(path.stem) for path in self.frames]
+        numbers = tuple(int(match[0]) for match in endings if match)
+        ascending = all(before < after for before, after in itertools.pairwise(numbers))
+        if ascending and len(numbers) == len(self.frames):
+            return numbers
+        return tuple(range(len(self.frames)))
 
 
 def index_davis(
@@ -109,15 +118,27 @@ def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence
         DataError: a folder is missing or holds no images, the first frame has no annotation, or
             an annotation has no frame.
     """
+    sequence = match_annotations(frames, annotations)
+    if sequence.annotations[0] is None:
+        first = sequence.frames[0]
+        annotations = Path(annotations)
+        raise DataError(
+            f"{first}, the first frame, has no annotation: expected "
+            f"{annotations / first.stem}.png, but {contents_of(annotations)}. Objects are "
+            "followed from their first mask, so put it there."
+        )
+    return sequence
+
+
+def match_annotations(frames: str | Path, annotations: str | Path) -> VideoSequence:
+    """A sequence from two folders, whichever of its frames are annotated.
+
+    Raises:
+        DataError: a folder is missing or holds no frames, or an annotation has no frame.
+    """
     frames, annotations = Path(frames), Path(annotations)
     paths = index_frames(frames)
     masks = images_in(annotations)
-    if paths[0].stem not in masks:
-        raise DataError(
-            f"{paths[0]}, the first frame, has no annotation: expected "
-            f"{annotations / paths[0].stem}.png, but {contents_of(annotations)}. Objects are "
-            "followed from their first mask, so put it there."
-        )
     orphans = unmatched(masks, (path.stem for path in paths))
     if orphans:
         raise DataError(
@@ -143,33 +164,8 @@ def index_frames(folder: str | Path) -> tuple[Path, ...]:
     return frames
 
 
-def index_pairs(root: str | Path) -> list[ImageMaskPair]:
-    """The pairs ``images/<name>.*`` and ``masks/<name>.*`` below ``root``, in natural order.
-
-    Raises:
-        DataError: a folder is missing or empty, or an image or mask has no partner.
-    """
-    root = Path(root)
-    for folder in (root / "images", root / "masks"):
-        if not folder.is_dir():
-            raise DataError(
-                f"No folder {folder}: image-mask pairs are expected as {root}/images/<name>.jpg "
-                f"and {root}/masks/<name>.png, but {contents_of(root)}. data/README.md tells more."
-            )
-    images = {path.stem: path for path in index_frames(root / "images")}
-    masks = images_in(root / "masks")
-    lonely_images, lonely_masks = unmatched(images, masks), unmatched(masks, images)
-    if lonely_images or lonely_masks:
-        raise DataError(
-            f"Images and masks in {root} do not pair up: {len(lonely_images)} images without a "
-            f"mask{_listed(lonely_images)}, {len(lonely_masks)} masks without an image"
-            f"{_listed(lonely_masks)}. Give partners the same name, or remove these files."
-        )
-    return [ImageMaskPair(name, image, masks[name]) for name, image in images.items()]
-
-
 def read_set_file(path: str | Path) -> list[str]:
-    """The sequence names in a list such as ``ImageSets/2016/val.txt``, in its order.
+    """The names of sequences or images in a list such as ``ImageSets/2016/val.txt``, in order.
 
     A line is a name or, in the lists that came with DAVIS 2016, the paths of a frame and of its
     annotation (``/JPEGImages/480p/bear/00000.jpg /Annotations/480p/bear/00000.png``).
@@ -182,8 +178,7 @@ def read_set_file(path: str | Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"Cannot read the list of sequences {path}: {error}. Expected a text file with the "
-            "name of a sequence on each line."
+            f"Cannot read the list {path}: {error}. Expected a text file with a name on each line."
         ) from error
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
     names: list[str] = []
@@ -195,12 +190,12 @@ def read_set_file(path: str | Path) -> list[str]:
         if "/" in name or "\\" in name or name in (".", "..") or name in names:
             found = "again" if name in names else "which is no name"
             raise DataError(
-                f"{path}, line {number}: expected the name of a sequence that is not listed yet, "
-                f"but found {line!r}, {found}. Correct this line."
+                f"{path}, line {number}: expected a name that is not listed yet, but found "
+                f"{line!r}, {found}. Correct this line."
             )
         names.append(name)
     if not names:
-        raise DataError(f"{path} names no sequence: expected one name on each line.")
+        raise DataError(f"{path} names nothing: expected one name on each line.")
     return names
 
 
@@ -342,10 +337,6 @@ def some_of(names: list[str], at_most: int = 6) -> str:
     """The first few names and how many there are, for a message."""
     more = f", … ({len(names)} in all)" if len(names) > at_most else ""
     return ", ".join(names[:at_most]) + more
-
-
-def _listed(names: list[str]) -> str:
-    return f" ({some_of(names)})" if names else ""
 
 
 def bullets(lines: list[str], at_most: int = 10) -> str:

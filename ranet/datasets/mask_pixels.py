@@ -10,6 +10,9 @@ colour (RGB(A))  colours of the DAVIS palette: their labels; all pixels grey: as
 
 Transparency is ignored. Smoothed edges turn into ids that no object has ("phantom ids"), so a grey
 or colour mask that looks smoothed is reported as a warning (:func:`_phantom_ids` has the rule).
+
+Some data sets have rules of their own: :func:`saliency_of` reads black and white whose edges may be
+smoothed, :func:`instances_of` colours that are the authors' own.
 """
 
 import functools
@@ -85,6 +88,54 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
             return brightness != 0
     _warn_if_smoothed(brightness, path)
     return brightness != 0
+
+
+def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
+    """H×W uint8 of a decoded black and white mask: 1 where it is at least half white.
+
+    Args:
+        image: the mask.
+        path: where it comes from, for messages.
+
+    Raises:
+        DataError: it is no such mask.
+    """
+    if image.mode not in ("1", "L", "LA", "P", *_COLOUR_MODES):
+        raise DataError(
+            f"{path} is no mask: expected black and white in an image of 8 bits a channel, "
+            f"but its mode is {image.mode}. Save it as a grey PNG."
+        )
+    return (np.array(image.convert("L")) >= 128).view(np.uint8)
+
+
+def instances_of(image: Image.Image, path: Path) -> np.ndarray:
+    """H×W uint8 labels of a decoded mask in which each object has a colour, whichever.
+
+    The indices of an indexed mask and the values of a grey one are the labels, as ever. In a
+    colour mask the objects are numbered in the order of their colours 0xRRGGBB; black is
+    background, and a colour that nowhere fills 2×2 pixels, as along smoothed edges, is void.
+
+    Args:
+        image: the mask.
+        path: where it comes from, for messages.
+
+    Raises:
+        DataError: its values are not ids, or it has more colours than labels.
+    """
+    if image.mode not in _COLOUR_MODES:
+        return labels_of(image, path)
+    colours = _packed_colours(image)
+    objects = np.unique(colours[:-1, :-1][_solid(colours) & (colours[:-1, :-1] != 0)])
+    if len(objects) >= VOID:
+        raise DataError(
+            f"{path} is no mask of instances: expected one colour for each of at most 254 objects, "
+            f"but {len(objects)} colours fill areas. Is this a photograph?"
+        )
+    labels = np.searchsorted(objects, colours) + 1
+    known = np.append(objects, 0)[labels - 1] == colours
+    labels[~known] = VOID
+    labels[colours == 0] = 0
+    return labels.astype(np.uint8)
 
 
 def deep_values(image: Image.Image, path: Path) -> np.ndarray:
@@ -183,18 +234,23 @@ def _colour(label: int) -> tuple[int, ...]:
     return tuple(int(value) for value in PALETTE[label])
 
 
+def _solid(values: np.ndarray) -> np.ndarray:
+    """(H−1)×(W−1) bool: whether the 2×2 block to the lower right of a pixel has one value."""
+    above, below = values[:-1], values[1:]
+    solid = (above == below)[:, :-1]
+    solid &= (above == below)[:, 1:]
+    solid &= above[:, :-1] == above[:, 1:]
+    return solid
+
+
 def _phantom_ids(labels: np.ndarray) -> tuple[list[int], int]:
     """The ids that come from smoothed edges, and the number of all ids (0 and 255 not counted).
 
     The pixels of an object fill a 2×2 block somewhere; the grey levels along a smoothed edge form
     lines one pixel wide. So an id without any 2×2 block is called a phantom.
     """
-    above, below = labels[:-1], labels[1:]
-    solid = (above == below)[:, :-1]
-    solid &= (above == below)[:, 1:]
-    solid &= above[:, :-1] == above[:, 1:]
     present = np.bincount(labels.ravel(), minlength=256)[1:VOID] > 0
-    filling = np.bincount(above[:, :-1][solid], minlength=256)[1:VOID] > 0
+    filling = np.bincount(labels[:-1, :-1][_solid(labels)], minlength=256)[1:VOID] > 0
     phantoms = np.flatnonzero(present & ~filling) + 1
     return [int(label) for label in phantoms], int(present.sum())
 

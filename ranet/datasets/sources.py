@@ -1,7 +1,6 @@
 """Where samples come from: videos with annotated frames, and still images with masks (§3.5)."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
@@ -11,22 +10,19 @@ from ranet.config import (
     DataConfig,
     DavisSource,
     FramesConfig,
-    PairsSource,
+    ImageSource,
     Source,
     StaticConfig,
     VideoConfig,
+    YouTubeVOSSource,
 )
 from ranet.datasets.colour import change_colours, random_colour_map
 from ranet.datasets.image_io import VOID, read_binary_mask, read_image, read_labels
-from ranet.datasets.index import (
-    ImageMaskPair,
-    VideoSequence,
-    index_davis,
-    index_frames,
-    index_pairs,
-)
+from ranet.datasets.image_sets import IMAGE_SETS, ImageMaskPair, choose_pairs, index_image_set
+from ranet.datasets.index import VideoSequence, index_davis, index_frames
 from ranet.datasets.pasting import paste_beside, paste_over
 from ranet.datasets.views import Draw, Frame
+from ranet.datasets.youtube_vos import index_youtube_vos
 from ranet.errors import DataError
 
 
@@ -52,14 +48,14 @@ def open_source(source: Source, config: DataConfig) -> SampleSource:
     Raises:
         DataError: it is not there, or holds nothing to train on.
     """
-    if shows_motion(source):
-        return VideoSource.open(source, config.video)
-    return StaticSource.open(source, config.static)
+    if isinstance(source, ImageSource):
+        return StaticSource.open(source, config.static)
+    return VideoSource.open(source, config.video)
 
 
 def shows_motion(source: Source) -> bool:
     """Whether a configuration names videos; otherwise still images."""
-    return isinstance(source, DavisSource)
+    return not isinstance(source, ImageSource)
 
 
 class VideoSource:
@@ -78,8 +74,11 @@ class VideoSource:
         self._one_object = one_object
 
     @classmethod
-    def open(cls, source: DavisSource, config: VideoConfig) -> "VideoSource":
-        """Index a DAVIS tree."""
+    def open(cls, source: DavisSource | YouTubeVOSSource, config: VideoConfig) -> "VideoSource":
+        """Index a tree of videos."""
+        if isinstance(source, YouTubeVOSSource):
+            videos = index_youtube_vos(source.root, split=source.split)
+            return cls(videos, config, one_object=False)
         sequences = index_davis(
             source.root,
             year=source.year,
@@ -95,8 +94,7 @@ class VideoSource:
         sequence, annotated = self._sequences[which], self._annotated[which]
         template = rng.choice(annotated)
         current = rng.choice([i for i in annotated if i != template] or annotated)
-        near = [i for i in annotated if 0 < abs(i - current) <= self.config.max_previous_gap]
-        previous = rng.choice(near or [current])
+        previous = rng.choice(self._near(sequence, annotated, current) or [current])
         clip = self._clip(annotated, current, length, rng)
         frames = {i: self._read(sequence, i) for i in {template, *clip}}
         previous_labels = self._read_labels(sequence, previous)
@@ -109,6 +107,11 @@ class VideoSource:
             f"current {' '.join(sequence.frames[i].stem for i in clip)}, "
             f"previous {sequence.frames[previous].stem}",
         )
+
+    def _near(self, sequence: VideoSequence, annotated: Sequence[int], current: int) -> list[int]:
+        """The annotated frames beside the current one that its previous mask may be of."""
+        numbers, gap = sequence.numbers, self.config.max_previous_gap
+        return [i for i in annotated if 0 < abs(numbers[i] - numbers[current]) <= gap]
 
     def _clip(
         self, annotated: Sequence[int], first: int, length: int, rng: np.random.Generator
@@ -147,14 +150,13 @@ class StaticSource:
         self._backgrounds = backgrounds
 
     @classmethod
-    def open(cls, source: PairsSource, config: StaticConfig) -> "StaticSource":
+    def open(cls, source: ImageSource, config: StaticConfig) -> "StaticSource":
         """Index a folder of images and masks, and the folder of backgrounds."""
-        pairs = [pair for pair in index_pairs(source.root) if fnmatchcase(pair.name, source.names)]
-        if not pairs:
-            raise DataError(
-                f"No image-mask pair in {source.root} is named like {source.names!r}. "
-                "Check the pattern `names` of this source."
-            )
+        pairs = choose_pairs(
+            index_image_set(source.root, IMAGE_SETS[source.kind]),
+            names=source.names,
+            set_file=source.set_file,
+        )
         if config.backgrounds is not None:
             backgrounds = index_frames(config.backgrounds)
         else:
@@ -191,7 +193,7 @@ class StaticSource:
 
 
 def _read_pair(pair: ImageMaskPair) -> Frame:
-    image, labels = read_image(pair.image), _without_void(read_labels(pair.mask))
+    image, labels = read_image(pair.image), _without_void(pair.read_mask(pair.mask))
     _check_size(labels, image, pair.mask)
     return Frame(image, labels)
 

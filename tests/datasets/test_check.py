@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from image_set_trees import NAMES, PLACES, SALIENT, write_image_set
 from PIL import Image, ImageFilter
+from youtube_vos_tree import write_youtube_vos
 
 from ranet.datasets.check import check_data
 from ranet.datasets.check.sequence import holes
 from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.image_sets import IMAGE_SETS
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -291,7 +294,7 @@ def test_listed_sequences_that_are_not_there(tree):
 
 def test_a_list_that_is_none(tree):
     (tree / "ImageSets" / "2016" / "train.txt").write_text("")
-    assert "names no sequence" in only_problem(tree)
+    assert "names nothing" in only_problem(tree)
 
 
 def test_listed_files_that_are_not_there(tree):
@@ -362,6 +365,92 @@ def test_no_pairs(tmp_path):
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     assert "are empty" in only_problem(tmp_path)
+
+
+# --- known sets of images -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_known_sets(tmp_path, kind):
+    root = write_image_set(tmp_path, kind)
+    report = check_data(root)
+    assert report.problems == ()
+    assert report.kind == IMAGE_SETS[kind].title
+    objects = 1 if kind in SALIENT else 2
+    assert report.contents == ("2 pairs", "24 pixels high, 32 wide", f"objects: {objects} in 2")
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_mistakes_in_known_sets(tmp_path, kind):
+    root = write_image_set(tmp_path, kind)
+    image_of, mask_of = (root / place.format(NAMES[0]) for place in PLACES[kind])
+    (image_of.parent / "notes.txt").touch()
+    truncate(image_of)
+    Image.new("L", (32, 24)).save(mask_of)
+    problems = "\n".join(check_data(root).problems)
+    assert len(check_data(root).problems) == 3
+    assert "notes.txt" in problems
+    assert f"{image_of}: the image is truncated" in problems
+    assert f"{mask_of}: there is no object" in problems
+    image_of.unlink()
+    assert "1 file without image: a2" in "\n".join(check_data(root).problems)
+
+
+def test_the_kind_can_be_told(tmp_path):
+    root = write_image_set(tmp_path, "hku_is")
+    assert check_data(root, kind="hku_is").problems == ()
+    assert "No folder" in only_problem(root, kind="msra10k")
+
+
+# --- YouTube-VOS ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def youtube_vos(tmp_path):
+    return write_youtube_vos(tmp_path, {"dog": {1: 0, 2: 2}, "cat": {1: 1}})
+
+
+def test_sound_videos_whose_objects_appear_later(youtube_vos):
+    report = check_data(youtube_vos)
+    assert report.problems == ()
+    assert str(report).splitlines() == [
+        f"{youtube_vos}: YouTube-VOS",
+        "  train: 2 videos, 8 frames, 8 masks",
+        "  meta.json: 2 videos, 3 objects",
+        "  nothing is wrong",
+    ]
+
+
+def test_mistakes_in_youtube_vos(youtube_vos):
+    train = youtube_vos / "train"
+    truncate(train / "JPEGImages/dog/00005.jpg")
+    write_labels(train / "Annotations/dog/00010.png", labels(1, 7))
+    (train / "JPEGImages/cat/00015.jpg").unlink()
+    shutil.copytree(train / "JPEGImages/dog", train / "JPEGImages/stranger")
+    shutil.copytree(train / "Annotations/dog", train / "Annotations/stranger")
+    truncate(train / "Annotations/stranger/00000.png")
+    problems = check_data(youtube_vos).problems
+    told = "\n".join(problems)
+    assert "meta.json does not list 1 video that are there: stranger" in told
+    assert "JPEGImages/dog/00005.jpg: the image is truncated" in told
+    assert "Annotations/dog has objects that meta.json does not list: 7." in told
+    assert "Annotations/cat has 1 mask without a frame: 00015" in told
+    assert "stranger/00000.png" in told
+    assert len(problems) == 6  # the truncated frame was copied
+
+
+def test_missing_videos_of_youtube_vos(youtube_vos):
+    train = youtube_vos / "train"
+    shutil.rmtree(train / "JPEGImages/dog")
+    shutil.rmtree(train / "Annotations/dog")
+    for mask_file in (train / "Annotations/cat").iterdir():
+        mask_file.unlink()
+    frames, masks, empty = sorted(check_data(youtube_vos).problems, reverse=True)
+    assert f"No folder {train / 'JPEGImages/dog'}" in frames
+    assert f"No folder {train / 'Annotations/dog'}" in masks
+    assert "Annotations/cat holds no masks" in empty
+    (train / "meta.json").write_text("{}")
+    assert "Cannot read" in only_problem(youtube_vos)
 
 
 # --- single videos --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import yaml
 from ranet.config import (
     DataConfig,
     DavisSource,
-    PairsSource,
+    ImageSource,
     TrainConfig,
     load_config,
     parse_config,
@@ -23,7 +23,7 @@ def refused(**values):
 
 def test_sources_of_different_kinds():
     config = parse_config(DataConfig, {"sources": [PAIRS, {**DAVIS, "year": 2016, "weight": 2}]})
-    assert isinstance(config.sources[0], PairsSource)
+    assert isinstance(config.sources[0], ImageSource)
     assert isinstance(config.sources[1], DavisSource)
     assert config.sources[1].weight == 2
 
@@ -34,7 +34,10 @@ def test_sources_of_different_kinds():
         ({"sources": []}, "at least one source"),
         ({"sources": [{**PAIRS, "weight": 0}]}, "sources.0.pairs.weight.*greater than 0"),
         ({"sources": [{"kind": "pairs"}]}, "sources.0.pairs.root.*required"),
-        ({"sources": [{"kind": "video", "root": "x"}]}, "'video'.*'davis', 'pairs'"),
+        (
+            {"sources": [{"kind": "video", "root": "x"}]},
+            "'video'.*'davis', 'youtube_vos', 'pairs', 'msra10k'",
+        ),
         ({"sources": [{**DAVIS, "yaer": 2016}]}, r"sources\.0\.davis\.yaer.*'year'"),
         ({"sources": [DAVIS, {**PAIRS, "nams": "*"}]}, r"sources\.1\.pairs\.nams.*'names'"),
         ({"augment": {"scale": [1.2, 0.8]}}, r"augment\.scale: a range reads \[low, high\]"),
@@ -78,7 +81,7 @@ def test_overrides_reach_into_the_list_of_sources(file):
     config = load_config(TrainConfig, file, ["data.sources.1.root=elsewhere"])
     assert [str(source.root) for source in config.data.sources] == ["DAVIS", "elsewhere"]
     replaced = load_config(TrainConfig, file, ["data.sources.0={kind: pairs, root: other}"])
-    assert isinstance(replaced.data.sources[0], PairsSource)
+    assert isinstance(replaced.data.sources[0], ImageSource)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ from pathlib import Path
 import pytest
 
 from ranet.datasets.index import (
-    ImageMaskPair,
+    VideoSequence,
     choose_resolution,
     find_set_file,
     index_davis,
     index_frames,
-    index_pairs,
     index_sequence,
     natural_key,
     read_set_file,
@@ -207,8 +206,8 @@ def test_lists_of_davis_2016(tmp_path, slash):
         ("camel\n../../etc\n", r"line 2: .*which is no name"),
         ("..\n", r"line 1"),
         ("a\\b\n", r"line 1"),
-        ("", "names no sequence"),
-        ("\n \n", "names no sequence"),
+        ("", "names nothing"),
+        ("\n \n", "names nothing"),
         (b"\xff\xfe\x00\x01", "Cannot read"),
     ],
 )
@@ -280,34 +279,20 @@ def test_a_sequence_from_two_folders(tmp_path):
     assert sequence.annotations == (tmp_path / "masks" / "0.png", *[None] * 11)
 
 
-# --- pairs ----------------------------------------------------------------------------------------
-
-
-def test_pairs(tmp_path):
-    for name in ("b10", "b9"):
-        touch(tmp_path / "images" / f"{name}.jpg", tmp_path / "masks" / f"{name}.png")
-    assert index_pairs(tmp_path) == [
-        ImageMaskPair(name, tmp_path / "images" / f"{name}.jpg", tmp_path / "masks" / f"{name}.png")
-        for name in ("b9", "b10")
-    ]
-
-
-def test_pairs_that_do_not_fit(tmp_path):
-    touch(*(tmp_path / "images" / f"{n}.jpg" for n in range(9)), tmp_path / "masks" / "x.png")
-    with pytest.raises(
-        DataError, match=r"9 images without a mask \(0, 1, 2, 3, 4, 5, … \(9 in all"
-    ):
-        index_pairs(tmp_path)
-    with pytest.raises(DataError, match=r"1 masks without an image \(x\)"):
-        index_pairs(tmp_path)
-
-
-def test_missing_folders_of_pairs(tmp_path):
-    with pytest.raises(DataError, match=r"No folder .*images: .*images/<name>\.jpg.*it is empty"):
-        index_pairs(tmp_path)
-    touch(tmp_path / "images" / "a.jpg")
-    with pytest.raises(DataError, match=r"No folder .*masks: .*it holds images"):
-        index_pairs(tmp_path)
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [
+        (["00000", "00005", "00010"], (0, 5, 10)),
+        (["f9", "f10"], (9, 10)),
+        (["a7", "b3"], (0, 1)),  # not ascending
+        (["1", "01"], (0, 1)),
+        (["1", "two"], (0, 1)),
+        (["x"], (0,)),
+    ],
+)
+def test_frame_numbers(names, numbers):
+    frames = tuple(Path(f"{name}.jpg") for name in names)
+    assert VideoSequence("v", frames, (None,) * len(frames)).numbers == numbers
 
 
 # --- real data ------------------------------------------------------------------------------------
@@ -326,9 +311,3 @@ def test_real_trees(shared_data, name, year, split, sequences, frames):
     assert len(found) == sequences
     assert sum(len(sequence.frames) for sequence in found) == frames
     assert all(None not in sequence.annotations for sequence in found)
-
-
-def test_real_pairs(shared_data):
-    pairs = index_pairs(shared_data / "static")
-    assert len(pairs) == 4419
-    assert all(pair.image.stem == pair.mask.stem == pair.name for pair in pairs)

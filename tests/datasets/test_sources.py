@@ -1,10 +1,28 @@
 import numpy as np
 import pytest
-from training_data import HEIGHT, WIDTH, textured, two_objects, write_pairs, write_videos
+from image_set_trees import NAMES, PLACES, SALIENT, write_image_set
+from training_data import (
+    HEIGHT,
+    WIDTH,
+    data_config,
+    textured,
+    two_objects,
+    write_pairs,
+    write_videos,
+)
+from youtube_vos_tree import write_youtube_vos
 
-from ranet.config import DataConfig, DavisSource, PairsSource, StaticConfig, VideoConfig
+from ranet.config import (
+    DataConfig,
+    DavisSource,
+    ImageSource,
+    StaticConfig,
+    VideoConfig,
+    YouTubeVOSSource,
+)
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import VideoSequence
+from ranet.datasets.sampling import TrainingSamples
 from ranet.datasets.sources import StaticSource, VideoSource, open_source
 from ranet.errors import DataError
 
@@ -19,7 +37,7 @@ def video_source(root, year=2017, **config):
 
 
 def static_source(root, names="*", **config):
-    source = PairsSource(kind="pairs", root=root, names=names)
+    source = ImageSource(kind="pairs", root=root, names=names)
     return open_source(source, DataConfig(sources=(source,), static=StaticConfig(**config)))
 
 
@@ -62,6 +80,44 @@ def test_only_annotated_frames_are_drawn_and_gaps_count_all_frames(tmp_path):
             current = frame_index(draw.current[0].labels)
             assert current % 4 == frame_index(draw.template.labels) % 4 == 0
             assert frame_index(draw.previous_labels) - current in allowed
+
+
+def test_gaps_are_those_of_the_numbers_in_names(tmp_path):
+    root = write_youtube_vos(tmp_path, {"v": {1: 0}})
+    source = YouTubeVOSSource(kind="youtube_vos", root=root)
+    for gap, allowed in ((4, {0}), (5, {-5, 5}), (10, {-10, -5, 5, 10})):
+        video = VideoConfig(max_previous_gap=gap)
+        opened = open_source(source, DataConfig(sources=(source,), video=video))
+        gaps = set()
+        for seed in range(40):
+            draw = opened.draw(1, generator(seed))
+            gaps.add(frame_index(draw.previous_labels) - frame_index(draw.current[0].labels))
+        assert gaps == allowed
+
+
+def test_an_object_that_appears_later_is_not_a_template_before(tmp_path):
+    root = write_youtube_vos(tmp_path, {"v": {3: 2}})
+    source = {"kind": "youtube_vos", "root": root}
+    samples = TrainingSamples(data_config(source, smallest_crop=8), seed=0)
+    for n in range(12):
+        assert samples[n].name.startswith(("v: template 00010", "v: template 00015"))
+        assert samples[n].template_labels.any()
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_source_of_every_kind(tmp_path, kind):
+    source = {"kind": kind, "root": write_image_set(tmp_path, kind)}
+    samples = TrainingSamples(data_config(source, max_objects=3, smallest_crop=8), seed=0)
+    made = [samples[n] for n in range(8)]
+    assert {sample.name for sample in made} == set(NAMES)
+    assert {sample.objects for sample in made} == {1 if kind in SALIENT else 2}
+
+
+def test_a_list_of_images(tmp_path):
+    root = write_image_set(tmp_path, "ilso")
+    source = {"kind": "ilso", "root": root, "set_file": root / "ImageSets/train_id_1000.txt"}
+    samples = TrainingSamples(data_config(source), seed=0)
+    assert {samples[n].name for n in range(6)} == {"a10"}
 
 
 def test_a_video_of_one_annotated_frame(tmp_path):

@@ -121,7 +121,7 @@ def test_broken_data_ends_with_one_message_and_no_files(damage, told, options, t
     [
         (["--annotations", "nowhere"], "No folder nowhere: expected the annotations"),
         (["--predictions", "nowhere"], "No folder nowhere: expected the predictions"),
-        (["--set", "nowhere.txt"], "Cannot read the list of sequences nowhere.txt"),
+        (["--set", "nowhere.txt"], "Cannot read the list nowhere.txt"),
     ],
 )
 def test_missing_inputs_end_with_one_message_and_no_files(changed, told, options, tmp_path):

@@ -1,26 +1,31 @@
 """What is in a data folder, and everything that is wrong with it, in one go.
 
-Three kinds of folders are known: a DAVIS tree (``JPEGImages``, ``Annotations``, ``ImageSets``),
-image-mask pairs (``images``, ``masks``), and a folder of frames, whose masks may lie in another.
-A video file is decoded to its end.
+Known are a DAVIS tree (``JPEGImages``, ``Annotations``, ``ImageSets``), YouTube-VOS (``train`` with
+a ``meta.json``), the image sets of :mod:`ranet.datasets.image_sets`, and a folder of frames, whose
+masks may lie in another. A video file is decoded to its end.
 """
 
 from pathlib import Path
 
 from ranet.datasets.check.davis import check_davis
 from ranet.datasets.check.file_facts import Reading
-from ranet.datasets.check.pairs import check_pairs
+from ranet.datasets.check.pairs import check_image_set
 from ranet.datasets.check.report import DataReport
 from ranet.datasets.check.video import check_frames, check_video
+from ranet.datasets.check.youtube_vos import check_youtube_vos
+from ranet.datasets.image_sets import IMAGE_SETS, recognise_image_set
 from ranet.datasets.index import contents_of, entries, is_image
 from ranet.errors import DataError
 
 __all__ = ["DataReport", "check_data"]
 
+_YOUTUBE_VOS = "train"  # the folder that its archive unpacks to; the others have no masks to check
+
 
 def check_data(
     root: str | Path,
     *,
+    kind: str | None = None,
     masks: str | Path | None = None,
     resolution: str | None = None,
     quick: bool = False,
@@ -30,7 +35,8 @@ def check_data(
     """Check a data folder or a video file.
 
     Args:
-        root: a DAVIS tree, a folder with ``images`` and ``masks``, a folder of frames, or a video.
+        root: a DAVIS tree, an image set, a folder of frames, …, or a video.
+        kind: which image set it is, by its name in the configuration; None: see by its folders.
         masks: the masks of a folder of frames.
         resolution: of a DAVIS tree, the only folder below ``JPEGImages`` to check; None: all.
         quick: decode only the first mask of each video and read no more than the header of all
@@ -46,6 +52,8 @@ def check_data(
     try:
         if masks is not None:
             return check_frames(root, Path(masks), reading)
+        if kind is not None:
+            return check_image_set(root, IMAGE_SETS[kind], reading)
         return _check(root, resolution, reading)
     except DataError as error:
         return DataReport(root, "cannot be checked", (), (str(error),))
@@ -53,16 +61,20 @@ def check_data(
 
 def _check(root: Path, resolution: str | None, reading: Reading) -> DataReport:
     """Check ``root`` for what it looks like."""
+    if (root / _YOUTUBE_VOS / "JPEGImages").is_dir():
+        return check_youtube_vos(root, _YOUTUBE_VOS, reading)
     if (root / "JPEGImages").is_dir():
         return check_davis(root, resolution, reading)
-    if (root / "images").is_dir() or (root / "masks").is_dir():
-        return check_pairs(root, reading)
+    image_set = recognise_image_set(root)
+    if image_set is not None:
+        return check_image_set(root, image_set, reading)
     if root.is_dir() and any(is_image(path) for path in entries(root)):
         return check_frames(root, None, reading)
     if root.is_file() and not is_image(root):
         return check_video(root)
     raise DataError(
         f"No data in {root}. Expected a DAVIS tree (JPEGImages, Annotations, ImageSets), "
-        "image-mask pairs (images, masks), a folder of frames, or a video file, but "
+        f"YouTube-VOS (train), image-mask pairs (images, masks) or another image set "
+        f"({', '.join(sorted(IMAGE_SETS))}), a folder of frames, or a video file, but "
         f"{contents_of(root)}. data/README.md tells where to put what."
     )

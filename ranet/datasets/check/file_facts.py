@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ranet.datasets.image_io import VOID, image_size, read_image, read_labels
+from ranet.datasets.image_sets import MaskReader
 from ranet.errors import DataError
 
 
@@ -33,7 +34,7 @@ class Inspection:
     """What to find out about a file."""
 
     path: Path
-    mask: bool  # a mask, not an image
+    read_mask: MaskReader | None  # None for an image
     whole: bool  # decode all of it; otherwise only its header is read
 
 
@@ -46,13 +47,17 @@ class Reading:
     progress: bool  # a progress bar, if standard error is a terminal
 
     def facts(
-        self, images: Iterable[Path], masks: Iterable[Path], always_whole: Iterable[Path] = ()
+        self,
+        images: Iterable[Path],
+        masks: Iterable[Path],
+        always_whole: Iterable[Path] = (),
+        read_mask: MaskReader = read_labels,
     ) -> Facts:
         """The facts of images and masks; those in ``always_whole`` are decoded even if quick."""
         thorough = set(always_whole)
         inspections = [
-            Inspection(path, mask, path in thorough or not self.quick)
-            for mask, paths in ((False, images), (True, masks))
+            Inspection(path, reader, path in thorough or not self.quick)
+            for reader, paths in ((None, images), (read_mask, masks))
             for path in paths
         ]
         silent = None if self.progress else True  # None: silent if not a terminal
@@ -92,10 +97,10 @@ def _contents(inspection: Inspection) -> tuple[tuple[int, int], tuple[int, ...] 
     """Size, objects, and whether there is void."""
     if not inspection.whole:
         return image_size(inspection.path), None, False
-    if not inspection.mask:
+    if inspection.read_mask is None:
         height, width, _ = read_image(inspection.path).shape
         return (height, width), None, False
-    labels = read_labels(inspection.path)
+    labels = inspection.read_mask(inspection.path)
     present = np.bincount(labels.ravel(), minlength=256) > 0
     objects = tuple(int(label) for label in np.flatnonzero(present[1:VOID]) + 1)
     height, width = labels.shape

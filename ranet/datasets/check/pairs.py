@@ -1,32 +1,49 @@
-"""The check of image-mask pairs."""
+"""The check of still images with masks."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, FileFacts, Reading
 from ranet.datasets.check.report import DataReport, count, pixels
-from ranet.datasets.check.sequence import list_images, no_object
+from ranet.datasets.check.sequence import no_object, stray_files
+from ranet.datasets.image_sets import ImageSet
 from ranet.datasets.index import some_of, unmatched
+from ranet.errors import DataError
 
 
-def check_pairs(root: Path, reading: Reading) -> DataReport:
-    """Check the images and masks of one name in ``images`` and ``masks`` below ``root``."""
+def check_image_set(root: Path, image_set: ImageSet, reading: Reading) -> DataReport:
+    """Check the images and masks of a set, and that they pair up."""
     problems: list[str] = []
-    images = list_images(root / "images", problems)
-    masks = list_images(root / "masks", problems)
+    images = _listed(image_set.find_images, root, problems)
+    masks = _listed(image_set.find_masks, root, problems)
     if images is None or masks is None:
-        return DataReport(root, "image-mask pairs", (), tuple(problems))
+        return DataReport(root, image_set.title, (), tuple(dict.fromkeys(problems)))
+    image_folder, mask_folder = root / image_set.images, root / image_set.mask_folder(root)
+    for folder in dict.fromkeys((image_folder, mask_folder)):
+        problems += stray_files(folder)
     if not images and not masks:
-        problems.append(f"{root / 'images'} and {root / 'masks'} are empty; put the data there.")
-    problems += _lonely(images, masks, root / "images", "mask")
-    problems += _lonely(masks, images, root / "masks", "image")
-    facts = reading.facts(images.values(), masks.values())
+        problems.append(f"{image_folder} and {mask_folder} are empty; put the data there.")
+    if image_set.all_masked:
+        problems += _lonely(images, masks, image_folder, "mask")
+    problems += _lonely(masks, images, mask_folder, "image")
+    facts = reading.facts(images.values(), masks.values(), read_mask=image_set.read_mask)
     pairs = [(facts[images[name]], facts[masks[name]]) for name in images if name in masks]
     problems += _file_problems(facts)
     for image, mask in pairs:
         problems += _pair_problems(image, mask)
-    return DataReport(root, "image-mask pairs", tuple(_contents(pairs)), tuple(problems))
+    return DataReport(root, image_set.title, tuple(_contents(pairs)), tuple(problems))
+
+
+def _listed(
+    find: Callable[[Path], dict[str, Path]], root: Path, problems: list[str]
+) -> dict[str, Path] | None:
+    """Files by name, or None if they cannot be listed; adds to ``problems``."""
+    try:
+        return find(root)
+    except DataError as error:
+        problems.append(str(error))
+        return None
 
 
 def _lonely(

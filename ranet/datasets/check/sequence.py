@@ -51,24 +51,29 @@ def list_images(folder: Path, problems: list[str]) -> dict[str, Path] | None:
     """The images of a folder by name, or None if it cannot be listed; adds to ``problems``."""
     try:
         images = images_in(folder)
-        strays = [path.name for path in entries(folder) if not is_image(path)]
+        problems += stray_files(folder)
     except DataError as error:
         problems.append(str(error))
         return None
-    if strays:
-        problems.append(f"{folder} holds other things than images: {some_of(strays)}; remove them.")
     return images
+
+
+def stray_files(folder: Path) -> Iterator[str]:
+    """What a folder of images holds besides."""
+    strays = [path.name for path in entries(folder) if not is_image(path)]
+    if strays:
+        yield f"{folder} holds other things than images: {some_of(strays)}; remove them."
 
 
 def sequence_problems(sequence: ListedSequence, facts: Facts) -> list[str]:
     """Everything that is wrong with a video, a line each, or one for all files with one mistake."""
+    return [*file_problems(sequence, facts), *_objects(sequence, facts)]
+
+
+def file_problems(sequence: ListedSequence, facts: Facts) -> list[str]:
+    """What is wrong with a video's files, whatever objects are in its masks."""
     reading = [problem for path in sequence.paths for problem in facts[path].problems]
-    return [
-        *sequence.problems,
-        *reading,
-        *_sizes(sequence, facts),
-        *_objects(sequence, facts),
-    ]
+    return [*sequence.problems, *reading, *_sizes(sequence, facts)]
 
 
 def sequence_table(sequences: list[ListedSequence], facts: Facts) -> list[str]:
@@ -113,12 +118,7 @@ def _missing_numbers(frames: dict[str, Path], folder: Path) -> Iterator[str]:
 
 def _mismatches(frames: dict[str, Path], masks: dict[str, Path], folder: Path) -> Iterator[str]:
     """Masks without a frame, and frames without the mask that those around them have."""
-    orphans = unmatched(masks, frames)
-    if orphans:
-        yield (
-            f"{folder} has {count(orphans, 'mask')} without a frame: {some_of(orphans)}. "
-            "Copy the missing frames or remove the masks."
-        )
+    yield from orphan_masks(frames, masks, folder)
     names = list(frames)
     if names[0] not in masks:
         yield (
@@ -134,6 +134,16 @@ def _mismatches(frames: dict[str, Path], masks: dict[str, Path], folder: Path) -
         yield (
             f"{folder} has no mask of {count(left_out, 'frame')} among annotated ones: "
             f"{some_of(left_out)}. Copy the missing masks."
+        )
+
+
+def orphan_masks(frames: dict[str, Path], masks: dict[str, Path], folder: Path) -> Iterator[str]:
+    """Masks without a frame."""
+    orphans = unmatched(masks, frames)
+    if orphans:
+        yield (
+            f"{folder} has {count(orphans, 'mask')} without a frame: {some_of(orphans)}. "
+            "Copy the missing frames or remove the masks."
         )
 
 

@@ -1,0 +1,187 @@
+"""Sets of still images with masks of their objects, each in the layout that its archive unpacks to.
+
+A new set is a new entry of :data:`IMAGE_SETS`, and its name a new ``kind`` in the configuration.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+
+from ranet.datasets.image_io import read_instances, read_labels, read_saliency
+from ranet.datasets.index import (
+    IMAGE_SUFFIXES,
+    contents_of,
+    entries,
+    images_by_name,
+    read_set_file,
+    some_of,
+    unmatched,
+)
+from ranet.errors import DataError
+
+MaskReader = Callable[[Path], np.ndarray]
+"""From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""
+
+_JPEG, _PNG = (".jpg", ".jpeg"), (".png",)
+
+
+@dataclass(frozen=True)
+class ImageMaskPair:
+    """A still image and the mask of its objects."""
+
+    name: str
+    image: Path
+    mask: Path
+    read_mask: MaskReader = read_labels
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Where a set keeps its images and masks, below its root, and how its masks are read."""
+
+    title: str
+    images: str  # folder
+    masks: tuple[str, ...]  # folder; the first of these that holds images
+    read_mask: MaskReader
+    image_suffixes: tuple[str, ...] = IMAGE_SUFFIXES
+    mask_suffixes: tuple[str, ...] = IMAGE_SUFFIXES
+    all_masked: bool = True  # whether every image has a mask
+    also: tuple[str, ...] = ()  # other folders, by which the set is told from similar ones
+
+    def find_images(self, root: Path) -> dict[str, Path]:
+        """The images by name, in natural order.
+
+        Raises:
+            DataError: there is no such folder, or two of its images have one name.
+        """
+        return self._files(root, self.images, self.image_suffixes)
+
+    def find_masks(self, root: Path) -> dict[str, Path]:
+        """The masks by name; see :meth:`find_images`."""
+        return self._files(root, self.mask_folder(root), self.mask_suffixes)
+
+    def mask_folder(self, root: Path) -> str:
+        """Which of the folders that masks may be in holds them; the first if none does."""
+        return next(
+            (folder for folder in self.masks if _holds_images(root / folder)), self.masks[0]
+        )
+
+    def fits(self, root: Path) -> bool:
+        """Whether ``root`` has the folders of this set."""
+        return all((root / folder).is_dir() for folder in self.folders)
+
+    @property
+    def folders(self) -> set[str]:
+        """What is to be found below the root."""
+        return {self.images, self.masks[0], *self.also}
+
+    def _files(self, root: Path, folder: str, suffixes: tuple[str, ...]) -> dict[str, Path]:
+        if not (root / folder).is_dir():
+            raise DataError(
+                f"No folder {root / folder}: expected {self.title} as "
+                f"{root / self.images}/<name>{self.image_suffixes[0]} and "
+                f"{root / self.masks[0]}/<name>.png, but {contents_of(root)}."
+                f"{self._nested(root)} data/README.md tells more."
+            )
+        paths = entries(root / folder)
+        return images_by_name(path for path in paths if path.suffix.lower() in suffixes)
+
+    def _nested(self, root: Path) -> str:
+        """A hint where the set lies one folder deeper."""
+        inner = [path for path in entries(root) if self.fits(path)] if root.is_dir() else []
+        return f" Did you mean {inner[0]}?" if inner else ""
+
+
+IMAGE_SETS = {
+    "pairs": ImageSet("image-mask pairs", "images", ("masks",), read_labels),
+    "msra10k": ImageSet(
+        "MSRA10K", "Imgs", ("Imgs",), read_saliency, image_suffixes=_JPEG, mask_suffixes=_PNG
+    ),
+    "ecssd": ImageSet("ECSSD", "images", ("ground_truth_mask",), read_saliency),
+    "ilso": ImageSet("ILSO", "imgs", ("gt",), read_instances, also=("ImageSets",)),
+    "soc": ImageSet(  # without salient objects, without a mask
+        "SOC", "Imgs", ("Instance gt", "Instance gt/gt"), read_instances, all_masked=False
+    ),
+    "hku_is": ImageSet("HKU-IS", "imgs", ("gt",), read_saliency, image_suffixes=_PNG + _JPEG),
+}
+"""By ``kind`` in the configuration. Where two fit a folder equally well, the first is meant."""
+
+
+def index_image_set(root: str | Path, image_set: ImageSet) -> list[ImageMaskPair]:
+    """The pairs of images and masks of one name below ``root``, in natural order.
+
+    Raises:
+        DataError: a folder is missing or empty, or an image or mask has no partner.
+    """
+    root = Path(root)
+    images, masks = image_set.find_images(root), image_set.find_masks(root)
+    lonely_images = unmatched(images, masks) if image_set.all_masked else []
+    lonely_masks = unmatched(masks, images)
+    if lonely_images or lonely_masks:
+        raise DataError(
+            f"Images and masks in {root} do not pair up: {len(lonely_images)} images without a "
+            f"mask{_listed(lonely_images)}, {len(lonely_masks)} masks without an image"
+            f"{_listed(lonely_masks)}. Give partners the same name, or remove these files."
+        )
+    if not masks:
+        raise DataError(
+            f"No pairs in {root}: expected images in {root / image_set.images} and masks in "
+            f"{root / image_set.masks[0]}, but {contents_of(root / image_set.images)}. Put the "
+            "data there."
+        )
+    return [
+        ImageMaskPair(name, image, masks[name], image_set.read_mask)
+        for name, image in images.items()
+        if name in masks
+    ]
+
+
+def choose_pairs(
+    pairs: list[ImageMaskPair], *, names: str, set_file: Path | None
+) -> list[ImageMaskPair]:
+    """Those whose names match a shell pattern and, if there is a list, are on it.
+
+    Raises:
+        DataError: the list cannot be read or names others, or nothing is left.
+    """
+    if set_file is not None:
+        listed = read_set_file(set_file)
+        unknown = unmatched(listed, (pair.name for pair in pairs))
+        if unknown:
+            raise DataError(
+                f"{set_file} lists {len(unknown)} names that no pair beside {pairs[0].image} has: "
+                f"{some_of(unknown)}. Expected names of images without their endings; correct "
+                "the list, or the root of this source."
+            )
+        pairs = [pair for pair in pairs if pair.name in set(listed)]
+    chosen = [pair for pair in pairs if fnmatchcase(pair.name, names)]
+    if not chosen:
+        raise DataError(
+            f"No image-mask pair beside {pairs[0].image} is named like {names!r}. "
+            "Check the pattern `names` of this source."
+        )
+    return chosen
+
+
+def recognise_image_set(root: Path) -> ImageSet | None:
+    """The set whose folders ``root`` has; of several, the one with most of them.
+
+    Images or masks alone are taken for a plain set that lacks the other.
+    """
+    fitting = [image_set for image_set in IMAGE_SETS.values() if image_set.fits(root)]
+    if not fitting and ((root / "images").is_dir() or (root / "masks").is_dir()):
+        return IMAGE_SETS["pairs"]
+    return max(fitting, key=lambda image_set: len(image_set.folders), default=None)
+
+
+def _holds_images(folder: Path) -> bool:
+    return folder.is_dir() and any(
+        path.suffix.lower() in IMAGE_SUFFIXES for path in entries(folder)
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return f" ({some_of(names)})" if names else ""

@@ -1,0 +1,102 @@
+"""The videos of YouTube-VOS 2018 and 2019, in the layout of their training archive.
+
+Every fifth frame is there and annotated. Objects may appear later than in the first frame.
+"""
+
+import json
+from pathlib import Path
+
+from ranet.datasets.index import VideoSequence, bullets, contents_of, match_annotations, some_of
+from ranet.errors import DataError
+
+_TREE = """\
+  {root}/{split}/
+    meta.json
+    JPEGImages/<video>/00000.jpg, 00005.jpg, …
+    Annotations/<video>/00000.png, 00005.png, …"""
+
+
+def index_youtube_vos(root: str | Path, *, split: str = "train") -> list[VideoSequence]:
+    """Find the videos that ``meta.json`` lists.
+
+    Args:
+        root: the folder that holds the unpacked archive, ``train``.
+        split: name of the folder below ``root``.
+
+    Returns:
+        The sequences in the order of the list, each with at least one annotation.
+
+    Raises:
+        DataError: the tree is another, or videos cannot be used; all of these are named.
+    """
+    folder = find_split(Path(root), split)
+    sequences, problems = [], []
+    videos = read_meta(folder / "meta.json")
+    for name in videos:
+        try:
+            sequences.append(_index_video(folder, name))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(
+            f"{len(problems)} of the {len(videos)} videos in {folder / 'meta.json'} cannot be "
+            "used:\n"
+            + bullets(problems)
+            + f"\nAll that is wrong with this folder: python scripts/check_data.py {root}"
+        )
+    return sequences
+
+
+def find_split(root: Path, split: str) -> Path:
+    """The folder of a split.
+
+    Raises:
+        DataError: something of it is missing.
+    """
+    folder = root / split
+    wanted = (folder / "meta.json", folder / "JPEGImages", folder / "Annotations")
+    missing = [str(path.relative_to(root)) for path in wanted if not path.exists()]
+    if missing:
+        raise DataError(
+            f"No YouTube-VOS data in {root}. Expected\n{_TREE.format(root=root, split=split)}\n"
+            f"but {some_of(missing)} is missing: {contents_of(root)}.{_one_too_deep(root)} "
+            "data/README.md tells where to get the data and where to put it."
+        )
+    return folder
+
+
+def read_meta(path: Path) -> dict[str, frozenset[int]]:
+    """The ids of the objects of each video in a ``meta.json``.
+
+    Raises:
+        DataError: the file cannot be read, or holds something else.
+    """
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        objects = {
+            str(name): frozenset(int(label) for label in video["objects"])
+            for name, video in videos.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"Cannot read {path}: {type(error).__name__}: {error}. Expected JSON of the form "
+            '{"videos": {"<video>": {"objects": {"1": …}}}}; unpack this file again.'
+        ) from error
+    if not objects:
+        raise DataError(f"{path} lists no videos; unpack this file again.")
+    return objects
+
+
+def _index_video(folder: Path, name: str) -> VideoSequence:
+    sequence = match_annotations(folder / "JPEGImages" / name, folder / "Annotations" / name)
+    if not any(sequence.annotations):
+        raise DataError(
+            f"No frame of {name} is annotated: {contents_of(folder / 'Annotations' / name)}. "
+            "Unpack the masks again."
+        )
+    return sequence
+
+
+def _one_too_deep(root: Path) -> str:
+    """A hint where ``root`` is the folder of the split itself."""
+    return f" Did you mean {root.parent}?" if (root / "meta.json").is_file() else ""
