@@ -366,6 +366,15 @@ class OptimizerConfig(Section):
     warmup_steps: Annotated[int, Field(ge=0)] = 0
 
 
+class ValidationConfig(Section):
+    """Segment and score a DAVIS split every so often; the best network is kept."""
+
+    every: PositiveInt = Field(1000, description="steps")
+    davis: Path = Field(description="root of the DAVIS tree")
+    set_file: Path | None = Field(None, description="list of sequences in place of the split's")
+    evaluation: EvalConfig = EvalConfig()
+
+
 class TrainConfig(Section):
     """One training run: ``scripts/train.py``."""
 
@@ -382,14 +391,32 @@ class TrainConfig(Section):
     data: DataConfig
     optimizer: OptimizerConfig = OptimizerConfig()
     losses: LossWeights = Field({"cross_entropy": 1.0}, description="weight of each loss")
-    batch_size: PositiveInt = Field(4, description="samples a step")
+    batch_size: PositiveInt = Field(
+        4, description="samples a step, over all processes and parts together"
+    )
+    accumulate: PositiveInt = Field(
+        1, description="parts that a process's share of the batch is computed in, to save memory"
+    )
+    average_decay: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="of the moving average of the weights (EMA), which is then the result"
+    )
     steps: PositiveInt = Field(1000, description="updates of the whole run")
     checkpoint_every: PositiveInt = Field(500, description="steps")
     keep_checkpoints: PositiveInt = Field(2, description="older ones are removed")
     log_every: PositiveInt = Field(10, description="steps")
+    pictures_every: PositiveInt = Field(
+        500, description="steps between pictures and score histograms in TensorBoard"
+    )
+    validation: ValidationConfig | None = Field(None, description="null: none")
     device: Device = "auto"
     dtype: DType = Field("float32", description="of the forward pass; weights stay float32")
-    channels_last: bool = Field(True, description="memory layout; faster for convolutions")
+    channels_last: bool = Field(
+        False, description="memory layout; may help on a GPU, slows a CPU down"
+    )
+    compile: bool = Field(False, description="torch.compile: slow to start, faster steps")
+    recompute_activations: bool = Field(
+        False, description="less memory, about a third more time: for small GPUs"
+    )
 
     @model_validator(mode="after")
     def _single_network_sees_one_object(self) -> "TrainConfig":

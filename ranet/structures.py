@@ -19,7 +19,8 @@ Masks are floats in [0, 1], one channel an object. Logits are called logits. Box
 ``(top, left, bottom, right)`` in pixels.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -107,21 +108,35 @@ class TrainingBatch:
 
     def to(self, device: torch.device | str) -> "TrainingBatch":
         """The same batch with its tensors on ``device``."""
-        moved = {
-            field.name: value.to(device, non_blocking=True) if torch.is_tensor(value) else value
-            for field in fields(self)
-            for value in (getattr(self, field.name),)
-        }
-        return TrainingBatch(**moved)
+        return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "TrainingBatch":
         """The same batch in page-locked memory (called by ``DataLoader(pin_memory=True)``)."""
-        pinned = {
-            field.name: value.pin_memory() if torch.is_tensor(value) else value
+        return self._changed(torch.Tensor.pin_memory)
+
+    def split(self, parts: int) -> list["TrainingBatch"]:
+        """The batch in ``parts`` batches of equal size.
+
+        Raises:
+            ValueError: B is no multiple of ``parts``.
+        """
+        size, rest = divmod(len(self.names), parts)
+        if rest:
+            raise ValueError(f"{len(self.names)} samples cannot be split into {parts} equal parts")
+        bounds = [slice(start, start + size) for start in range(0, len(self.names), size)]
+        return [
+            replace(self._changed(lambda tensor, b=b: tensor[b]), names=self.names[b])
+            for b in bounds
+        ]
+
+    def _changed(self, change: Callable[[Tensor], Tensor]) -> "TrainingBatch":
+        tensors = {
+            field.name: change(value)
             for field in fields(self)
             for value in (getattr(self, field.name),)
+            if torch.is_tensor(value)
         }
-        return TrainingBatch(**pinned)
+        return replace(self, **tensors)
 
     @property
     def object_count(self) -> int:

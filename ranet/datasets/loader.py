@@ -58,22 +58,26 @@ def build_loader(
     first_step: int,
     steps: int,
     pin_memory: bool = False,
+    process: int = 0,
+    processes: int = 1,
 ) -> BatchLoader:
     """The batches that a training run sees from ``first_step`` on.
 
     Args:
         config: sources, augmentation, and the number of workers.
         seed: of the run.
-        batch_size: samples a step.
+        batch_size: samples a step, of all processes together; a multiple of their number.
         first_step: 0 for a new run; the number of steps done for one that goes on.
         steps: how many batches.
         pin_memory: put them in page-locked memory, for a GPU.
+        process: number of this process, from 0.
+        processes: how many share each batch; each makes an equal part of it, in order.
 
     Raises:
         DataError: a source is not there or holds nothing to train on.
     """
     return BatchLoader(
-        _Batches(TrainingSamples(config, seed=seed), batch_size),
+        _Batches(TrainingSamples(config, seed=seed), batch_size, process, processes),
         range(first_step, first_step + steps),
         workers=config.workers,
         pin_memory=pin_memory,
@@ -81,20 +85,24 @@ def build_loader(
 
 
 class _Batches(Dataset):
-    """Batch s of a row of samples; errors of the input are returned, not raised.
+    """A process's part of batch s; errors of the input are returned, not raised.
 
     A ``DataLoader`` buries what a worker raises in the text of its traceback.
     """
 
-    def __init__(self, samples: TrainingSamples, batch_size: int) -> None:
+    def __init__(
+        self, samples: TrainingSamples, batch_size: int, process: int, processes: int
+    ) -> None:
         self._samples = samples
         self._batch_size = batch_size
+        self._part = batch_size // processes
+        self._offset = process * self._part
 
     def __getitem__(self, step: int) -> TrainingBatch | RANetError:
-        start = step * self._batch_size
+        start = step * self._batch_size + self._offset
         try:
             return TrainingBatch.collate(
-                [self._samples[n] for n in range(start, start + self._batch_size)]
+                [self._samples[n] for n in range(start, start + self._part)]
             )
         except RANetError as error:
             return error

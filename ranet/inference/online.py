@@ -27,6 +27,7 @@ from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.clip import ClipNetwork
 from ranet.training.loop import TrainingStep
+from ranet.training.processes import alone
 
 _CROPS = {"previous_prediction": "previous_mask", "whole_frame": "whole_frame"}
 """How training calls the crops of inference."""
@@ -123,8 +124,8 @@ def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig
         losses=online.losses,
         optimizer_config=OptimizerConfig(learning_rate=online.lr),
         steps=online.steps,
-        device=device,
         dtype=DTYPES[config.dtype],
+        processes=alone(device),
     )
 
 

@@ -1,9 +1,11 @@
 """The ResNet under the siamese encoder, with instance norms for batch norms (§3.4)."""
 
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from ranet.model.blocks import InstanceNorm
 from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
 from ranet.model.torchvision_import import import_torchvision_models
 from ranet.structures import Skips
@@ -17,13 +19,6 @@ CHANNELS: dict[str, Skips] = {
 }
 
 
-class AffineInstanceNorm(nn.InstanceNorm2d):
-    """Instance norm with a learned scale and shift per channel, and no running statistics."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, affine=True)
-
-
 class Backbone(nn.Module):
     """A torchvision ResNet without its classifier; parameter names are torchvision's.
 
@@ -35,7 +30,7 @@ class Backbone(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         models = import_torchvision_models()
-        resnet = models.get_model(name, weights=None, norm_layer=AffineInstanceNorm)
+        resnet = models.get_model(name, weights=None, norm_layer=partial(InstanceNorm, affine=True))
         self.name = name
         self.channels = CHANNELS[name]
         self.conv1, self.bn1, self.relu = resnet.conv1, resnet.bn1, resnet.relu

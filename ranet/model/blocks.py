@@ -39,6 +39,21 @@ def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
+class InstanceNorm(nn.GroupNorm):
+    """Instance norm: zero mean and unit variance for each channel of each image.
+
+    A group norm with one channel a group computes it, several times faster on a CPU than torch's
+    instance norm, whose gradient is wrong there for a batch of one in the channels-last layout.
+
+    Args:
+        channels: of the input.
+        affine: learn a scale and a shift for each channel.
+    """
+
+    def __init__(self, channels: int, affine: bool = False) -> None:
+        super().__init__(channels, channels, affine=affine)
+
+
 class ConvBlock(nn.Module):
     """Instance norm, ReLU, convolution: pre-activated, the image size stays.
 
@@ -50,7 +65,7 @@ class ConvBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = nn.InstanceNorm2d(channels_in)
+        self.norm = InstanceNorm(channels_in)
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,13 +85,13 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, bottleneck: int, dilation: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, bottleneck, 1, bias=False)
-        self.norm1 = nn.InstanceNorm2d(bottleneck)
+        self.norm1 = InstanceNorm(bottleneck)
         self.conv2 = nn.Conv2d(
             bottleneck, bottleneck, 3, padding=dilation, dilation=dilation, bias=False
         )
-        self.norm2 = nn.InstanceNorm2d(bottleneck)
+        self.norm2 = InstanceNorm(bottleneck)
         self.conv3 = nn.Conv2d(bottleneck, channels, 1, bias=False)
-        self.norm3 = nn.InstanceNorm2d(channels)
+        self.norm3 = InstanceNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """B×channels×H×W → the same shape."""

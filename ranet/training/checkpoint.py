@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from ranet.errors import CheckpointError
 from ranet.model.ranet import RANet
@@ -41,8 +42,10 @@ def save_training_state(
     model: RANet,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
+    average: AveragedModel | None,
     config: Mapping[str, Any],
     keep: int,
+    **extra: Any,
 ) -> Path:
     """Write the state after ``step`` steps, then remove all but the newest ``keep`` checkpoints.
 
@@ -56,9 +59,11 @@ def save_training_state(
         step=step,
         optimizer=optimizer.state_dict(),
         scaler=scaler.state_dict(),
+        average=None if average is None else average.state_dict(),
         random_state=_random_state(),
         config=dict(config),
         revision=revision(),
+        **extra,
     )
     for old in checkpoints_in(folder)[:-keep]:
         old.unlink(missing_ok=True)
@@ -66,9 +71,13 @@ def save_training_state(
 
 
 def restore_training_state(
-    path: Path, model: RANet, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+    path: Path,
+    model: RANet,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    average: AveragedModel | None,
 ) -> dict[str, Any]:
-    """Put model, optimiser, scaler and random generators into the state of a checkpoint.
+    """Put model, optimiser, scaler, average and random generators into the state of a checkpoint.
 
     Returns:
         The checkpoint's other entries; ``step`` and ``config`` among them.
@@ -87,8 +96,11 @@ def restore_training_state(
     model.load_state_dict(content["model"])
     optimizer.load_state_dict(content["optimizer"])
     scaler.load_state_dict(content["scaler"])
+    if average is not None and content["average"] is not None:
+        average.load_state_dict(content["average"])
     _set_random_state(content["random_state"])
-    return {name: content[name] for name in ("step", "config", "revision")}
+    restored = ("format", "architecture", "model", "optimizer", "scaler", "average", "random_state")
+    return {name: value for name, value in content.items() if name not in restored}
 
 
 def _random_state() -> dict[str, Any]:

@@ -3,17 +3,19 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from ranet.config import OptimizerConfig
 from ranet.errors import TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, one_hot_masks
-from ranet.training.clip import ClipNetwork
 from ranet.training.losses import compute_losses
+from ranet.training.processes import Processes
 from ranet.training.schedule import learning_rate
 
 
@@ -22,53 +24,53 @@ class TrainingStep:
     """One step of gradient descent on one batch.
 
     Attributes:
-        model: in training mode, on ``device``.
-        network: the model over clips.
+        model: in training mode, on the device of ``processes``.
+        network: the model over clips, as it is or wrapped (compiled, data-parallel).
         optimizer: over the model's parameters.
         scaler: of the gradients; does nothing unless enabled (float16).
         losses: weight of each loss by name.
         optimizer_config: learning rate, schedule and clipping.
         steps: of the whole run, for the schedule.
-        device: where the step is computed.
         dtype: of the forward pass; float32 switches autocast off.
+        processes: this one and those that have the other parts of the batch.
+        accumulate: parts that a process's batch is computed in, one after the other.
     """
 
     model: RANet
-    network: ClipNetwork
+    network: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     losses: Mapping[str, float]
     optimizer_config: OptimizerConfig
     steps: int
-    device: torch.device
     dtype: torch.dtype
+    processes: Processes
+    accumulate: int = 1
 
     def __call__(self, batch: TrainingBatch, step: int) -> dict[str, float]:
         """Update the model once.
 
         Args:
-            batch: B samples.
+            batch: this process's samples.
             step: steps done before this one.
 
         Returns:
-            Every loss, the learning rate, and the gradient's norm before clipping.
+            Every loss, averaged over the whole batch, the learning rate, and the gradient's norm
+            before clipping.
 
         Raises:
-            TrainingError: a loss is not finite; the model is as before.
+            TrainingError: a loss is not finite; the weights are as before.
         """
         rate = learning_rate(self.optimizer_config, step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        losses = self.compute_losses(batch.to(self.device))
-        figures = {name: loss.item() for name, loss in losses.items()}
+        figures = self._gradients(batch)
         if not all(map(math.isfinite, figures.values())):
             raise TrainingError(
                 f"A loss of step {step + 1} is not finite: {figures}. It came from the samples "
                 f"{', '.join(batch.names)}. The last checkpoint is untouched; a lower learning "
                 "rate, gradient clipping, or bfloat16 instead of float16 may help."
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(losses["total"]).backward()
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), self.optimizer_config.clip_norm or math.inf
@@ -77,11 +79,30 @@ class TrainingStep:
         self.scaler.update()
         return {**figures, "learning_rate": rate, "gradient_norm": norm.item()}
 
+    def _gradients(self, batch: TrainingBatch) -> dict[str, float]:
+        """Fill the gradients with those of the whole batch's mean loss; returns the losses."""
+        self.optimizer.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        parts = batch.split(self.accumulate)
+        for number, part in enumerate(parts, start=1):
+            with self._exchange(number == len(parts)):
+                losses = self.compute_losses(part.to(self.processes.device))
+                self.scaler.scale(losses["total"] / len(parts)).backward()
+            for name, loss in losses.items():
+                sums[name] = sums.get(name, 0) + loss.detach()
+        return self.processes.mean({name: total / len(parts) for name, total in sums.items()})
+
+    def _exchange(self, last: bool) -> AbstractContextManager[None]:
+        """Processes add their gradients up once a step, after the last part of their batch."""
+        if last or not isinstance(self.network, DistributedDataParallel):
+            return nullcontext()
+        return self.network.no_sync()
+
     def compute_losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Forward pass and losses of a batch that is on the device."""
         count = batch.object_count
         half = self.dtype != torch.float32
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=half):
+        with torch.autocast(self.processes.device.type, dtype=self.dtype, enabled=half):
             logits = self.network(
                 batch.template_image.float() / 255,
                 one_hot_masks(batch.template_labels, count),
@@ -102,7 +123,7 @@ def train_steps(
     step: TrainingStep,
     batches: Iterable[TrainingBatch],
     first_step: int,
-    after_step: Callable[[int, dict[str, float]], bool],
+    after_step: Callable[[int, dict[str, float], TrainingBatch], bool],
 ) -> int:
     """Run a step per batch.
 
@@ -110,9 +131,9 @@ def train_steps(
         step: what to do with a batch.
         batches: as many as there are steps to do.
         first_step: steps done before.
-        after_step: called with the number of steps done and their figures, ``data_time`` (seconds
-            spent waiting for the batch) and ``step_time`` (seconds in all) among them; returns
-            whether to go on.
+        after_step: called with the number of steps done, the last one's figures, ``data_time``
+            (seconds spent waiting for the batch) and ``step_time`` (seconds in all) among them,
+            and its batch; returns whether to go on.
 
     Returns:
         Steps done in all.
@@ -125,7 +146,7 @@ def train_steps(
         done += 1
         end = time.perf_counter()
         figures |= {"data_time": arrived - start, "step_time": end - start}
-        if not after_step(done, figures):
+        if not after_step(done, figures, batch):
             break
         start = time.perf_counter()
     return done

@@ -42,9 +42,10 @@ def cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
 
 
 def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
-    """One minus the soft Jaccard index |p·g| / |p + g - p·g|, averaged over objects.
+    """One minus the soft Jaccard index |p·g| / |p + g - p·g|, averaged over objects, then samples.
 
-    An object that is neither there nor predicted anywhere scores as perfect, as J does.
+    An object that is neither there nor predicted anywhere scores as perfect, as J does. Every
+    sample counts the same, so that the loss of a batch is the mean of the losses of its parts.
 
     Args:
         logits: B×K×H×W.
@@ -59,8 +60,8 @@ def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     intersection = (probability * truth).sum(dim=(2, 3))
     union = (probability + truth).sum(dim=(2, 3)) - intersection
     index = (intersection + 1) / (union + 1)  # one pixel each keeps 0/0 away
-    exists = torch.arange(logits.shape[1], device=logits.device) < objects[:, None]
-    return 1 - index[exists].mean()
+    exists = torch.arange(logits.shape[1], device=logits.device) < objects[:, None]  # B×K
+    return 1 - ((index * exists).sum(dim=1) / objects).mean()
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

@@ -1,15 +1,20 @@
 """A training run from its configuration; the only file that knows all the parts."""
 
 import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ranet.config import TrainConfig, parse_config
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
-from ranet.device import DTYPES, device_name, resolve_device
+from ranet.device import DTYPES, device_name
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError
 from ranet.files import make_folder, write_json
@@ -17,6 +22,7 @@ from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
 from ranet.model.weights import build_model, load_checkpoint, save_checkpoint
 from ranet.provenance import revision
+from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (
     checkpoints_in,
     restore_training_state,
@@ -24,14 +30,23 @@ from ranet.training.checkpoint import (
 )
 from ranet.training.clip import ClipNetwork
 from ranet.training.interrupt import StopRequest
-from ranet.training.log import TrainingLog
+from ranet.training.log import Records, TrainingLog
 from ranet.training.loop import TrainingStep, train_steps
+from ranet.training.memory import recompute_activations
+from ranet.training.processes import Processes, joined_processes
+from ranet.training.tensorboard import TensorBoard
+from ranet.training.validation import Validation
 
 _logger = logging.getLogger(__name__)
+
+_CHECKPOINTS = "checkpoints"  # folder below the run's output
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
     """Train a network as ``config`` says.
+
+    Started by ``torchrun``, all its processes call this with the same arguments and share every
+    batch; the first one writes and speaks.
 
     Args:
         config: the run.
@@ -45,60 +60,141 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             finite.
         KeyboardInterrupt: asked to stop by Ctrl-C or SIGTERM; a checkpoint was written first.
     """
-    folder = config.output / "checkpoints"
-    existing = checkpoints_in(folder)
-    _refuse_to_mix(config, existing, resume)
+    with joined_processes(config) as processes:
+        newest = _newest_checkpoint(config, resume)
+        learner, state = _learner(config, processes, newest)
+        first = state.get("step", 0)
+        batches = build_loader(
+            config.data,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            first_step=first,
+            steps=config.steps - first,
+            pin_memory=processes.device.type == "cuda",
+            process=processes.rank,
+            processes=processes.count,
+        )
+        keeper = _Keeper(config, learner, state) if processes.is_first else None
+        processes.wait()  # every process has read the checkpoint before the first may remove it
+        with StopRequest() as stop:
 
-    device = resolve_device(config.device)
+            def after_step(done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
+                learner.average_weights()
+                stopping = processes.any(stop.requested)
+                if keeper:
+                    keeper.after_step(done, figures, batch, stopping)
+                return not stopping
+
+            done = train_steps(learner.step, batches, first, after_step)
+        if done < config.steps:
+            _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
+            raise KeyboardInterrupt
+        if keeper:
+            keeper.finish(done)
+        return config.output / "model.pt"
+
+
+@dataclass(frozen=True)
+class _Learner:
+    """What learns: the state that a checkpoint keeps, and the step that changes it."""
+
+    model: RANet
+    step: TrainingStep
+    average: AveragedModel | None
+
+    def average_weights(self) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+
+    @property
+    def result(self) -> RANet:
+        """The network that this is all for."""
+        return self.model if self.average is None else self.average.module
+
+
+def _learner(
+    config: TrainConfig, processes: Processes, newest: Path | None
+) -> tuple[_Learner, dict[str, Any]]:
+    """The learner as it is before the first step to do, and what its checkpoint says besides."""
     torch.manual_seed(config.seed)
-    model = starting_model(config).to(device)
+    model = starting_model(config).to(processes.device).train()
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    step = _training_step(config, model.train(), device)
-    first = _restore(existing[-1], config, step) if existing else 0
+    average = None
+    if config.average_decay is not None:
+        average = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay)
+        ).requires_grad_(False)
+    if config.recompute_activations:
+        recompute_activations(model)
+    learner = _Learner(model, _training_step(config, model, processes), average)
+    return learner, _restore(newest, config, learner) if newest else {}
 
-    batches = build_loader(
-        config.data,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        first_step=first,
-        steps=config.steps - first,
-        pin_memory=device.type == "cuda",
-    )
-    make_folder(folder)
-    _describe_run(config, device, model)
-    log = TrainingLog(config.output / "log.jsonl", first, config.steps, config.log_every)
 
-    def save(done: int) -> Path:
-        return save_training_state(
-            folder,
+class _Keeper:
+    """Logs, validates and writes checkpoints; in the first process alone.
+
+    Args:
+        config: of the run.
+        learner: what is kept.
+        state: further entries of the checkpoint that the run goes on from; empty for a new run.
+    """
+
+    def __init__(self, config: TrainConfig, learner: _Learner, state: Mapping[str, Any]) -> None:
+        first = state.get("step", 0)
+        self._config, self._learner = config, learner
+        self._folder = make_folder(config.output / _CHECKPOINTS)
+        _describe_run(config, learner)
+        self._log = TrainingLog(config.output / "log.jsonl", first, config.steps, config.log_every)
+        self._board = TensorBoard(config.output / "tensorboard", first)
+        self._validation = None
+        if config.validation is not None:
+            self._validation = Validation(config.validation, config.output, state.get("best"))
+            self._scores = Records(config.output / "validation.jsonl", first)
+
+    def after_step(
+        self, done: int, figures: dict[str, float], batch: TrainingBatch, stopping: bool
+    ) -> None:
+        """Do what is due after ``done`` steps."""
+        means = self._log.add(done, figures)
+        if means:
+            self._board.figures(done, means, "training")
+        if done % self._config.pictures_every == 0:
+            self._board.pictures(done, self._learner.model, batch)
+        if self._validation and self._validation.is_due(done):
+            scores = self._validation(self._learner.result, done)
+            self._scores.add(done, scores)
+            self._board.figures(done, scores, "validation")
+        last = stopping or done == self._config.steps
+        if last or done % self._config.checkpoint_every == 0:
+            self._save(done)
+
+    def _save(self, done: int) -> None:
+        learner = self._learner
+        save_training_state(
+            self._folder,
             done,
-            model,
-            step.optimizer,
-            step.scaler,
-            config.model_dump(mode="json"),
-            config.keep_checkpoints,
+            learner.model,
+            learner.step.optimizer,
+            learner.step.scaler,
+            learner.average,
+            self._config.model_dump(mode="json"),
+            self._config.keep_checkpoints,
+            best=self._validation and self._validation.best,
         )
 
-    with StopRequest() as stop:
-
-        def after_step(done: int, figures: dict[str, float]) -> bool:
-            log.add(done, figures)
-            if done % config.checkpoint_every == 0 or done == config.steps or stop.requested:
-                save(done)
-            return not stop.requested
-
-        done = train_steps(step, batches, first, after_step)
-
-    if done < config.steps:
-        _logger.info("stopped after step %d of %d; --resume goes on from there", done, config.steps)
-        raise KeyboardInterrupt
-    final = config.output / "model.pt"
-    save_checkpoint(
-        final, model, config=config.model_dump(mode="json"), step=done, revision=revision()
-    )
-    _logger.info("wrote %s", final)
-    return final
+    def finish(self, done: int) -> None:
+        """Write the result of the whole run."""
+        self._board.close()
+        final = self._config.output / "model.pt"
+        save_checkpoint(
+            final,
+            self._learner.result,
+            config=self._config.model_dump(mode="json"),
+            step=done,
+            revision=revision(),
+        )
+        _logger.info("wrote %s", final)
 
 
 def starting_model(config: TrainConfig) -> RANet:
@@ -134,43 +230,65 @@ def _stage_of(config: TrainConfig) -> dict[str, Any]:
     return training_stage(config.name, data, config.steps)
 
 
-def _training_step(config: TrainConfig, model: RANet, device: torch.device) -> TrainingStep:
+def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> TrainingStep:
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=config.optimizer.learning_rate,
         betas=config.optimizer.betas,
         weight_decay=config.optimizer.weight_decay,
     )
+    device = processes.device
     return TrainingStep(
         model=model,
-        network=ClipNetwork(model),
+        network=_wrapped(ClipNetwork(model), config, processes),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
         losses=config.losses,
         optimizer_config=config.optimizer,
         steps=config.steps,
-        device=device,
         dtype=DTYPES[config.dtype],
+        processes=processes,
+        accumulate=config.accumulate,
     )
 
 
-def _refuse_to_mix(config: TrainConfig, existing: list[Path], resume: bool) -> None:
+def _wrapped(network: nn.Module, config: TrainConfig, processes: Processes) -> nn.Module:
+    """The network as the step calls it: compiled, and with its gradients shared."""
+    if config.compile:
+        network = torch.compile(network)
+    if processes.count > 1:
+        # Without its gradient, the ranking network is a part that no loss reaches.
+        unused = config.model.ranking_gradient == "none"
+        network = DistributedDataParallel(network, find_unused_parameters=unused)
+    return network
+
+
+def _newest_checkpoint(config: TrainConfig, resume: bool) -> Path | None:
+    """Where to go on from; None for a new run.
+
+    Raises:
+        OutputError: there is a run already, and nobody said to go on with it.
+    """
+    existing = checkpoints_in(config.output / _CHECKPOINTS)
     if existing and not resume:
         raise OutputError(
             f"{config.output} already holds a run ({existing[-1].name}). Go on with it with "
             "--resume, or choose another folder with output=FOLDER."
         )
+    return existing[-1] if existing else None
 
 
-def _restore(path: Path, config: TrainConfig, step: TrainingStep) -> int:
-    """Bring the step's model and optimiser to the checkpoint's state; returns the steps done."""
-    state = restore_training_state(path, step.model, step.optimizer, step.scaler)
+def _restore(path: Path, config: TrainConfig, learner: _Learner) -> dict[str, Any]:
+    """Bring the learner to the state of a checkpoint; returns its other entries."""
+    state = restore_training_state(
+        path, learner.model, learner.step.optimizer, learner.step.scaler, learner.average
+    )
     # A field that is newer than the checkpoint had its default.
     before = parse_config(TrainConfig, state["config"], source=str(path))
     changed = [
         name
         for name, _, _ in differences(before.model_dump(), config.model_dump())
-        if name not in _FREE_TO_CHANGE
+        if name.split(".")[0] not in _FREE_TO_CHANGE and name not in _FREE_TO_CHANGE
     ]
     if changed:
         raise CheckpointError(
@@ -179,7 +297,7 @@ def _restore(path: Path, config: TrainConfig, step: TrainingStep) -> int:
             "start_from and another output."
         )
     _logger.info("resuming from %s", path)
-    return state["step"]
+    return state
 
 
 # What may differ between a run and its continuation: nothing of it changes a single number.
@@ -188,18 +306,21 @@ _FREE_TO_CHANGE = {
     "log_every",
     "checkpoint_every",
     "keep_checkpoints",
+    "pictures_every",
+    "validation",
     "device",
     "data.workers",
 }
 
 
-def _describe_run(config: TrainConfig, device: torch.device, model: RANet) -> None:
+def _describe_run(config: TrainConfig, learner: _Learner) -> None:
     write_json(config.output / "config.json", config.model_dump(mode="json"))
-    parameters = sum(p.numel() for p in model.parameters()) / 1e6
+    processes = learner.step.processes
     _logger.info(
-        "%s: %s, %.1f M parameters, on %s",
+        "%s: %s, %.1f M parameters, on %s%s",
         config.name,
         config.model.backbone,
-        parameters,
-        device_name(device),
+        sum(p.numel() for p in learner.model.parameters()) / 1e6,
+        f"{processes.count} × " if processes.count > 1 else "",
+        device_name(processes.device),
     )

@@ -10,7 +10,14 @@ from torch.nn import functional as F
 
 from ranet.errors import CheckpointError
 from ranet.model.backbone import Backbone
-from ranet.model.blocks import ConvBlock, MultiScaleBlock, ResBlock, l2_normalise, normalise_image
+from ranet.model.blocks import (
+    ConvBlock,
+    InstanceNorm,
+    MultiScaleBlock,
+    ResBlock,
+    l2_normalise,
+    normalise_image,
+)
 from ranet.model.correlation import correlate
 from ranet.model.torchvision_import import import_torchvision_models
 
@@ -32,6 +39,18 @@ def test_conv_block_is_pre_activated() -> None:
     x = torch.randn(2, 3, 6, 7)
     expected = F.conv2d(F.relu(F.instance_norm(x)), block.conv.weight, block.conv.bias, padding=1)
     assert torch.allclose(block(x), expected)
+
+
+def test_instance_norm_is_per_image_and_channel() -> None:
+    x = torch.randn(2, 3, 6, 7)
+    norm = InstanceNorm(3, affine=True)
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    mean, var = x.mean(dim=(2, 3), keepdim=True), x.var(dim=(2, 3), keepdim=True, correction=0)
+    expected = (x - mean) / (var + 1e-5).sqrt()
+    assert torch.allclose(InstanceNorm(3)(x), expected, atol=1e-5)
+    scaled = expected * norm.weight.view(3, 1, 1) + norm.bias.view(3, 1, 1)
+    assert torch.allclose(norm(x), scaled, atol=1e-5)
 
 
 def test_res_block_adds_its_input() -> None:

@@ -180,3 +180,16 @@ def test_structures_are_tuples_of_tensors() -> None:
     assert isinstance(template, Template)
     assert isinstance(frame, EncodedFrame)
     assert isinstance(frame.skips, Skips)
+
+
+def test_memory_layout_changes_no_gradient() -> None:
+    """Batch of one, channels last: the case that torch's instance norm gets wrong on a CPU."""
+
+    def gradients(layout: torch.memory_format) -> dict[str, Tensor]:
+        model = small(objects="multi").double().to(memory_format=layout)
+        model(*(tensor.double() for tensor in pair(2))).square().mean().backward()
+        return {name: p.grad for name, p in model.named_parameters()}
+
+    plain, channels_last = map(gradients, (torch.contiguous_format, torch.channels_last))
+    for name, gradient in plain.items():
+        assert torch.allclose(channels_last[name], gradient, rtol=1e-6, atol=1e-9), name

@@ -14,7 +14,7 @@ import yaml
 from ranet.config import TrainConfig, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
 from ranet.model.weights import load_checkpoint
-from ranet.training import run as run_module
+from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
@@ -43,16 +43,16 @@ def assert_same_weights(a: Path, b: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask the next run to stop, as Ctrl-C does, once it has logged ``step``."""
-    add = run_module.TrainingLog.add
+def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Ask the next run to stop, as Ctrl-C does, while it computes ``step``."""
+    compute = loop.learning_rate
 
-    def add_and_stop(self: object, done: int, figures: dict[str, float]) -> None:
-        add(self, done, figures)
-        if done == step:
+    def ask(config: object, done: int, steps: int) -> float:
+        if done == step - 1:
             os.kill(os.getpid(), signal.SIGINT)
+        return compute(config, done, steps)
 
-    monkeypatch.setattr(run_module.TrainingLog, "add", add_and_stop)
+    patch.setattr(loop, "learning_rate", ask)
 
 
 def test_ten_steps_are_five_and_five_more(

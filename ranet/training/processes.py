@@ -1,0 +1,102 @@
+"""The processes of a run: one, or as many as ``torchrun`` has started, with a GPU each."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import distributed
+
+from ranet.config import TrainConfig
+from ranet.device import resolve_device
+from ranet.errors import ConfigError
+
+# Others wait at a barrier while the first process validates.
+_PATIENCE = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among the others.
+
+    Attributes:
+        rank: its number, from 0.
+        count: how many there are.
+        device: where it computes.
+    """
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def mean(self, figures: Mapping[str, torch.Tensor]) -> dict[str, float]:
+        """Averages over all processes of scalars that each of them has under the same names.
+
+        One look at the device, for all figures together.
+        """
+        values = torch.stack([figures[name].detach().float() for name in figures])
+        if self.count > 1:
+            distributed.all_reduce(values)
+            values /= self.count
+        return dict(zip(figures, values.tolist(), strict=True))
+
+    def any(self, condition: bool) -> bool:
+        """Whether the condition holds in at least one process; all learn the same."""
+        if self.count == 1:
+            return condition
+        flag = torch.tensor(float(condition), device=self.device)
+        distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
+        return bool(flag)
+
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+def alone(device: torch.device) -> Processes:
+    """A run of one process."""
+    return Processes(rank=0, count=1, device=device)
+
+
+@contextmanager
+def joined_processes(config: TrainConfig) -> Iterator[Processes]:
+    """Join the processes that ``torchrun`` started; without it, be alone.
+
+    Raises:
+        ConfigError: the batch cannot be shared among them, or the device is not there.
+    """
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if config.batch_size % (count * config.accumulate):
+        raise ConfigError(
+            f"batch_size is {config.batch_size}, that of all processes together; it cannot be "
+            f"shared equally among {count} processes with accumulate = {config.accumulate}. Make "
+            f"it a multiple of {count * config.accumulate}."
+        )
+    if count == 1:
+        yield alone(resolve_device(config.device))
+        return
+    device = _own_device(config.device, int(os.environ["LOCAL_RANK"]))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=_PATIENCE)
+    try:
+        yield Processes(distributed.get_rank(), count, device)
+    finally:
+        distributed.destroy_process_group()
+
+
+def _own_device(name: str, local_rank: int) -> torch.device:
+    """On a machine with several GPUs, process n of the machine takes GPU n."""
+    device = resolve_device(name)
+    if device.type != "cuda":
+        return device
+    device = resolve_device(f"cuda:{local_rank}")
+    torch.cuda.set_device(device)
+    return device

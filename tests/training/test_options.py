@@ -1,0 +1,211 @@
+"""Options of a training run: each does what it says, and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig
+from ranet.datasets.loader import build_loader
+from ranet.model.ranet import RANet
+from ranet.model.weights import load_checkpoint
+from ranet.training import checkpoint as checkpoint_module
+from ranet.training.checkpoint import checkpoints_in
+from ranet.training.log import read_log
+from ranet.training.memory import recompute_activations
+from ranet.training.run import train
+
+
+def changed(config: TrainConfig, **changes: object) -> TrainConfig:
+    return config.model_copy(update=changes)
+
+
+def losses(run: TrainConfig) -> list[float]:
+    return [record["total"] for record in read_log(run.output / "log.jsonl")]
+
+
+def same(first: Path, second: Path) -> bool:
+    a, b = load_checkpoint(first).state_dict(), load_checkpoint(second).state_dict()
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_accumulating_parts_changes_no_loss(
+    slow_run: TrainConfig, tmp_path: Path, assert_same_curves: Callable[..., None]
+) -> None:
+    whole = changed(slow_run, output=tmp_path / "whole")
+    parts = changed(slow_run, accumulate=2, output=tmp_path / "parts")
+    train(whole)
+    train(parts)
+    assert_same_curves(whole, parts)
+
+
+def test_the_average_of_the_weights_is_the_result(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    plain = changed(tiny_run, steps=4, checkpoint_every=2, keep_checkpoints=9)
+    plain = changed(plain, output=tmp_path / "plain")
+    averaged = changed(plain, average_decay=0.5, output=tmp_path / "averaged")
+    train(plain)
+    train(averaged)
+    assert losses(plain) == losses(averaged)  # the average does not take part
+    last = [checkpoints_in(run.output / "checkpoints")[-1] for run in (plain, averaged)]
+    assert same(*last)
+    assert not same(plain.output / "model.pt", averaged.output / "model.pt")
+
+
+def test_the_average_goes_on_after_a_resumption(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = changed(
+        tiny_run, steps=4, checkpoint_every=2, average_decay=0.9, output=tmp_path / "straight"
+    )
+    train(straight)
+    broken = changed(straight, output=tmp_path / "broken")
+    with monkeypatch.context() as patch:
+        _fail_at_step(3, patch)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(broken)
+    train(broken, resume=True)
+    assert same(straight.output / "model.pt", broken.output / "model.pt")
+
+
+def _fail_at_step(step: int, patch: pytest.MonkeyPatch) -> None:
+    from ranet.training import loop
+
+    compute = loop.learning_rate
+
+    def fail(config: object, done: int, steps: int) -> float:
+        if done == step - 1:
+            raise RuntimeError("power cut")
+        return compute(config, done, steps)
+
+    patch.setattr(loop, "learning_rate", fail)
+
+
+def test_recomputing_activations_changes_no_bit(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    plain = changed(tiny_run, steps=2, output=tmp_path / "plain")
+    frugal = changed(plain, recompute_activations=True, output=tmp_path / "frugal")
+    train(plain)
+    train(frugal)
+    assert losses(plain) == losses(frugal)
+    assert same(plain.output / "model.pt", frugal.output / "model.pt")
+
+
+def test_recomputing_activations_keeps_fewer_of_them() -> None:
+    def kept(recompute: bool) -> int:
+        torch.manual_seed(0)
+        model = RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.25)
+        if recompute:
+            recompute_activations(model)
+        sizes = []
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            sizes.append(tensor.numel())
+            return tensor
+
+        image, masks = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            model(image, masks, image, masks)
+        return sum(sizes)
+
+    assert kept(recompute=True) < kept(recompute=False) / 2
+
+
+def test_validation_keeps_the_best_network(
+    tiny_run: TrainConfig, synthetic_tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    validation = ValidationConfig(
+        every=2,
+        davis=synthetic_tree,
+        evaluation=EvalConfig(
+            year=2017, inference=InferenceConfig(input_size=(64, 96), frame_size=None, device="cpu")
+        ),
+    )
+    run = changed(tiny_run, steps=6, validation=validation)
+    train(run)
+    scores = [(r["step"], r["J&F"]) for r in read_log(run.output / "validation.jsonl")]
+    assert [step for step, _ in scores] == [2, 4, 6]
+    best = max(scores, key=lambda pair: pair[1])
+    content = torch.load(run.output / "best.pt", weights_only=True)
+    assert content["step"] == best[0]
+    assert (run.output / "validation" / "result.json").is_file()
+    assert not (run.output / "candidate.pt").exists() or best[0] != 6
+
+
+def test_tensorboard_has_curves_pictures_and_scores(tiny_run: TrainConfig) -> None:
+    run = changed(tiny_run, steps=4, log_every=2, pictures_every=4)
+    train(run)
+    events = EventAccumulator(str(run.output / "tensorboard"), size_guidance={"images": 0})
+    events.Reload()
+    tags = events.Tags()
+    assert {
+        "training/total",
+        "training/learning_rate",
+        "training/gradient_norm",
+        "training/data_time",
+    } <= set(tags["scalars"])
+    assert [e.step for e in events.Scalars("training/total")] == [2, 4]
+    assert [e.step for e in events.Images("samples")] == [4]
+    assert [e.step for e in events.Histograms("ranking scores")] == [4]
+
+
+def test_a_compiled_network_trains_to_the_same_losses(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The eager backend traces the network as every backend does, without a C compiler.
+    compile_with_any = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda module: compile_with_any(module, backend="eager"))
+    plain = changed(tiny_run, steps=2, output=tmp_path / "plain")
+    compiled = changed(plain, compile=True, output=tmp_path / "compiled")
+    train(plain)
+    train(compiled)
+    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-4)
+
+
+def test_half_precision_trains(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    for dtype in ("bfloat16", "float16"):
+        run = changed(tiny_run, steps=3, dtype=dtype, output=tmp_path / dtype)
+        train(run)
+        assert all(0 < loss < 10 for loss in losses(run))
+
+
+def test_killed_while_a_checkpoint_is_written(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies there after a kill at the worst moment: a temporary file, cut off in the middle."""
+    straight = changed(tiny_run, steps=4, checkpoint_every=2, output=tmp_path / "straight")
+    train(straight)
+    killed = changed(straight, output=tmp_path / "killed")
+    save = checkpoint_module.save_checkpoint
+
+    def save_or_die(path: Path, *arguments: object, **entries: object) -> None:
+        save(path, *arguments, **entries)
+        if entries.get("step") == 4:
+            data = path.read_bytes()
+            path.unlink()
+            path.with_name(f".{path.stem}.0123.tmp.pt").write_bytes(data[: len(data) // 2])
+            raise SystemExit("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint_module, "save_checkpoint", save_or_die)
+        with pytest.raises(SystemExit):
+            train(killed)
+    train(killed, resume=True)
+    assert same(straight.output / "model.pt", killed.output / "model.pt")
+
+
+def test_each_process_makes_its_own_part_of_a_batch(tiny_run: TrainConfig) -> None:
+    def names(process: int, processes: int) -> list[tuple[str, ...]]:
+        loader = build_loader(
+            tiny_run.data,
+            seed=0,
+            batch_size=4,
+            first_step=0,
+            steps=2,
+            process=process,
+            processes=processes,
+        )
+        return [batch.names for batch in loader]
+
+    halves = zip(names(0, 2), names(1, 2), strict=True)
+    assert [first + second for first, second in halves] == names(0, 1)
