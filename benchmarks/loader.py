@@ -1,11 +1,14 @@
 #!/usr/bin/env python
 """Measure how many training samples a second the worker processes make, decoding included.
 
-A pair is one sample: two images and three masks. 0 workers means that the main process makes them
-itself. After a warm-up, several rounds are timed for each number of workers, and the median is
-told. With --step-ms, the time of a training step, it also tells how many cores keep up with it.
+A sample is a pair, two images and three masks, or, with clip_length above 1, a clip. 0 workers
+means that the main process makes them itself. After a warm-up, several rounds are timed for each
+number of workers, and the median is told. With --step-ms, the time of a training step without
+waiting for data (step_time less data_time of the training log), it also tells how many cores feed
+the GPU.
 
     python benchmarks/loader.py --config configs/quickstart.yaml --workers 0 1 2 4
+    python benchmarks/loader.py --config configs/static_single.yaml --step-ms 150
     python benchmarks/loader.py --config configs/quickstart.yaml --json loader.json \\
         'data.size=[480, 864]'
 """
@@ -31,14 +34,14 @@ class Measurement:
     """The speed at one number of workers."""
 
     workers: int
-    pairs_per_second: float  # median of the rounds
-    slowest: float  # pairs a second of the slowest and fastest rounds
+    samples_per_second: float  # median of the rounds
+    slowest: float  # samples a second of the slowest and fastest rounds
     fastest: float
 
     @property
     def per_core(self) -> float:
-        """Pairs a second and core."""
-        return self.pairs_per_second / max(self.workers, 1)
+        """Samples a second and core: workers beyond the usable cores share these."""
+        return self.samples_per_second / min(max(self.workers, 1), usable_cores())
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def main() -> None:
     cv2.setNumThreads(0)  # 0 workers: the main process alone, on one core
     height, width = config.data.size
     print(f"{height}×{width}, {usable_cores()} usable cores, {arguments.rounds} rounds")
-    print("workers  pairs/s  per core  slowest … fastest round")
+    print("workers  samples/s  per core  slowest … fastest round")
     measured = []
     for workers in arguments.workers:
         overrides = [*arguments.overrides, f"data.workers={workers}"]
@@ -55,14 +58,15 @@ def main() -> None:
         result = measure(config, arguments.rounds, arguments.batches)
         measured.append(result)
         print(
-            f"{workers:7d}  {result.pairs_per_second:7.1f}  {result.per_core:8.1f}  "
+            f"{workers:7d}  {result.samples_per_second:9.1f}  {result.per_core:8.1f}  "
             f"{result.slowest:.1f} … {result.fastest:.1f}"
         )
     if arguments.step_ms:
-        wanted = config.batch_size / (arguments.step_ms / 1000)
-        cores = math.ceil(wanted / max(result.per_core for result in measured))
+        per_core = max(result.per_core for result in measured)
+        cores = cores_needed(config.batch_size, arguments.step_ms / 1000, per_core)
         print(
-            f"a step of {config.batch_size} pairs in {arguments.step_ms:g} ms needs {cores} cores"
+            f"A step of {config.batch_size} samples in {arguments.step_ms:g} ms is fed by "
+            f"{cores} {'core' if cores == 1 else 'cores'}: data.workers={cores}"
         )
     if arguments.json:
         write_json(arguments.json, describe(config, measured))
@@ -89,6 +93,17 @@ def measure(config: TrainConfig, rounds: int, batches: int) -> Measurement:
     ]
     iterator.close()
     return Measurement(workers, statistics.median(speeds), min(speeds), max(speeds))
+
+
+def cores_needed(batch_size: int, step_time: float, per_core: float) -> int:
+    """How many cores make a batch in the time of a step.
+
+    Args:
+        batch_size: samples a step.
+        step_time: in seconds.
+        per_core: samples a second that one core makes.
+    """
+    return math.ceil(batch_size / step_time / per_core)
 
 
 def describe(config: TrainConfig, measured: list[Measurement]) -> dict:
@@ -118,7 +133,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--batches", type=positive_int, default=10, help="of a round (default: %(default)s)"
     )
-    parser.add_argument("--step-ms", type=float, metavar="MS", help="time of a training step")
+    parser.add_argument("--step-ms", type=positive_int, metavar="MS", help="of a training step")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results here, too")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="fields to set")
     return parser.parse_args()

@@ -120,3 +120,10 @@ def test_leaving_early_ends_the_workers(pairs):
 def test_a_missing_source_is_told_before_training_starts(tmp_path):
     with pytest.raises(DataError, match="nowhere"):
         batches(data_config({"kind": "pairs", "root": tmp_path / "nowhere"}))
+
+
+def test_batches_of_clips(pairs):
+    batch = next(iter(batches(data_config(pairs, workers=0, clip_length=3))))
+    assert batch.current_image.shape == (2, 3, 3, HEIGHT, WIDTH)
+    assert batch.current_labels.shape == (2, 3, HEIGHT, WIDTH)
+    assert batch.previous_labels.shape == (2, HEIGHT, WIDTH)

@@ -1,0 +1,131 @@
+"""The configurations that come with the project: valid, complete, and as the paper says."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ranet.config import EvalConfig, InferenceConfig, Section, TrainConfig, load_config
+from ranet.model.weights import build_model
+
+FOLDER = Path(__file__).parents[1] / "configs"
+FILES = sorted(FOLDER.rglob("*.yaml"))
+NO_CHOICE_OF_THE_MODEL = {"ranking_gradient", "objects"}
+"""What a stage may change of the network of the stage before: it has no weights."""
+
+
+def kind_of(path: Path) -> type[Section]:
+    if path.name.startswith("eval_"):
+        return EvalConfig
+    return InferenceConfig if path.name == "segment.yaml" else TrainConfig
+
+
+def training_runs() -> dict[str, TrainConfig]:
+    """By the name of the file."""
+    paths = [path for path in FILES if kind_of(path) is TrainConfig]
+    return {path.stem: load_config(TrainConfig, path) for path in paths}
+
+
+def left_out(section: Section, written: Mapping[str, Any], name: str = "") -> Iterator[str]:
+    """Dotted names of the fields that a file leaves to their defaults."""
+    for field in type(section).model_fields:
+        dotted = f"{name}.{field}".lstrip(".")
+        if field not in written:
+            yield dotted
+            continue
+        value = getattr(section, field)
+        if isinstance(value, Section):
+            yield from left_out(value, written[field], dotted)
+        elif isinstance(value, tuple) and value and isinstance(value[0], Section):
+            for number, item in enumerate(value):
+                yield from left_out(item, written[field][number], f"{dotted}.{number}")
+
+
+def test_what_is_left_out_is_found():
+    values = {"name": "n", "output": "o", "data": {"sources": [{"kind": "pairs", "root": "r"}]}}
+    found = set(left_out(TrainConfig.model_validate(values), values))
+    assert {"model", "data.size", "data.sources.0.names", "data.static", "steps"} <= found
+    assert not {"name", "data", "data.sources", "data.sources.0.root"} & found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_valid_complete_and_with_a_word_on_its_purpose(path):
+    config = load_config(kind_of(path), path)
+    text = path.read_text()
+    assert list(left_out(config, yaml.safe_load(text))) == []
+    assert text.startswith("# ")
+
+
+def test_all_stages_are_there():
+    assert training_runs().keys() >= {
+        "static_single",
+        "static_multi",
+        "video_davis16",
+        "video_davis17",
+        "small_static",
+        "small_video",
+        "debug",
+        "quickstart",
+    }
+
+
+def test_names_and_outputs_are_those_of_the_files():
+    runs = training_runs()
+    assert {config.name for config in runs.values()} == runs.keys()
+    assert len({config.output for config in runs.values()}) == len(runs)
+
+
+@pytest.mark.parametrize(
+    ("stage", "before"),
+    [
+        ("video_davis16", "static_single"),
+        ("video_davis17", "static_multi"),
+        ("small_video", "small_static"),
+    ],
+)
+def test_a_stage_starts_where_the_one_before_ends(stage, before):
+    runs = training_runs()
+    assert runs[stage].start_from == runs[before].output / "model.pt"
+    networks = [
+        runs[name].model.model_dump(exclude=NO_CHOICE_OF_THE_MODEL) for name in (stage, before)
+    ]
+    assert networks[0] == networks[1]
+
+
+@pytest.mark.parametrize(
+    "name", ["static_single", "static_multi", "video_davis16", "video_davis17"]
+)
+def test_the_papers_numbers(name):
+    config = training_runs()[name]
+    assert config.optimizer.learning_rate == 1e-5
+    assert dict(config.losses) == {"cross_entropy": 1.0}
+    assert config.data.size == (480, 864)
+    rows, columns = config.data.augment.spline_grid
+    assert rows * columns == 16
+    assert config.data.augment.spline_shift == 0.15
+    assert config.data.augment.rotation == 30
+    assert config.data.augment.scale == (0.75, 1.25)
+    assert config.data.video.max_previous_gap == 5
+    assert config.model.backbone == "resnet101"
+    assert config.model.template_grid == (15, 27)
+    assert config.model.ranked == 256
+    assert config.imagenet_weights == name.startswith("static")
+    kinds = {
+        "static_single": {"msra10k", "ecssd", "hku_is"},
+        "static_multi": {"msra10k", "ecssd", "hku_is", "soc", "ilso"},
+    }
+    assert {source.kind for source in config.data.sources} == kinds.get(name, {"davis"})
+    if name.startswith("video"):
+        (source,) = config.data.sources
+        assert f"video_davis{source.year % 100}" == name
+
+
+@pytest.mark.parametrize("name", ["small_static", "small_video", "debug", "quickstart"])
+def test_small_networks_can_be_built(name):
+    model = training_runs()[name].model
+    built = build_model(model.model_dump())
+    rows, columns = model.template_grid
+    assert model.ranked <= rows * columns
+    assert sum(parameter.numel() for parameter in built.parameters()) < 20e6
