@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Check that the network computes what the authors' network computes.
 
 Builds the released architecture with weights that follow the fixtures' rule, runs it in float64 on

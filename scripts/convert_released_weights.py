@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Convert one of the authors' checkpoints into one of this project's.
 
 The result names its architecture itself, so that no --objects is needed from then on.

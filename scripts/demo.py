@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """See it work without any data: a few minutes on two CPU cores.
 
 Draws synthetic videos, trains a small network on 60 of them, segments and scores 8 others, and

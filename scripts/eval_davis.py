@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Segment a DAVIS split, score it, and print the table with the paper's numbers beside ours.
 
     python scripts/eval_davis.py --config configs/eval_davis16.yaml \\

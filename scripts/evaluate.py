@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Score predicted masks with the DAVIS measures: J, F, recall and decay.
 
 Prints a table. With --out, also writes the tables of the official tool

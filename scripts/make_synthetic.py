@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Write a miniature DAVIS of synthetic videos, to try everything without any real data.
 
 Textured objects move, turn, deform and hide each other over moving backgrounds; things that look

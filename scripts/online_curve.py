@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Measure what online learning brings and costs: Table 6's curve, J&F against seconds a frame.
 
     python scripts/online_curve.py --config configs/eval_davis16.yaml --davis data/DAVIS \\

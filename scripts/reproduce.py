@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Put our results into the paper's tables, beside the published numbers.
 
     python scripts/reproduce.py                                  # all tables, nothing measured

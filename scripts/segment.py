@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Segment a video from the mask of its first frame.
 
 The video is a folder of images, a pattern such as 'frames/*.png', or a video file. The objects are

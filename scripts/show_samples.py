@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Show what a configuration trains on, as one picture.
 
 A row is a sample: the template with its objects, the current frame, the previous mask over it, and

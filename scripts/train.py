@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env python3
 """Train a network as a configuration says.
 
     python scripts/train.py --config configs/quickstart.yaml
