@@ -132,10 +132,10 @@ class ColourConfig(Section):
 class LookAlikeColourConfig(ColourConfig):
     """A look-alike is another of its kind: like the object, yet to be told from it."""
 
-    brightness: Fraction = 0.15
-    contrast: Fraction = 0.3
-    saturation: Fraction = 0.5
-    hue: Annotated[float, Field(ge=0, le=180)] = 60.0
+    brightness: Fraction = 0.1
+    contrast: Fraction = 0.2
+    saturation: Fraction = 0.3
+    hue: Annotated[float, Field(ge=0, le=180)] = 20.0
 
 
 class AugmentConfig(Section):
@@ -214,7 +214,9 @@ class VideoConfig(FramesConfig):
         "the numbers in their names",
     )
     max_clip_stride: PositiveInt = Field(
-        3, description="annotated frames from one frame of a clip to the next, at most"
+        3,
+        description="frames of the video from one frame of a clip to the next, at most; but the "
+        "next annotated one is never too far",
     )
 
 

@@ -21,8 +21,8 @@ def paste_over(frame: Frame, background: np.ndarray, feather: float) -> Frame:
 def paste_beside(frame: Frame, other: Frame, rng: np.random.Generator, *, feather: float) -> Frame:
     """Add the largest object of another image as background: a distractor.
 
-    It is given about the size of the frame's own objects and a random place, and is as often
-    before them (and hides them) as behind them.
+    It is given the size of the frame's largest object and a random place, and is as often before
+    the objects as behind them, unless it would hide more than half of one.
 
     Args:
         frame: H×W, with at least one object.
@@ -31,7 +31,7 @@ def paste_beside(frame: Frame, other: Frame, rng: np.random.Generator, *, feathe
     """
     placed = _place(other, frame.labels, rng)
     visible = placed.labels
-    if rng.random() < 0.5:
+    if rng.random() < 0.5 or _hides_most(visible, frame.labels):
         visible = np.where(frame.labels > 0, 0, visible)
     image = _blend(frame.image, placed.image, visible, feather)
     return Frame(image, np.where(visible > 0, 0, frame.labels))
@@ -49,13 +49,12 @@ def cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _place(other: Frame, labels: np.ndarray, rng: np.random.Generator) -> Frame:
-    """The largest object of ``other`` somewhere in a frame, as large as those of ``labels``."""
-    areas = np.bincount(other.labels.ravel(), minlength=2)
-    areas[0] = 0
+    """The largest object of ``other`` somewhere in a frame, as large as that of ``labels``."""
+    areas, own_areas = _areas(other.labels), _areas(labels)
     mask = (other.labels == areas.argmax()).astype(np.uint8)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     centre = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
-    factor = np.sqrt(np.count_nonzero(labels) / np.count_nonzero(mask))
+    factor = np.sqrt(own_areas.max() / areas.max())
     mirror = rng.choice([-1.0, 1.0])
     height, width = labels.shape
     x, y = rng.uniform(0, width), rng.uniform(0, height)
@@ -75,6 +74,19 @@ def _place(other: Frame, labels: np.ndarray, rng: np.random.Generator) -> Frame:
         ),
         cv2.warpAffine(mask, matrix, (width, height), flags=cv2.INTER_NEAREST),
     )
+
+
+def _hides_most(mask: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether a mask covers more than half of an object."""
+    hidden = _areas(np.where(mask > 0, labels, 0))
+    return bool(np.any(2 * hidden > _areas(labels)))
+
+
+def _areas(labels: np.ndarray) -> np.ndarray:
+    """Pixels of each of the 256 labels; none for the background."""
+    areas = np.bincount(labels.ravel(), minlength=256)
+    areas[0] = 0
+    return areas
 
 
 def _blend(below: np.ndarray, above: np.ndarray, labels: np.ndarray, feather: float) -> np.ndarray:

@@ -95,7 +95,7 @@ class VideoSource:
         template = rng.choice(annotated)
         current = rng.choice([i for i in annotated if i != template] or annotated)
         previous = rng.choice(self._near(sequence, annotated, current) or [current])
-        clip = self._clip(annotated, current, length, rng)
+        clip = self._clip(sequence, annotated, current, length, rng)
         frames = {i: self._read(sequence, i) for i in {template, *clip}}
         previous_labels = self._read_labels(sequence, previous)
         _check_size(previous_labels, frames[current].image, sequence.annotations[previous])
@@ -114,14 +114,21 @@ class VideoSource:
         return [i for i in annotated if 0 < abs(numbers[i] - numbers[current]) <= gap]
 
     def _clip(
-        self, annotated: Sequence[int], first: int, length: int, rng: np.random.Generator
+        self,
+        sequence: VideoSequence,
+        annotated: Sequence[int],
+        first: int,
+        length: int,
+        rng: np.random.Generator,
     ) -> list[int]:
         """The frames of a clip: equally far apart, forwards or backwards, turning at the ends."""
         if length == 1:
             return [first]
-        stride = rng.integers(1, self.config.max_clip_stride, endpoint=True) * rng.choice([-1, 1])
-        steps = annotated.index(first) + stride * np.arange(length)
         last = len(annotated) - 1
+        span = sequence.numbers[annotated[last]] - sequence.numbers[annotated[0]]
+        most = self.config.max_clip_stride * last // max(span, 1)  # in annotated frames
+        stride = rng.integers(1, max(most, 1), endpoint=True) * rng.choice([-1, 1])
+        steps = annotated.index(first) + stride * np.arange(length)
         steps %= max(2 * last, 1)  # there and back again
         return [annotated[i] for i in np.minimum(steps, 2 * last - steps)]
 

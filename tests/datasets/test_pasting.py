@@ -57,15 +57,35 @@ def test_a_distractor_is_background(seed):
     assert green.any()
 
 
-def test_distractors_are_before_and_behind_and_as_large_as_the_objects():
+def pasted_squares(count):
     everything = np.ones((60, 60), dtype=np.uint8)
     rng = np.random.default_rng(0)
-    frame = Frame(RED, two_objects())
-    after = [
-        paste_beside(frame, Frame(textured(1)[:40, :40], everything[:40, :40]), rng, feather=0)
-        for _ in range(40)
-    ]
+    other = Frame(textured(1)[:40, :40], everything[:40, :40])
+    return [paste_beside(Frame(RED, two_objects()), other, rng, feather=0) for _ in range(count)]
+
+
+def test_distractors_are_before_and_behind_and_as_large_as_the_largest_object():
+    after = pasted_squares(60)
     hides = [np.count_nonzero(two_objects()) - np.count_nonzero(f.labels) for f in after]
-    assert 5 < sum(count > 0 for count in hides) < 35
+    assert 5 < sum(count > 0 for count in hides) < 40
     added = max(np.count_nonzero((f.image != RED).any(axis=-1)) for f in after)
-    assert added == pytest.approx(np.count_nonzero(two_objects()), rel=0.1)
+    assert added == pytest.approx(8 * 20, rel=0.1)
+
+
+def test_a_distractor_leaves_at_least_half_of_each_object():
+    before = np.bincount(two_objects().ravel(), minlength=8)
+    least = np.full(8, np.inf)
+    for frame in pasted_squares(200):
+        left = np.bincount(frame.labels.ravel(), minlength=8)
+        least = np.minimum(least, left / np.maximum(before, 1))
+    assert 0.5 <= least[3] < 0.8
+    assert 0.5 <= least[7] < 0.8
+
+
+def test_a_look_alike_of_several_objects_has_the_size_of_the_one():
+    labels = two_objects()
+    painted = Frame(np.where(labels[..., None] == 7, np.uint8(255), RED), labels)
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        after = paste_beside(Frame(RED, labels), painted, rng, feather=0)
+        assert np.count_nonzero(after.image[..., 1] > 127) <= 8 * 20 + 8

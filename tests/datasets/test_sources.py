@@ -264,6 +264,19 @@ def test_the_frames_of_a_clip_are_equally_far_apart(tmp_path):
     assert strides == {-2, -1, 1, 2}
 
 
+def test_a_stride_is_that_of_the_numbers_but_at_least_one_annotation(tmp_path):
+    root = write_youtube_vos(tmp_path, {"v": {1: 0}}, frames=6)
+    source = YouTubeVOSSource(kind="youtube_vos", root=root)
+    for most, allowed in ((3, {5}), (10, {5, 10})):
+        config = DataConfig(sources=(source,), video=VideoConfig(max_clip_stride=most))
+        opened = open_source(source, config)
+        strides = set()
+        for seed in range(40):
+            first, second = opened.draw(2, generator(seed)).current
+            strides.add(abs(frame_index(second.labels) - frame_index(first.labels)))
+        assert strides - {0} == allowed  # 0 where it turns halfway
+
+
 def test_a_clip_turns_where_the_video_ends(tmp_path):
     seen = {
         tuple(numbers)
