@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "OnlineLearning": "ranet.config",
     "RANet": "ranet.model.ranet",
     "VideoSegmenter": "ranet.inference.segmenter",
     "build_model": "ranet.model.weights",
