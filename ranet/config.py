@@ -16,6 +16,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -27,7 +28,11 @@ from ranet.errors import ConfigError
 Size = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 """(height, width) in pixels or grid positions."""
 
-InputSize = tuple[Annotated[int, Field(gt=32)], Annotated[int, Field(gt=32)]]
+_COARSEST_STRIDE = 32
+
+InputSize = tuple[
+    Annotated[int, Field(gt=_COARSEST_STRIDE)], Annotated[int, Field(gt=_COARSEST_STRIDE)]
+]
 """(height, width) in pixels of what the network is given; its coarsest stride is 32."""
 
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
@@ -36,6 +41,7 @@ PositiveInt = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
@@ -50,9 +56,31 @@ PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 
 
 class Section(BaseModel):
-    """A frozen group of fields that refuses keys it does not know."""
+    """A frozen group of fields that refuses keys it does not know, and numbers without end."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+_FEWEST_CHANNELS = 8
+"""Of a layer whose channels ``width`` scales (ranet.model.pyramid_decoder)."""
+
+
+def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:
+    if grid == (1, 1):
+        raise ValueError(
+            "the ranking compares template positions, so there have to be at least 2, but found "
+            "the grid [1, 1]"
+        )
+    return grid
+
+
+def _channels_everywhere(width: float) -> float:
+    if round(_FEWEST_CHANNELS * width) < 1:
+        raise ValueError(
+            f"the decoder's narrowest layer has {_FEWEST_CHANNELS} channels times width, and at "
+            f"{width} none is left: use more than {0.5 / _FEWEST_CHANNELS}"
+        )
+    return width
 
 
 class ModelConfig(Section):
@@ -62,12 +90,14 @@ class ModelConfig(Section):
     objects: Literal["single", "multi"] = Field(
         "single", description="how region weights and ranking scores are made (design of §3.2/§3.3)"
     )
-    template_grid: Size = Field((15, 27), description="rows and columns of the template's features")
+    template_grid: Annotated[Size, AfterValidator(_two_positions)] = Field(
+        (15, 27), description="rows and columns of the template's features"
+    )
     ranked: PositiveInt = Field(256, description="R: similarity maps kept per region")
     ranking_gradient: Literal["straight_through", "none"] = "straight_through"
     reduction_kernel: Literal[1, 3] = 3
     dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = (1, 3, 6)
-    width: Annotated[float, Field(gt=0, le=4)] = Field(
+    width: Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)] = Field(
         1.0, description="factor on the channels of merge module and decoder"
     )
     matching: Literal["ranking", "unranked", "maximum", "concatenation"] = Field(
@@ -284,7 +314,17 @@ class DataConfig(SampleConfig):
     workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that make samples")
 
 
-LossWeights = dict[Literal["cross_entropy", "jaccard"], Positive]
+def _at_least_one_loss(weights: dict[str, float]) -> dict[str, float]:
+    if not weights:
+        raise ValueError(
+            "without a loss nothing is learned: name at least one, e.g. {cross_entropy: 1.0}"
+        )
+    return weights
+
+
+LossWeights = Annotated[
+    dict[Literal["cross_entropy", "jaccard"], Positive], AfterValidator(_at_least_one_loss)
+]
 """Which losses are added up (ranet.training.losses), and how much each counts."""
 
 
@@ -362,7 +402,7 @@ class OptimizerConfig(Section):
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-5
     weight_decay: NonNegative = 0.0
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: tuple[Decay, Decay] = (0.9, 0.999)
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     schedule: Literal["constant", "poly", "cosine"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
@@ -377,6 +417,15 @@ class ValidationConfig(Section):
     evaluation: EvalConfig = EvalConfig()
 
 
+def _yes_no_or_path(value: object) -> object:
+    if not isinstance(value, bool | str | Path):
+        raise ValueError(f"expected true, false, or the path of a file, but found {value!r}")
+    return value
+
+
+ImageNetWeights = Annotated[bool | Path, BeforeValidator(_yes_no_or_path)]
+
+
 class TrainConfig(Section):
     """One training run: ``scripts/train.py``."""
 
@@ -386,8 +435,10 @@ class TrainConfig(Section):
     start_from: Path | None = Field(
         None, description="checkpoint of the stage before, ours or the authors'"
     )
-    imagenet_weights: bool = Field(
-        False, description="start the backbone from torchvision's ImageNet weights (a download)"
+    imagenet_weights: ImageNetWeights = Field(
+        False,
+        description="start the backbone from torchvision's ImageNet weights: true downloads them; "
+        "or the path of torchvision's file",
     )
     model: ModelConfig = ModelConfig()
     data: DataConfig
@@ -426,6 +477,15 @@ class TrainConfig(Section):
             raise ValueError(
                 "model.objects is 'single' but data.max_objects is above 1: "
                 "set model.objects to 'multi', or data.max_objects to 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_that_the_network_can_take(self) -> "TrainConfig":
+        if min(self.data.size) <= _COARSEST_STRIDE:
+            raise ValueError(
+                f"data.size should be above {_COARSEST_STRIDE} either way, the network's coarsest "
+                f"stride, but found {list(self.data.size)}"
             )
         return self
 
@@ -478,7 +538,7 @@ def parse_config(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"Cannot read the configuration {path}: {error}. The ones that come with the "
