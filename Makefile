@@ -1,8 +1,9 @@
 # make demo   train a small network on synthetic videos, segment and score unseen ones
 # make test   formatting, lint and all tests
+# make clean  remove the virtual environment; results stay
 #
-# Both set themselves up in a virtual environment inside the clone (VENV=…), with the versions of
-# constraints.txt. PIP_OPTIONS is passed to pip, e.g. to choose a build of torch.
+# The first two set themselves up in a virtual environment inside the clone (VENV=…), with the
+# versions of constraints.txt. PIP_OPTIONS is passed to pip, e.g. to choose a build of torch.
 
 VENV ?= .venv
 PYTHON ?= python3
@@ -36,4 +37,4 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) outputs
+	rm -rf $(VENV)
