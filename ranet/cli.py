@@ -1,16 +1,19 @@
 """What scripts share: the values of common options, and how they end.
 
 Status 0: done. 1: an error in the input, told in one message. 2: a wrong command line (argparse).
-130: interrupted. A mistake of the program itself keeps its traceback.
+130: interrupted (Ctrl-C). 143: terminated (SIGTERM). Both unwind, so that nothing unfinished stays
+behind. A mistake of the program itself keeps its traceback.
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import NoReturn
 
 from ranet.errors import RANetError
@@ -34,6 +37,28 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come: what cleans up after Ctrl-C cleans up after this."""
+
+
+@contextlib.contextmanager
+def _sigterm_unwinds() -> Iterator[None]:
+    """While entered, SIGTERM raises :class:`Terminated` in this process."""
+    process = os.getpid()
+
+    def unwind(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != process:  # a forked worker has inherited this; it ends as workers do
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise Terminated
+
+    previous = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
@@ -43,10 +68,14 @@ def run_script(main: Callable[[], None]) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     warnings.showwarning = _show_warning  # one line a warning, without the code that raised it
     try:
-        main()
+        with _sigterm_unwinds():
+            main()
     except RANetError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        sys.exit(128 + signal.SIGTERM)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,45 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+def run(body):
+    """Run a script whose ``main`` has this body."""
+    script = "import os, signal, sys, time\nfrom ranet.cli import run_script\ndef main():\n"
+    script += textwrap.indent(textwrap.dedent(body), "    ") + "\nrun_script(main)\n"
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_signals_unwind(number, status, word):
+    ended = run(f"""
+        try:
+            os.kill(os.getpid(), {int(number)})
+            time.sleep(60)
+        finally:
+            print("cleaned up")
+    """)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (status, "cleaned up\n", f"{word}\n")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_ends_by_the_signal_itself():
+    ended = run("""
+        child = os.fork()
+        if child == 0:
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+            finally:
+                print("unwound", flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+    assert (ended.returncode, ended.stdout) == (0, f"{-signal.SIGTERM}\n")
