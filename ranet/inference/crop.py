@@ -26,7 +26,11 @@ def whole_frame(batch: int, size: tuple[int, int], device: torch.device | str) -
     Returns:
         B×4 int64.
     """
-    return torch.tensor([0, 0, *size], device=device).repeat(batch, 1)
+    # Filled on the device: a tensor made of host values would be copied there, which waits.
+    box = torch.zeros(batch, 4, dtype=torch.int64, device=device)
+    box[:, 2].fill_(size[0])
+    box[:, 3].fill_(size[1])
+    return box
 
 
 def box_around(
