@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ranet.datasets.image_io import VOID, read_binary_mask, read_labels
-from ranet.datasets.index import bullets, entries, images_in, some_of
+from ranet.datasets.index import bullets, entries, images_by_name, some_of
 from ranet.errors import ConfigError, DataError
 
 
@@ -136,5 +136,9 @@ def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVi
 
 def _masks_in(folder: Path) -> dict[str, Path]:
     """The PNG files of a folder by frame name, in order; other images are no masks."""
-    images = images_in(folder)
-    return {name: path for name, path in images.items() if path.suffix.lower() == ".png"}
+    if not folder.is_dir():
+        raise DataError(
+            f"No folder {folder}: expected the masks of this sequence, one PNG file a frame. Check "
+            "the path and the list of sequences."
+        )
+    return images_by_name(path for path in entries(folder) if path.suffix.lower() == ".png")

@@ -57,6 +57,15 @@ def test_photographs_are_no_annotations(trees, tmp_path):
         trees({}, {"bear": still_video(LEFT, 3)})
 
 
+def test_other_images_beside_predictions_are_no_masks(trees, tmp_path):
+    overlays = tmp_path / "predictions" / "bear"
+    overlays.mkdir(parents=True)
+    for index in range(3):
+        Image.new("RGB", (60, 40)).save(overlays / f"{index:05d}.jpg")
+    videos = {"bear": still_video(LEFT, 3)}
+    assert trees(videos, videos).averages["J-Mean"] == 1
+
+
 def test_all_that_is_missing_is_told_at_once(trees, tmp_path):
     annotations = {name: still_video(LEFT, 5) for name in ("ant", "bear", "cat", "dog")}
     predictions = {"ant": still_video(LEFT, 2), "cat": still_video(LEFT, 4)}
