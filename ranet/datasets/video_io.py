@@ -23,6 +23,9 @@ from ranet.files import atomic_path, output_errors
 if TYPE_CHECKING:
     import av
 
+_ENCODER = "libx264"
+"""FFmpeg has other encoders for H.264; they need special hardware or know no constant quality."""
+
 _MISSING_END = 0.5
 """Seconds that a video may end before the time its container announces; encoders round."""
 
@@ -152,7 +155,7 @@ class VideoWriter:
 
     Raises:
         OutputError: the ending is another, the file cannot be written, or no frame was given.
-        RANetError: PyAV is not installed.
+        RANetError: PyAV is not installed, or was built without x264.
     """
 
     def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int = 18) -> None:
@@ -163,6 +166,7 @@ class VideoWriter:
                 f"{self.path.suffix!r}."
             )
         self._av = _import_av()
+        _check_encoder(self._av)
         self._rate = Fraction(frame_rate).limit_denominator(100_000)
         self._crf = crf
         self._stack = contextlib.ExitStack()
@@ -216,7 +220,7 @@ class VideoWriter:
             container = self._av.open(str(self._temporary), "w", options=options)
         self._stack.callback(container.close)
         self._stream = container.add_stream(
-            "h264", rate=self._rate, options={"crf": str(self._crf)}
+            _ENCODER, rate=self._rate, options={"crf": str(self._crf)}
         )
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
@@ -243,6 +247,18 @@ def _import_av() -> ModuleType:
             "`pip install 'ranet[video]'`, or give a folder of images in place of the video."
         ) from error
     return av
+
+
+def _check_encoder(av: ModuleType) -> None:
+    """Say before the work that no video can be written at its end."""
+    try:
+        av.Codec(_ENCODER, "w")
+    except av.codec.codec.UnknownCodecError as error:
+        raise RANetError(
+            f"Videos are written by the encoder {_ENCODER}, which this build of PyAV "
+            f"{av.__version__} lacks. Install PyAV's own wheel with "
+            "`pip install --force-reinstall --only-binary=av av`, or do without the video."
+        ) from error
 
 
 @contextlib.contextmanager

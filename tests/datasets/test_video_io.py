@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from ranet.datasets import video_io
 from ranet.datasets.image_io import write_image
 from ranet.datasets.video_io import FrameSource, VideoWriter, open_frames
 from ranet.errors import DataError, OutputError, RANetError
@@ -286,6 +287,12 @@ def test_without_pyav(tmp_path, monkeypatch):
             call()
     write_image(tmp_path / "frames" / "0.png", frame())
     assert shown(open_frames(tmp_path / "frames")) == ["0"]
+
+
+def test_pyav_without_an_encoder(tmp_path, monkeypatch):
+    monkeypatch.setattr(video_io, "_ENCODER", "libx264-left-out")
+    with pytest.raises(RANetError, match=r"libx264-left-out, which this build of PyAV .* lacks"):
+        VideoWriter(tmp_path / "v.mp4", frame_rate=25)
 
 
 # --- writing --------------------------------------------------------------------------------------
