@@ -134,7 +134,7 @@ def labels_of_polygons(path: str | Path, size: tuple[int, int]) -> np.ndarray:
 
 def _read_polygons(path: Path) -> PolygonFile:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise DataError(
             f"Cannot read the polygons {path}: {error}. Expected JSON such as "

@@ -137,7 +137,7 @@ def test_an_object_is_the_union_of_its_polygons_and_later_objects_are_in_front(t
         ({"objects": [{"id": 1, "polygons": [[[1, 1], [2, 2]]]}]}, "at least 3 items"),
         ({"objects": [{"id": 1, "polygons": [[[1, 1], [2, 2], [3]]]}]}, r"polygons\.0\.2"),
         ({"objects": [{"id": 1, "polygons": [[[1, 1], [2, 2], [3, 1e9]]]}]}, "32000"),
-        ({"objects": [{"id": 1, "polygons": [[[1, 1], [2, 2], [3, float("nan")]]]}]}, "32000"),
+        ({"objects": [{"id": 1, "polygons": [[[1, 1], [2, 2], [3, float("nan")]]]}]}, "finite"),
         ({"objects": [{"id": 1, "polygon": []}]}, "did you mean 'polygons'"),
         ({"objects": [{"id": 4, "polygons": [square(50, 50, 60, 60)]}]}, "object 4 marks no pixel"),
     ],
