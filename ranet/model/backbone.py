@@ -1,10 +1,15 @@
 """The ResNet under the siamese encoder, with instance norms for batch norms (§3.4)."""
 
+from collections.abc import Mapping
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 from torch import Tensor, nn
 
+from ranet.errors import CheckpointError
 from ranet.model.blocks import InstanceNorm
 from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
 from ranet.model.torchvision_import import import_torchvision_models
@@ -25,10 +30,15 @@ class Backbone(nn.Module):
     Args:
         name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"``. The weights start
             at random; :meth:`load_imagenet_weights` is a separate, explicit step.
+
+    Raises:
+        ValueError: there is no such name.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        if name not in CHANNELS:
+            raise ValueError(f"backbone should be one of {', '.join(CHANNELS)}, found {name!r}")
         models = import_torchvision_models()
         resnet = models.get_model(name, weights=None, norm_layer=partial(InstanceNorm, affine=True))
         self.name = name
@@ -58,17 +68,28 @@ class Backbone(nn.Module):
                 torch's cache.
 
         Raises:
-            CheckpointError: the file does not hold the weights of this ResNet.
+            CheckpointError: the file does not hold the weights of this ResNet, or cannot be
+                downloaded.
         """
         if path is None:
-            weights = import_torchvision_models().get_model_weights(self.name)["IMAGENET1K_V1"]
-            state = weights.get_state_dict(progress=True, check_hash=True)
-            source = weights.url
+            state, source = _download_imagenet_weights(self.name)
         else:
             state, source = read_checkpoint_file(path), str(path)
         kept = {name: tensor for name, tensor in state.items() if not _has_no_place_here(name)}
         check_names_and_shapes(kept, self.state_dict(), f"{source} (ImageNet, {self.name})")
         self.load_state_dict(kept)
+
+
+def _download_imagenet_weights(name: str) -> tuple[Mapping[str, Any], str]:
+    """The weights, from torch's cache if they are there, and where they come from."""
+    weights = import_torchvision_models().get_model_weights(name)["IMAGENET1K_V1"]
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True), weights.url
+    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
+        raise CheckpointError(
+            f"Cannot get the ImageNet weights of {name} from {weights.url} ({error}). Download "
+            "the file where there is a network, and name it: imagenet_weights=FILE."
+        ) from error
 
 
 def _has_no_place_here(name: str) -> bool:

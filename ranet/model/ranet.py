@@ -1,6 +1,6 @@
 """RANet: the paper's Figure 2, from top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ranet.model.matching import build_matching
 from ranet.model.merge import MergeModule
 from ranet.model.pyramid_decoder import DecoderSkips, PyramidDecoder
+from ranet.model.regions import REGIONS
 from ranet.model.siamese_encoder import SiameseEncoder
 from ranet.structures import EncodedFrame, Template
 
@@ -41,6 +42,9 @@ class RANet(nn.Module):
             ``"concatenation"`` (:mod:`ranet.model.matching`). ``ranked`` and ``ranking_gradient``
             matter to the first only.
         previous_mask: False makes all previous masks zero, in training and inference (-PM).
+
+    Raises:
+        ValueError: an argument has a value that is not among those above.
     """
 
     def __init__(
@@ -58,6 +62,8 @@ class RANet(nn.Module):
         previous_mask: bool = True,
     ) -> None:
         super().__init__()
+        _require("objects", objects, REGIONS)
+        _require("ranking_gradient", ranking_gradient, ("straight_through", "none"))
         self.architecture: dict[str, Any] = {
             "backbone": backbone,
             "objects": objects,
@@ -191,3 +197,8 @@ class RANet(nn.Module):
         """
         template = self.encode_template(template_image, template_masks)
         return self.segment(template, self.encode_frame(current_image), previous_masks)
+
+
+def _require(argument: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{argument} should be {' or '.join(map(repr, choices))}, found {value!r}")

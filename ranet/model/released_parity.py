@@ -23,6 +23,7 @@ from ranet.model.released_weights import convert_released_state, released_name
 from ranet.structures import one_hot_masks
 
 _INPUTS = ("seed", "template_image", "template_labels", "current_image", "previous_labels")
+_REQUIRED = (*_INPUTS, "probability")  # which also tells how many objects there are
 
 
 class Difference(NamedTuple):
@@ -82,7 +83,7 @@ def _read_fixture(path: Path) -> dict[str, np.ndarray]:
             fixture = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"Cannot read the fixture {path}: {error}") from error
-    missing = [name for name in _INPUTS if name not in fixture]
+    missing = [name for name in _REQUIRED if name not in fixture]
     if missing:
         raise DataError(f"{path} is no parity fixture: it lacks {', '.join(missing)}.")
     return fixture

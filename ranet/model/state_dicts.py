@@ -1,6 +1,7 @@
 """Reading checkpoint files without running what is in them, and holding names against a network."""
 
 import pickle
+import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,23 +14,39 @@ from ranet.errors import CheckpointError
 
 _NAMES_IN_A_MESSAGE = 8
 
+# What torch.load raises where bytes are not what it expects; its reader of old files checks little.
+_DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
+
 
 def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
     """Load a ``torch.save`` file onto the CPU; only tensors and plain containers are accepted.
 
     Raises:
-        CheckpointError: no such file, not a checkpoint, cut short, or it holds pickled code, which
-            is never run.
+        CheckpointError: no such file, no permission to read it, not a checkpoint, damaged, or it
+            holds pickled code, which is never run.
     """
     path = Path(path)
-    if not path.is_file():
-        found = "that is a folder" if path.is_dir() else "there is no such file"
-        raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
     try:
+        if not path.is_file():
+            found = "that is a folder" if path.is_dir() else "there is no such file"
+            raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_unpickling_message(path, error)) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({_first_line(error)}). It may be cut short: "
             "copy or download it again."
@@ -39,6 +56,14 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
             f"{path} should hold a dictionary of weights, but it holds a {type(content).__name__}."
         )
     return content
+
+
+def unreadable(path: str | Path, error: OSError) -> CheckpointError:
+    """The error to raise for a checkpoint that the system does not let us read."""
+    return CheckpointError(
+        f"Cannot read the checkpoint {path}: {error.strerror or error}. Check its permissions and "
+        "the disk it is on."
+    )
 
 
 def _unpickling_message(path: Path, error: Exception) -> str:
@@ -58,6 +83,35 @@ def _offending_global(error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+
+
+def check_entries(
+    content: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]], source: str | Path
+) -> None:
+    """Require that a checkpoint has entries of these names and kinds.
+
+    Raises:
+        CheckpointError: lists what is missing or of another kind.
+    """
+    problems = [
+        *_list("missing", [name for name in kinds if name not in content]),
+        *_list("of another kind", _unusable(content, kinds)),
+    ]
+    if problems:
+        raise CheckpointError(
+            f"{source} does not hold what it should:\n" + "\n".join(problems) + "\n"
+            "Is it a checkpoint of this project, and of its kind?"
+        )
+
+
+def _unusable(
+    content: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]
+) -> list[str]:
+    return [
+        f"{name} (a {type(content[name]).__name__})"
+        for name, kind in kinds.items()
+        if name in content and not isinstance(content[name], kind)
+    ]
 
 
 def check_names_and_shapes(
@@ -94,6 +148,6 @@ def _misfits(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[s
 def _list(what: str, names: list[str]) -> list[str]:
     if not names:
         return []
-    shown = ", ".join(names[:_NAMES_IN_A_MESSAGE])
+    shown = ", ".join(map(str, names[:_NAMES_IN_A_MESSAGE]))
     more = f" and {len(names) - _NAMES_IN_A_MESSAGE} more" * (len(names) > _NAMES_IN_A_MESSAGE)
     return [f"  {what}: {shown}{more}"]

@@ -16,9 +16,14 @@ import torch
 from ranet.errors import CheckpointError
 from ranet.files import atomic_write
 from ranet.model.ranet import RANet
-from ranet.model.released_weights import convert_released_state, is_released
+from ranet.model.released_weights import convert_released_state, is_released, released_name
 from ranet.model.stages import UNTOLD, released_stages
-from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
+from ranet.model.state_dicts import (
+    check_entries,
+    check_names_and_shapes,
+    read_checkpoint_file,
+    unreadable,
+)
 
 FORMAT = "ranet-1"
 
@@ -81,14 +86,19 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
             f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
             f"names of the authors' release, found entries {sorted(map(str, content))[:6]}."
         )
+    content = {"stages": [UNTOLD], **content}
+    check_entries(content, {"architecture": Mapping, "stages": list, "model": Mapping}, source)
     try:
         model = build_model(content["architecture"])
-        weights = content["model"]
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{source} lacks a usable entry: {error}.") from error
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{source} describes a network that cannot be built: {error}. It may be of a newer "
+            "revision of this project, or damaged."
+        ) from error
+    weights = content["model"]
     check_names_and_shapes(weights, model.state_dict(), str(source))
     model.load_state_dict(weights)
-    model.stages = list(content.get("stages", [UNTOLD]))
+    model.stages = list(content["stages"])
     return model.eval()
 
 
@@ -115,15 +125,27 @@ def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
 
 
 def fingerprint(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal: names a checkpoint beyond doubt."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file, in hexadecimal: names a checkpoint beyond doubt.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def _released_network(content: Mapping[str, Any], source: str | Path, objects: str) -> RANet:
     model = RANet(backbone="resnet101", objects=objects)
     weights = convert_released_state(content)
-    check_names_and_shapes(weights, model.state_dict(), f"{source} (released by the authors)")
+    # Mistakes are told in the names that the file has.
+    found, expected = (
+        {released_name(name): tensor for name, tensor in state.items()}
+        for state in (weights, model.state_dict())
+    )
+    check_names_and_shapes(found, expected, f"{source} (released by the authors)")
     model.load_state_dict(weights)
     model.stages = released_stages(Path(source).name)
     return model.eval()

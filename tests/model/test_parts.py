@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
@@ -136,6 +137,24 @@ def test_imagenet_weights_of_another_resnet_are_refused(tmp_path: Path) -> None:
     imagenet_stand_in("resnet34", tmp_path / "resnet34.pth")
     with pytest.raises(CheckpointError, match=r"unexpected: layer1\.2"):
         Backbone("resnet18").load_imagenet_weights(tmp_path / "resnet34.pth")
+
+
+@pytest.mark.parametrize(
+    "error", [URLError("no route to host"), RuntimeError("invalid hash value")], ids=type
+)
+def test_a_download_that_fails_says_what_to_do(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = import_torchvision_models()
+    weights = models.get_model_weights("resnet18")["IMAGENET1K_V1"]
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(type(weights), "get_state_dict", fail)
+    expected = r"resnet18 from https://.*(no route|invalid hash).*imagenet_weights=FILE"
+    with pytest.raises(CheckpointError, match=expected):
+        Backbone("resnet18").load_imagenet_weights()
 
 
 def test_building_a_model_downloads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,10 @@ def test_a_file_that_is_no_fixture_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", seed=1)
     with pytest.raises(DataError, match="lacks template_image"):
         compare_with_fixture(tmp_path / "x.npz")
+    inputs = ("template_image", "template_labels", "current_image", "previous_labels")
+    np.savez(tmp_path / "z.npz", seed=1, **dict.fromkeys(inputs, np.zeros(1)))
+    with pytest.raises(DataError, match="lacks probability"):
+        compare_with_fixture(tmp_path / "z.npz")
     (tmp_path / "y.npz").write_bytes(b"nothing")
     with pytest.raises(DataError, match="Cannot read the fixture"):
         compare_with_fixture(tmp_path / "y.npz")

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import random
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import torch
 from ranet.config import ModelConfig
 from ranet.errors import CheckpointError, OutputError
 from ranet.model.ranet import RANet
+from ranet.model.state_dicts import read_checkpoint_file
 from ranet.model.weights import fingerprint, load_checkpoint, save_checkpoint
 
 
@@ -117,3 +121,87 @@ def test_a_full_disk_leaves_the_old_checkpoint(
         save_checkpoint(checkpoint, network)
     assert fingerprint(checkpoint) == before
     assert [p.name for p in checkpoint.parent.iterdir()] == ["network.pt"]
+
+
+def fails_with(error: BaseException) -> Callable[..., object]:
+    def fail(*_: object, **__: object) -> object:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_file_of_the_old_format(seed: int, tmp_path: Path) -> None:
+    """As torch wrote them in 2019, the authors' among them: its reader checks little itself."""
+    path = tmp_path / "x.pth"
+    torch.save({"a": torch.ones(3, 2)}, path, _use_new_zipfile_serialization=False)
+    data = bytearray(path.read_bytes())
+    rng = random.Random(seed)
+    for _ in range(3):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    path.write_bytes(data[: rng.randrange(len(data))])
+    with pytest.raises(CheckpointError, match=r"x\.pth"):
+        read_checkpoint_file(path)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [AssertionError(), AttributeError("a"), TypeError("t"), IndexError("i"), struct.error()],
+)
+def test_whatever_a_damaged_file_makes_torch_raise(
+    error: Exception, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "load", fails_with(error))
+    with pytest.raises(CheckpointError, match=r"network\.pt is not a readable checkpoint"):
+        load_checkpoint(checkpoint)
+
+
+def test_a_file_without_permission(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = fails_with(PermissionError(errno.EACCES, "Permission denied"))  # root may read all
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", denied)
+        with pytest.raises(CheckpointError, match=r"Cannot read .*network\.pt: Permission denied"):
+            load_checkpoint(checkpoint)
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(CheckpointError, match=r"Cannot read .*network\.pt: Permission denied"):
+        fingerprint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("architecture", {"backbone": "resnet152"}, "resnet18, .*resnet101, found 'resnet152'"),
+        ("architecture", {"objects": "both"}, "'single' or 'multi', found 'both'"),
+        ("architecture", {"width": 0.01, "backbone": "resnet18"}, "cannot be built"),
+        ("architecture", [3], r"of another kind: architecture \(a list\)"),
+        ("model", torch.ones(1), r"of another kind: model \(a Tensor\)"),
+        ("stages", 3, r"of another kind: stages \(a int\)"),
+    ],
+)
+def test_an_entry_that_cannot_be_used(
+    entry: str, value: object, message: str, checkpoint: Path
+) -> None:
+    torch.save(torch.load(checkpoint) | {entry: value}, checkpoint)
+    with pytest.raises(CheckpointError, match=rf"network\.pt .*(\n.*)?{message}"):
+        load_checkpoint(checkpoint)
+
+
+def test_an_entry_that_is_missing(checkpoint: Path) -> None:
+    content = torch.load(checkpoint)
+    del content["architecture"], content["model"]
+    torch.save(content, checkpoint)
+    with pytest.raises(CheckpointError, match="missing: architecture, model"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "message"),
+    [
+        ("objects", "both", "objects should be 'single' or 'multi', found 'both'"),
+        ("ranking_gradient", "on", "'straight_through' or 'none', found 'on'"),
+        ("backbone", "vgg16", "backbone should be one of resnet18, .*found 'vgg16'"),
+    ],
+)
+def test_the_network_names_its_choices(argument: str, value: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RANet(**{argument: value})
