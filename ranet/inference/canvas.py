@@ -48,18 +48,22 @@ class Canvas:
             )
         return self._pad(image)
 
-    def place_masks(self, masks: Tensor) -> Tensor:
-        """Put annotated masks on the canvas, by nearest neighbour: zeros and ones stay such.
+    def place_labels(self, labels: Tensor) -> Tensor:
+        """Put annotated labels on the canvas, by nearest neighbour.
+
+        Labels, not masks of the objects: those of many objects at the size of a 4K frame would
+        need gigabytes.
 
         Args:
-            masks: B×K×H×W floats of the frame's size.
+            labels: B×H×W uint8 of the frame's size.
 
         Returns:
-            B×K×(canvas), zero in the padding.
+            B×(canvas) uint8, zero in the padding.
         """
+        channel = labels[:, None]
         if self.fitted != self.frame:
-            masks = F.interpolate(masks, self.fitted, mode="nearest-exact")
-        return self._pad(masks)
+            channel = F.interpolate(channel.float(), self.fitted, mode="nearest-exact").byte()
+        return self._pad(channel)[:, 0]
 
     def restore(self, probabilities: Tensor) -> Tensor:
         """Take probabilities off the canvas: cut off the padding, resize bilinearly.

@@ -16,6 +16,8 @@ was given.
 """
 
 import time
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -180,11 +182,11 @@ class VideoSegmenter:
         if self.config.online is None:
             return self._frame_step
         began = time.perf_counter()
-        on_canvas = canvas.place_masks(torch.from_numpy(labels)[None, None].float())
+        on_canvas = canvas.place_labels(torch.from_numpy(labels)[None])
         model = fine_tune(
             self._frame_step.model,
             (image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy(),
-            on_canvas[0, 0].byte().numpy(),
+            on_canvas[0].numpy(),
             self.config,
         )
         synchronise(self.device)
@@ -192,27 +194,43 @@ class VideoSegmenter:
         return FrameStep(model, self.config).eval()
 
     def _advance(self, video: _Video, image: Tensor) -> None:
-        """Go on to the next frame and segment it."""
-        video.image = image
-        video.probabilities = video.frame_step(video.templates, image, video.probabilities)
+        """Go on to the next frame and segment it; a failed step leaves the video where it was."""
+        probabilities = video.frame_step(video.templates, image, video.probabilities)
         # A few objects at a time: at the frame's own size, which may be 4K, all are many.
-        parts = video.probabilities.split(self.config.objects_at_once, dim=1)
+        parts = probabilities.split(self.config.objects_at_once, dim=1)
         channels = to_labels(
             self._frame_step.fusion, (video.canvas.restore(part) for part in parts)
         )[0]
-        video.labels = np.array((0, *video.ids), np.uint8)[channels.byte().cpu().numpy()]
+        labels = np.array((0, *video.ids), np.uint8)[channels.byte().cpu().numpy()]
+        video.image, video.probabilities, video.labels = image, probabilities, labels
 
     def _mark(self, video: _Video, labels: np.ndarray, ids: tuple[int, ...]) -> None:
         """Take the objects of ``labels`` in the last frame as given, and their template from it."""
         channels = np.zeros(256, np.uint8)
         channels[list(ids)] = np.arange(1, len(ids) + 1)
         ordered = torch.from_numpy(channels[labels])[None].to(self.device)
-        masks = video.canvas.place_masks(one_hot_masks(ordered, len(ids)))
-        video.templates.append(video.frame_step.encode_template(video.image, masks))
+        masks = one_hot_masks(video.canvas.place_labels(ordered), len(ids))
+        template = video.frame_step.encode_template(video.image, masks)
+        self._warn_of_lost(template, labels, ids)
+        video.templates.append(template)
         covered = masks.amax(dim=1, keepdim=True)
         video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
         video.labels = np.where(labels > 0, labels, video.labels)
         video.ids += ids
+
+    def _warn_of_lost(self, template: Template, labels: np.ndarray, ids: Sequence[int]) -> None:
+        """Name the objects that are so small that the network does not see them at all."""
+        seen = template.masks.amax(dim=(0, 2, 3)).cpu().numpy() > 0
+        for label in np.array(ids)[~seen]:
+            warnings.warn(
+                f"Object {label} is not seen by the network and will not be followed: its "
+                f"{(labels == label).sum()} pixels in a frame of "
+                f"{labels.shape[0]}×{labels.shape[1]} (height×width) are lost when that is resized "
+                f"to frame_size {self.config.frame_size} and input_size {self.config.input_size}. "
+                "Raise them, or mark it larger.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _place(self, frame: np.ndarray, canvas: Canvas) -> Tensor:
         """A frame on its canvas, on the device: 1×3×h×w in [0, 1]."""

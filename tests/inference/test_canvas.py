@@ -57,7 +57,8 @@ def test_without_a_size_a_frame_is_its_own_canvas():
     canvas = Canvas.for_frames((37, 53), None)
     assert canvas.size == (37, 53)
     assert canvas.place(image).equal(image)
-    assert canvas.place_masks(image).equal(image)
+    labels = (image[:, 0] * 255).byte()
+    assert canvas.place_labels(labels).equal(labels)
     assert canvas.restore(image).equal(image)
 
 
@@ -77,17 +78,18 @@ def test_large_frames_are_smoothed_before_they_shrink():
     assert (placed - 0.25).abs().max() < 0.1  # two pixels of four would miss the white one
 
 
-def test_masks_keep_their_two_values():
-    masks = (random_image(101, 77, channels=2) > 0.5).float()
-    placed = Canvas.for_frames((101, 77), SIZE).place_masks(masks)
-    assert placed.shape == (1, 2, *SIZE)
-    assert set(placed.unique().tolist()) == {0, 1}
+def test_labels_keep_their_values():
+    ids = torch.tensor([1, 7, 254], dtype=torch.uint8)
+    labels = ids[(random_image(101, 77)[:, 0] * 3).long()]
+    placed = Canvas.for_frames((101, 77), SIZE).place_labels(labels)
+    assert placed.shape == (1, *SIZE)
+    assert placed.unique().tolist() == [0, 1, 7, 254]
 
 
 @pytest.mark.parametrize("part", [(slice(21, 58), slice(None)), (slice(None), slice(33, 104))])
-def test_masks_lie_where_their_image_lies(part):
-    mask = torch.zeros(1, 1, 100, 140)
-    mask[0, 0][part] = 1
+def test_labels_lie_where_their_image_lies(part):
+    labels = torch.zeros(1, 100, 140, dtype=torch.uint8)
+    labels[0][part] = 1
     canvas = Canvas.for_frames((100, 140), SIZE)
-    as_image = canvas.place(mask.expand(-1, 3, -1, -1))[:, :1]
-    assert canvas.place_masks(mask).equal((as_image > 0.5).float())
+    as_image = canvas.place(labels[:, None].float().expand(-1, 3, -1, -1))[:, 0]
+    assert canvas.place_labels(labels).equal((as_image > 0.5).byte())

@@ -1,5 +1,6 @@
 import gc
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from colour_network import ColourNetwork
 from moving_squares import COLOURS, draw, iou, moving
 from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranet.config import InferenceConfig
 from ranet.datasets.boxes import box_around
@@ -114,6 +116,41 @@ def test_results_are_not_overwritten_by_later_frames():
     first_again = segmenter.step(video[4][0])
     assert (first == before).all()
     assert (first_again != before).any()
+
+
+@pytest.mark.parametrize("frame_size", [SIZE, None])
+def test_an_object_too_small_to_be_seen_is_named(frame_size):
+    frame, labels = draw((480, 864), [(1, 20, 20, 300), (5, 400, 600, 1)])
+    segmenter = VideoSegmenter(ColourNetwork(), config(frame_size=frame_size))
+    with pytest.warns(UserWarning, match="Object 5 is not seen.* 1 pixels .*480×864") as caught:
+        segmenter.start(frame, labels)
+    assert len(caught) == 1
+    assert set(np.unique(segmenter.step(frame))) == {0, 1}
+
+
+def test_hundreds_of_objects_in_4k_need_no_mask_each_at_that_size():
+    ids = np.arange(1, 255, dtype=np.uint8).repeat(15).repeat(2160).reshape(254 * 15, 2160).T
+    labels = np.pad(ids, ((0, 0), (0, 3840 - 254 * 15)))
+    segmenter = VideoSegmenter(
+        ColourNetwork(), config(input_size=(48, 64), frame_size=(64, 1016), crop="whole_frame")
+    )
+    largest = LargestTensor()
+    with largest, warnings.catch_warnings(action="ignore"):
+        segmenter.start(np.zeros((2160, 3840, 3), np.uint8), labels)
+    assert segmenter.probabilities.shape[0] == 254
+    assert largest.bytes <= 2160 * 3840 * 3 * 4  # the frame in floats
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the size of the largest tensor that comes out of an operator."""
+
+    bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.bytes = max(self.bytes, result.nbytes)
+        return result
 
 
 def test_what_the_caller_does_to_a_result_is_no_concern_of_the_video():
@@ -335,6 +372,23 @@ def test_an_object_added_in_the_next_frame_has_it_segmented_first():
     new = only(video[2][1], 5)
     assert (stepped.add_objects(video[2][0], new) == direct.add_objects(video[2][0], new)).all()
     assert (stepped.step(video[3][0]) == direct.step(video[3][0])).all()
+
+
+def test_a_step_that_failed_can_be_taken_again(monkeypatch):
+    video = appearing()
+    failing, never = (VideoSegmenter(ColourNetwork(), config()) for _ in range(2))
+    for segmenter in (failing, never):
+        segmenter.start(*video[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(ColourNetwork, "segment", out_of_memory)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            failing.add_objects(video[2][0], only(video[2][1], 5))
+    new = only(video[2][1], 5)
+    assert (failing.add_objects(video[2][0], new) == never.add_objects(video[2][0], new)).all()
+
+
+def out_of_memory(*_, **__):
+    raise RuntimeError("out of memory")
 
 
 def test_an_object_may_be_added_before_any_step():
