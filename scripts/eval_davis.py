@@ -90,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="key=value",
         help="fields of the configuration to set, e.g. inference.dtype=bfloat16",
     )
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # key=value may stand anywhere
 
 
 if __name__ == "__main__":

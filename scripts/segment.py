@@ -14,7 +14,8 @@ a mask (indexed PNG, or black and white), a box each, or polygons:
 A polygon file is {"objects": [{"id": 1, "polygons": [[[x, y], [x, y], [x, y]]]}]}, in pixels; an
 object is all that lies inside any of its polygons.
 
-OUT gets an indexed PNG for each frame, all at once at the end; a run that fails leaves nothing.
+OUT gets an indexed PNG for each frame, all at once at the end; a run that fails leaves nothing. The
+overlay may lie in OUT too.
 """
 
 import argparse
@@ -136,7 +137,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="key=value",
         help="fields of the configuration to set, e.g. dtype=bfloat16",
     )
-    return parser.parse_args()
+    return parser.parse_intermixed_args()  # key=value may stand anywhere
 
 
 if __name__ == "__main__":

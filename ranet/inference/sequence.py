@@ -84,16 +84,31 @@ def segment_sequence(
         DataError: a frame cannot be read, or the labels do not fit the first.
         OutputError: a mask cannot be written.
     """
-    began, step_ms = time.perf_counter(), []
     with atomic_folder(folder) as unfinished:
-        for index, (name, frame) in enumerate(frames):
-            if index == 0:
-                result = _start(follower, frame, labels, labels_from)
-            else:
-                result = follower.step(frame)
-                step_ms.append(1000 * follower.step_seconds)
-            write_labels(unfinished / f"{name}.png", result)
-            after_frame(frame, result)
+        return write_masks(
+            follower, frames, labels, unfinished, labels_from=labels_from, after_frame=after_frame
+        )
+
+
+def write_masks(
+    follower: Follower,
+    frames: Iterable[tuple[str, np.ndarray]],
+    labels: np.ndarray,
+    folder: Path,
+    *,
+    labels_from: str | Path,
+    after_frame: Callable[[np.ndarray, np.ndarray], None],
+) -> Timing:
+    """What :func:`segment_sequence` does, in a folder that is there and shows each mask at once."""
+    began, step_ms = time.perf_counter(), []
+    for index, (name, frame) in enumerate(frames):
+        if index == 0:
+            result = _start(follower, frame, labels, labels_from)
+        else:
+            result = follower.step(frame)
+            step_ms.append(1000 * follower.step_seconds)
+        write_labels(folder / f"{name}.png", result)
+        after_frame(frame, result)
     return Timing(
         step_ms,
         total_ms=1000 * (time.perf_counter() - began),

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from ranet.datasets.index import some_of
 from ranet.datasets.video_io import FrameSource, VideoWriter
 from ranet.errors import DataError, OutputError
-from ranet.files import check_writable
-from ranet.inference.sequence import Follower, segment_sequence
+from ranet.files import atomic_folder, check_writable
+from ranet.inference.sequence import Follower, write_masks
 from ranet.visual.overlay import overlay
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +35,8 @@ def segment_video(
 ) -> None:
     """Segment a video, write a mask per frame, and show them over the frames.
 
-    Masks and overlay appear when all is done; a run that fails or is interrupted leaves nothing.
+    Masks and overlay appear when all is done, the overlay first; a run that fails or is interrupted
+    before leaves nothing.
 
     Args:
         follower: what segments.
@@ -45,28 +46,32 @@ def segment_video(
         labels_from: what to call the labels in a message.
         start: number of the frame, from 0, in which the objects are marked; those before it get
             no mask.
-        overlay_path: an .mp4 file; None: no overlay.
+        overlay_path: an .mp4 file, which may lie in ``out``; None: no overlay.
 
     Raises:
         DataError: the video is shorter than ``start``, damaged, or the labels do not fit it.
         OutputError: something cannot be written, or ``out`` is not empty.
     """
     _check_free(out)
+    if overlay_path is not None:
+        _check_overlay(overlay_path, out)
     frames = source.count and max(source.count - start, 0)
     with contextlib.ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=frames, unit="frame", disable=None))
-        draw = _overlay_writer(source, overlay_path, stack)
+        unfinished = stack.enter_context(atomic_folder(out))
+        # Left before the folder: a video that cannot be finished takes the masks with it.
+        draw = _overlay_writer(source, _moved(overlay_path, out, unfinished), stack)
 
         def after_frame(frame: np.ndarray, result: np.ndarray) -> None:
             draw(frame, result)
             bar.update()
 
         try:
-            timing = segment_sequence(
+            timing = write_masks(
                 follower,
                 _from(source, start),
                 labels,
-                out,
+                unfinished,
                 labels_from=labels_from,
                 after_frame=after_frame,
             )
@@ -86,6 +91,23 @@ def _check_free(out: Path) -> None:
             f"{out} is not empty: it holds {some_of(names)}. Choose a new folder for the masks, "
             "or remove this one."
         )
+
+
+def _check_overlay(path: Path, out: Path) -> None:
+    """Raise OutputError where the overlay could not appear once the work is done."""
+    check_writable(path.parent)
+    if path.is_dir() or out.resolve().is_relative_to(path.resolve()):
+        raise OutputError(
+            f"The overlay {path} is to be a file, but it is a folder, or that of the masks. Choose "
+            "another name for it."
+        )
+
+
+def _moved(path: Path | None, out: Path, unfinished: Path) -> Path | None:
+    """The path of the overlay while ``out`` is still ``unfinished``."""
+    if path is None or not path.resolve().is_relative_to(out.resolve()):
+        return path
+    return unfinished / path.resolve().relative_to(out.resolve())
 
 
 def _from(source: FrameSource, start: int) -> Iterator[tuple[str, np.ndarray]]:

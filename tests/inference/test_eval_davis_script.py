@@ -81,6 +81,13 @@ def test_the_configurations_are_complete(name):
     assert config.inference.fusion == ("sigmoid" if "released" in name else "softmax")
 
 
+def test_overrides_may_stand_anywhere(evaluate, tmp_path):
+    outcome = evaluate("inference.crop=whole_frame", "--overwrite", "inference.dtype=bfloat16")
+    assert outcome.status == 0, outcome.error
+    settings = json.loads((tmp_path / "out/result.json").read_text())["settings"]
+    assert settings["config"]["inference"]["crop"] == "whole_frame"
+
+
 def test_copying_needs_no_checkpoint(evaluate, tmp_path):
     outcome = evaluate("--copy-first-mask", checkpoint=None)
     assert outcome.status == 0, outcome.error
@@ -157,6 +164,14 @@ def test_a_file_that_is_no_checkpoint(evaluate, tmp_path, monkeypatch, kind):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_checkpoint_of_another_architecture(evaluate, tmp_path, checkpoint):
+    content = torch.load(checkpoint, weights_only=True)
+    content["architecture"]["width"] = 0.5
+    torch.save(content, tmp_path / "other.pt")
+    assert_error(evaluate(checkpoint=tmp_path / "other.pt"), "other.pt", "shape")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
@@ -213,8 +228,9 @@ def test_help_tells_how(run_script):
     assert "configs/eval_davis16.yaml" in outcome.out
 
 
-def test_an_interrupted_run_goes_on(tmp_path, checkpoint):
-    """For real: another process, Ctrl-C in the middle of a sequence, and the same command again."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_goes_on(tmp_path, checkpoint, number, status):
+    """For real: another process, a signal amid a sequence, and the same command again."""
     tree = write_tree(tmp_path / "DAVIS", names=["one", "two"], frames=40)
     command = [
         *(sys.executable, PROJECT / "scripts/eval_davis.py"),
@@ -230,14 +246,15 @@ def test_an_interrupted_run_goes_on(tmp_path, checkpoint):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, error = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "1 of 2 sequences are finished and kept" in error
     assert "Traceback" not in error
     assert set(masks_of(tmp_path / "out")) == {"one"}
+    assert not list((tmp_path / "out").rglob(".*"))
 
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from moving_squares import moving
+from PIL import Image
 
+from ranet import files
 from ranet.config import InferenceConfig, load_config
 from ranet.datasets.image_io import read_labels, write_image, write_labels
 from ranet.datasets.video_io import VideoWriter, open_frames
@@ -78,6 +81,21 @@ def test_a_folder_of_frames(segment, tmp_path, video):
     assert len(overlay) == 6
     difference = np.abs(overlay[0][1].astype(int) - video[0][0]).mean(axis=2)
     assert difference[6:16, 8:18].mean() > difference[:, 25:45].mean() + 20  # the object is drawn
+
+
+def test_the_overlay_may_lie_among_the_masks(segment, tmp_path):
+    write_video(tmp_path / "frames", frames=105)  # more than the encoder keeps to itself
+    outcome = segment("--overlay", tmp_path / "out/shown/overlay.mp4")
+    assert outcome.status == 0, outcome.error
+    assert len(names(tmp_path / "out")) == 105 + 1
+    assert len(list(open_frames(tmp_path / "out/shown/overlay.mp4"))) == 105
+    assert names(tmp_path) == ["first.png", "frames", "out"]
+
+
+def test_overrides_may_stand_anywhere(segment, tmp_path):
+    outcome = segment("crop=whole_frame", "--start", 3, "objects_at_once=1")
+    assert outcome.status == 0, outcome.error
+    assert len(names(tmp_path / "out")) == 3
 
 
 def test_a_video_file_from_a_later_frame(segment, tmp_path, video):
@@ -196,6 +214,41 @@ def test_an_overlay_that_cannot_be_written(segment, tmp_path):
     assert_error(segment("--overlay", tmp_path / "overlay.avi"), tmp_path, ".mp4", ".avi")
 
 
+def test_an_overlay_in_the_place_of_a_folder(segment, tmp_path):
+    (tmp_path / "folder.mp4").mkdir()
+    outcome = segment("--overlay", tmp_path / "folder.mp4")
+    assert_error(outcome, tmp_path, "folder.mp4 is to be a file")
+    assert_error(
+        segment("--overlay", tmp_path / "out.mp4", out=tmp_path / "out.mp4/masks"),
+        tmp_path,
+        "out.mp4 is to be a file",
+    )
+
+
+@pytest.mark.parametrize("full_at", [3, 7], ids=["a mask", "the overlay"])
+def test_a_full_disk_leaves_nothing(segment, tmp_path, monkeypatch, full_at):
+    writes, real = [], os.fsync
+
+    def fsync(descriptor):
+        writes.append(descriptor)
+        if len(writes) == full_at:  # of six masks and the overlay
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(files.os, "fsync", fsync)
+    outcome = segment("--overlay", tmp_path / "overlay.mp4")
+    assert len(writes) == full_at
+    assert_error(outcome, tmp_path, "No space left on device", "make room")
+    assert ("overlay.mp4" in outcome.error) == (full_at == 7)
+
+
+def test_ids_above_254_in_a_16_bit_mask(segment, tmp_path):
+    labels = np.zeros(SIZE, np.uint16)
+    labels[4:18, 6:20] = 300
+    Image.fromarray(labels).save(tmp_path / "first.png")
+    assert_error(segment(), tmp_path, "first.png", "300")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -221,7 +274,8 @@ def test_help_tells_how(run_script):
         assert part in outcome.out
 
 
-def test_ctrl_c_leaves_nothing(tmp_path, checkpoint):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_leaves_nothing(tmp_path, checkpoint, number, status):
     """For real: another process, stopped in the middle."""
     write_video(tmp_path / "frames", frames=300)
     command = [
@@ -237,11 +291,11 @@ def test_ctrl_c_leaves_nothing(tmp_path, checkpoint):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, error = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "nothing was kept" in error
     assert "Traceback" not in error
     assert names(tmp_path) == ["first.png", "frames"]
