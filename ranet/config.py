@@ -366,10 +366,10 @@ class InferenceConfig(Section):
     previous_mask: Literal["thresholded", "probability", "none"] = Field(
         "thresholded", description="what the network is told of the frame before; none: -PM"
     )
-    fusion: Literal["softmax", "sigmoid"] = Field(
-        "softmax",
-        description="objects to labels: softmax with a background logit (§3.3), "
-        "or a sigmoid each and the largest above 0.5 (released)",
+    fusion: Literal["auto", "softmax", "sigmoid"] = Field(
+        "auto",
+        description="objects to labels: softmax with a background logit (§3.3), or a sigmoid each "
+        "and the largest above 0.5 (released); auto: as the network's weights are used to",
     )
     objects_at_once: PositiveInt = Field(
         16, description="objects decoded in one batch; more need more memory"
@@ -391,8 +391,10 @@ class EvalConfig(Section):
     resolution: str | None = Field(
         None, description="folder below JPEGImages; null: the only one, or 480p"
     )
-    released_objects: Literal["single", "multi"] = Field(
-        "single", description="which of the authors' networks a released checkpoint holds"
+    released_objects: Literal["single", "multi"] | None = Field(
+        None,
+        description="which of the authors' networks a released checkpoint holds; null: as its name "
+        "says",
     )
     inference: InferenceConfig = InferenceConfig()
 

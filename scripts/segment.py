@@ -108,8 +108,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--released-objects",
         choices=("single", "multi"),
-        default="single",
-        help="which network one of the authors' files is for (default: %(default)s)",
+        help="which network one of the authors' files is for (default: as its name says)",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="new folder for the masks"

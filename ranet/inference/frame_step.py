@@ -20,7 +20,7 @@ from ranet.inference.crop import (
     paste_back,
     whole_frame,
 )
-from ranet.inference.objects import FUSIONS, to_labels
+from ranet.inference.objects import FUSIONS, chosen_fusion, to_labels
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
 
@@ -37,7 +37,7 @@ class FrameStep(nn.Module):
         super().__init__()
         self.model = model
         self.config = config
-        self.fusion = FUSIONS[config.fusion]
+        self.fusion = FUSIONS[chosen_fusion(config.fusion, released=model.released)]
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         """Crop the annotated frame around its objects and encode it, once a video.

@@ -79,6 +79,8 @@ class RANet(nn.Module):
         self.stages: list[dict[str, Any]] = []
         """How it was trained, earliest stage first, as :mod:`ranet.model.stages` says; checkpoints
         keep it."""
+        self.released = False
+        """Whether the weights are the authors', who fuse objects in another way than the paper."""
         self.template_grid = tuple(template_grid)
         self.previous_mask = previous_mask
         hidden, merged = round(256 * width), round(128 * width)

@@ -2,11 +2,13 @@
 
 A checkpoint of this project is a ``torch.save`` file with ``format``, ``architecture`` (the
 arguments of :class:`~ranet.model.ranet.RANet`; one that is missing has its default), ``stages``
-(how it was trained, :mod:`ranet.model.stages`) and ``model`` (its weights); a training checkpoint
-holds more beside them. It describes the network completely, so that no configuration is needed.
+(how it was trained, :mod:`ranet.model.stages`), ``released`` (whether the weights are the authors')
+and ``model`` (its weights); a training checkpoint holds more beside them. It describes the network
+completely, so that no configuration is needed.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,23 +35,24 @@ def build_model(architecture: Mapping[str, Any]) -> RANet:
     return RANet(**architecture)
 
 
-def load_checkpoint(path: str | Path, released_objects: str = "single") -> RANet:
+def load_checkpoint(path: str | Path, released_objects: str | None = None) -> RANet:
     """Read a network from one of this project's checkpoints or one of the authors'.
 
     Args:
         path: the file.
         released_objects: ``"single"`` or ``"multi"``: which network one of the authors' files is
-            for (they do not say); ignored for this project's own.
+            for; None: as its name says. Ignored for this project's own.
 
     Returns:
         The network on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: the file is missing, no checkpoint, or does not fit the network.
+        CheckpointError: the file is missing, no checkpoint, or does not fit the network, or one of
+            the authors' has a name that does not tell which network it is for.
     """
     content = read_checkpoint_file(path)
     if is_released(content):
-        return _released_network(content, path, released_objects)
+        return _released_network(content, path, released_objects or _objects_in_name(path))
     return network_of(content, path)
 
 
@@ -86,8 +89,9 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
             f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
             f"names of the authors' release, found entries {sorted(map(str, content))[:6]}."
         )
-    content = {"stages": [UNTOLD], **content}
-    check_entries(content, {"architecture": Mapping, "stages": list, "model": Mapping}, source)
+    content = {"stages": [UNTOLD], "released": False, **content}
+    kinds = {"architecture": Mapping, "stages": list, "released": bool, "model": Mapping}
+    check_entries(content, kinds, source)
     try:
         model = build_model(content["architecture"])
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
@@ -99,6 +103,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
     check_names_and_shapes(weights, model.state_dict(), str(source))
     model.load_state_dict(weights)
     model.stages = list(content["stages"])
+    model.released = content["released"]
     return model.eval()
 
 
@@ -117,6 +122,7 @@ def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
         "format": FORMAT,
         "architecture": model.architecture,
         "stages": model.stages,
+        "released": model.released,
         "model": model.state_dict(),
         **extra,
     }
@@ -137,6 +143,18 @@ def fingerprint(path: str | Path) -> str:
         raise unreadable(path, error) from error
 
 
+def _objects_in_name(path: str | Path) -> str:
+    """``"single"`` or ``"multi"``, as in the authors' ``RANet_video_multi.pth``."""
+    told = re.search(r"_(single|multi)$", Path(path).stem)
+    if told is None:
+        raise CheckpointError(
+            f"{path} is one of the authors' checkpoints, which do not say whether they are for a "
+            "single object or for several: its name should end in _single or _multi, as in "
+            "RANet_video_single.pth. Rename it, or set released_objects to single or multi."
+        )
+    return told[1]
+
+
 def _released_network(content: Mapping[str, Any], source: str | Path, objects: str) -> RANet:
     model = RANet(backbone="resnet101", objects=objects)
     weights = convert_released_state(content)
@@ -148,4 +166,5 @@ def _released_network(content: Mapping[str, Any], source: str | Path, objects: s
     check_names_and_shapes(found, expected, f"{source} (released by the authors)")
     model.load_state_dict(weights)
     model.stages = released_stages(Path(source).name)
+    model.released = True
     return model.eval()

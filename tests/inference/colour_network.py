@@ -13,6 +13,8 @@ from ranet.structures import EncodedFrame, Template
 class ColourNetwork(nn.Module):
     """The three calls of RANet; remembers in ``seen`` what it was last given."""
 
+    released = False
+
     def __init__(self, confidence: float = 50.0) -> None:
         super().__init__()
         self.confidence = confidence

@@ -70,7 +70,7 @@ def test_the_main_job(evaluate, tmp_path):
     assert "2 of 2 sequences are finished already, kept" in again.error
 
 
-@pytest.mark.parametrize("name", ["eval_davis16", "eval_davis17", "eval_davis17_released"])
+@pytest.mark.parametrize("name", ["eval_davis16", "eval_davis17"])
 def test_the_configurations_are_complete(name):
     import yaml
 
@@ -78,7 +78,8 @@ def test_the_configurations_are_complete(name):
     config = load_config(EvalConfig, path)
     assert yaml.safe_load(path.read_text()) == json.loads(config.model_dump_json())
     assert config.inference.input_size == (480, 864)
-    assert config.inference.fusion == ("sigmoid" if "released" in name else "softmax")
+    assert config.inference.fusion == "auto"
+    assert config.released_objects is None
 
 
 def test_overrides_may_stand_anywhere(evaluate, tmp_path):

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranet.config import InferenceConfig
 from ranet.inference.frame_step import FrameStep
+from ranet.inference.objects import FUSIONS
 
 SIZE = (64, 96)
 
@@ -114,6 +115,13 @@ def test_one_recording_of_the_step_serves_every_frame():
             )
         nothing = torch.zeros_like(masks)
         torch.testing.assert_close(recorded(image, nothing), run(image, nothing), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("released", "fusion"), [(False, "softmax"), (True, "sigmoid")])
+def test_the_network_tells_how_objects_are_fused(released, fusion):
+    network = ColourNetwork()
+    network.released = released
+    assert step_of(network).fusion is FUSIONS[fusion]
 
 
 def test_videos_of_a_batch_do_not_touch_each_other():

@@ -14,7 +14,7 @@ from ranet.model.released_weights import (
     our_name,
     released_name,
 )
-from ranet.model.weights import load_checkpoint, load_released_checkpoint
+from ranet.model.weights import load_checkpoint, load_released_checkpoint, save_checkpoint
 
 UNUSED = ("p_1b", "res_1b", "p_2b", "rank_A")
 
@@ -73,6 +73,28 @@ def test_released_file_gives_the_same_network(released_file: Path, network: RANe
 def test_load_checkpoint_recognises_a_released_file(released_file: Path) -> None:
     model = load_checkpoint(released_file, released_objects="multi")
     assert model.architecture["objects"] == "multi"
+
+
+@pytest.mark.parametrize("objects", ["single", "multi"])
+def test_the_name_of_a_released_file_tells_the_network(
+    released_file: Path, tmp_path: Path, objects: str
+) -> None:
+    path = tmp_path / f"RANet_video_{objects}.pth"
+    path.symlink_to(released_file)
+    assert load_checkpoint(path).architecture["objects"] == objects
+
+
+def test_a_name_that_tells_nothing_is_an_error(released_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "multiple.pth").symlink_to(released_file)
+    with pytest.raises(CheckpointError, match=r"multiple\.pth .*_single or _multi.*Rename it"):
+        load_checkpoint(tmp_path / "multiple.pth")
+
+
+def test_a_network_keeps_in_mind_that_it_was_released(released_file: Path, tmp_path: Path) -> None:
+    released = load_released_checkpoint(released_file, "multi")
+    assert released.released
+    save_checkpoint(tmp_path / "converted.pt", released)
+    assert load_checkpoint(tmp_path / "converted.pt").released
 
 
 def test_missing_parameter_is_named(
