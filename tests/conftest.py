@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from scripts_in_process import ScriptRunner
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -17,6 +18,12 @@ def _shared(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data in {folder}, which is not here")
     return folder
+
+
+@pytest.fixture
+def run_script(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> ScriptRunner:
+    """Runs a script of the project in this process: ``run_script("train.py", "--config", …)``."""
+    return ScriptRunner(capsys, monkeypatch)
 
 
 @pytest.fixture

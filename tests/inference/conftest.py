@@ -1,13 +1,7 @@
 import pytest
-from scripts_in_process import ScriptRunner
 from tiny_ranet import tiny_ranet
 
 from ranet.model.weights import save_checkpoint
-
-
-@pytest.fixture
-def run_script(capsys, monkeypatch):
-    return ScriptRunner(capsys, monkeypatch)
 
 
 @pytest.fixture(scope="session")
