@@ -30,7 +30,7 @@ def main() -> None:
         metavar="key=value",
         help="fields to set, e.g. optimizer.clip_norm=1",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     train(load_config(TrainConfig, arguments.config, arguments.overrides), arguments.resume)
 
 

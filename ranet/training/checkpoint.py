@@ -8,17 +8,35 @@ since samples depend on nothing else.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, NamedTuple
 
 import torch
 from torch.optim.swa_utils import AveragedModel
 
 from ranet.errors import CheckpointError
 from ranet.model.ranet import RANet
-from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
-from ranet.model.weights import save_checkpoint
+from ranet.model.state_dicts import (
+    check_entries,
+    check_names_and_shapes,
+    read_checkpoint_file,
+)
+from ranet.model.weights import network_of, save_checkpoint
 from ranet.provenance import revision
+
+_ENTRIES: dict[str, type | tuple[type, ...]] = {
+    "model": Mapping,
+    "step": int,
+    "optimizer": Mapping,
+    "scaler": Mapping,
+    "average": (Mapping, NoneType),
+    "random_state": Mapping,
+    "config": Mapping,
+    "revision": str,
+}
+"""What a training checkpoint holds besides what every checkpoint does."""
 
 _NAME = re.compile(r"step-(\d+)\.pt")
 
@@ -70,37 +88,90 @@ def save_training_state(
     return path
 
 
-def restore_training_state(
-    path: Path,
-    model: RANet,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    average: AveragedModel | None,
-) -> dict[str, Any]:
-    """Put model, optimiser, scaler, average and random generators into the state of a checkpoint.
+class Progress(NamedTuple):
+    """How far a run has come."""
 
-    Returns:
-        The checkpoint's other entries; ``step`` and ``config`` among them.
+    step: int = 0
+    """Steps done."""
+    best: float | None = None
+    """The best J&F of its validations."""
 
-    Raises:
-        CheckpointError: the file holds no training state, or one of another network.
+
+@dataclass(frozen=True)
+class TrainingState:
+    """The content of a training checkpoint; every entry that going on needs is there.
+
+    Attributes:
+        path: the file.
+        content: its entries.
     """
-    content = read_checkpoint_file(path)
-    missing = [name for name in ("model", "step", "optimizer", "config") if name not in content]
-    if missing:
-        raise CheckpointError(
-            f"{path} is no training checkpoint: it lacks {', '.join(missing)}. To start from its "
-            "weights, name it as start_from in the configuration."
-        )
-    check_names_and_shapes(content["model"], model.state_dict(), str(path))
-    model.load_state_dict(content["model"])
-    optimizer.load_state_dict(content["optimizer"])
-    scaler.load_state_dict(content["scaler"])
-    if average is not None and content["average"] is not None:
-        average.load_state_dict(content["average"])
-    _set_random_state(content["random_state"])
-    restored = ("format", "architecture", "model", "optimizer", "scaler", "average", "random_state")
-    return {name: value for name, value in content.items() if name not in restored}
+
+    path: Path
+    content: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "TrainingState":
+        """Read a file.
+
+        Raises:
+            CheckpointError: it is no checkpoint, or holds no training state.
+        """
+        content = read_checkpoint_file(path)
+        if "optimizer" not in content:
+            raise CheckpointError(
+                f"{path} is no training checkpoint: it lacks the optimiser's state. To start from "
+                "its weights, name it as start_from in the configuration."
+            )
+        check_entries(content, _ENTRIES, path)
+        return cls(path, content)
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The run's configuration, as plain values."""
+        return self.content["config"]
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run had come."""
+        return Progress(self.content["step"], self.content.get("best"))
+
+    def network(self) -> RANet:
+        """The network, in evaluation mode, with the stages it knows of.
+
+        Raises:
+            CheckpointError: weights and architecture do not fit.
+        """
+        return network_of(self.content, self.path)
+
+    def restore(
+        self,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        average: AveragedModel | None,
+    ) -> None:
+        """Put optimiser, scaler, average and random generators into this state.
+
+        Args:
+            optimizer: over the parameters of :meth:`network`.
+            scaler: of the gradients.
+            average: of the weights; None for a run without.
+
+        Raises:
+            CheckpointError: an entry does not fit.
+        """
+        try:
+            optimizer.load_state_dict(self.content["optimizer"])
+            scaler.load_state_dict(self.content["scaler"])
+            _set_random_state(self.content["random_state"])
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"The training state in {self.path} does not fit the run: {error}. It may be "
+                "damaged: remove it to go on from the checkpoint before it."
+            ) from error
+        if average is not None:
+            saved = self.content["average"] or {}
+            check_names_and_shapes(saved, average.state_dict(), f"The average in {self.path}")
+            average.load_state_dict(saved)
 
 
 def _random_state() -> dict[str, Any]:
@@ -110,5 +181,6 @@ def _random_state() -> dict[str, Any]:
 
 def _set_random_state(state: Mapping[str, Any]) -> None:
     torch.set_rng_state(state["cpu"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    # The run may go on where there are more GPUs, or fewer.
+    for number, of_device in zip(range(torch.cuda.device_count()), state["cuda"], strict=False):
+        torch.cuda.set_rng_state(of_device, number)

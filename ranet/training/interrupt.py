@@ -1,20 +1,25 @@
 """Ending a run between two steps when asked to, instead of in the middle of one."""
 
 import signal
+import threading
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """While entered, Ctrl-C and SIGTERM only set ``requested``; a second one acts at once."""
+    """While entered, Ctrl-C and SIGTERM only set ``requested``; a second one acts at once.
+
+    Signals are the main thread's: in another one, this changes nothing.
+    """
 
     def __init__(self) -> None:
         self.requested = False
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
-        self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
+        if threading.current_thread() is threading.main_thread():
+            self._previous = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self
 
     def __exit__(

@@ -11,6 +11,9 @@ from ranet.files import output_errors, write_text
 
 _logger = logging.getLogger(__name__)
 
+SKIPPED_STEPS = "skipped_steps"
+"""The figure that is counted between two lines; all others are averaged."""
+
 
 class Records:
     """A file of JSON lines, each with the step it is of.
@@ -31,8 +34,9 @@ class Records:
         Raises:
             OutputError: it cannot be written.
         """
-        with output_errors(self._path), open(self._path, "a") as file:
-            file.write(json.dumps({"step": step, **figures}) + "\n")
+        line = json.dumps({"step": step, **figures}, allow_nan=False) + "\n"
+        with output_errors(self._path), open(self._path, "a", encoding="utf-8") as file:
+            file.write(line)
 
 
 class TrainingLog:
@@ -51,22 +55,23 @@ class TrainingLog:
         self._records = Records(path, first_step)
         self._started_at = first_step
         self._start = time.perf_counter()
-        self._sums: dict[str, float] = {}
-        self._count = 0
+        self._noted: dict[str, list[float]] = {}  # figures of the steps since the last line
 
     def add(self, step: int, figures: Mapping[str, float]) -> dict[str, float] | None:
         """Note the figures of one step; ``step`` counts from 1.
 
         Returns:
-            The averages, if this step ends a line.
+            The averages, each over the steps that have the figure, if this step ends a line.
         """
         for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._count += 1
+            self._noted.setdefault(name, []).append(value)
         if step % self.every and step != self.steps:
             return None
-        means = {name: total / self._count for name, total in self._sums.items()}
-        self._sums, self._count = {}, 0
+        means = {
+            name: sum(values) / (1 if name == SKIPPED_STEPS else len(values))
+            for name, values in self._noted.items()
+        }
+        self._noted = {}
         self._records.add(step, means)
         _logger.info("%s", self._line(step, means))
         return means
@@ -82,5 +87,5 @@ class TrainingLog:
 
 def read_log(path: Path) -> list[dict[str, float]]:
     """The records of a file of JSON lines; a last line that a kill has cut off is left out."""
-    lines = path.read_text().split("\n")
+    lines = path.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1]]

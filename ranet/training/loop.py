@@ -14,6 +14,7 @@ from ranet.config import OptimizerConfig
 from ranet.errors import TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, one_hot_masks
+from ranet.training.log import SKIPPED_STEPS
 from ranet.training.losses import compute_losses
 from ranet.training.processes import Processes
 from ranet.training.schedule import learning_rate
@@ -56,28 +57,33 @@ class TrainingStep:
 
         Returns:
             Every loss, averaged over the whole batch, the learning rate, and the gradient's norm
-            before clipping.
+            before clipping; in float16, where a gradient too large for it is skipped,
+            ``skipped_steps`` instead of the norm.
 
         Raises:
-            TrainingError: a loss is not finite; the weights are as before.
+            TrainingError: a loss, or outside float16 a gradient, is not finite; the weights are as
+                before.
         """
         rate = learning_rate(self.optimizer_config, step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         figures = self._gradients(batch)
         if not all(map(math.isfinite, figures.values())):
-            raise TrainingError(
-                f"A loss of step {step + 1} is not finite: {figures}. It came from the samples "
-                f"{', '.join(batch.names)}. The last checkpoint is untouched; a lower learning "
-                "rate, gradient clipping, or bfloat16 instead of float16 may help."
-            )
+            raise _not_finite(f"A loss of step {step + 1} is not finite", figures, batch)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), self.optimizer_config.clip_norm or math.inf
-        )
-        self.scaler.step(self.optimizer)
+        ).item()
+        figures["learning_rate"] = rate
+        if math.isfinite(norm):
+            self.scaler.step(self.optimizer)
+            figures["gradient_norm"] = norm
+        elif self.scaler.is_enabled():
+            figures[SKIPPED_STEPS] = 1  # its scale was too large; update() lowers it
+        else:
+            raise _not_finite(f"The gradient of step {step + 1} is not finite", figures, batch)
         self.scaler.update()
-        return {**figures, "learning_rate": rate, "gradient_norm": norm.item()}
+        return figures
 
     def _gradients(self, batch: TrainingBatch) -> dict[str, float]:
         """Fill the gradients with those of the whole batch's mean loss; returns the losses."""
@@ -86,7 +92,7 @@ class TrainingStep:
         parts = batch.split(self.accumulate)
         for number, part in enumerate(parts, start=1):
             with self._exchange(number == len(parts)):
-                losses = self.compute_losses(part.to(self.processes.device))
+                losses = self._forward(part)
                 self.scaler.scale(losses["total"] / len(parts)).backward()
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
@@ -98,9 +104,10 @@ class TrainingStep:
             return nullcontext()
         return self.network.no_sync()
 
-    def compute_losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Forward pass and losses of a batch that is on the device."""
-        count = batch.object_count
+    def _forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Forward pass and losses of a batch that is not yet on the device."""
+        count = batch.object_count  # read here, where no device has to be waited for
+        batch = batch.to(self.processes.device)
         half = self.dtype != torch.float32
         with torch.autocast(self.processes.device.type, dtype=self.dtype, enabled=half):
             logits = self.network(
@@ -117,6 +124,14 @@ class TrainingStep:
             batch.objects.repeat_interleave(length),
             self.losses,
         )
+
+
+def _not_finite(what: str, figures: Mapping[str, float], batch: TrainingBatch) -> TrainingError:
+    return TrainingError(
+        f"{what}: {dict(figures)}. It came from the samples {', '.join(batch.names)}. The last "
+        "checkpoint is untouched; a lower learning rate, gradient clipping, or bfloat16 instead of "
+        "float16 may help."
+    )
 
 
 def train_steps(

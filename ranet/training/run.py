@@ -1,7 +1,7 @@
 """A training run from its configuration; the only file that knows all the parts."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ from ranet.model.weights import build_model, load_checkpoint, save_checkpoint
 from ranet.provenance import revision
 from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (
+    Progress,
+    TrainingState,
     checkpoints_in,
-    restore_training_state,
     save_training_state,
 )
 from ranet.training.clip import ClipNetwork
@@ -39,7 +40,10 @@ from ranet.training.validation import Validation
 
 _logger = logging.getLogger(__name__)
 
-_CHECKPOINTS = "checkpoints"  # folder below the run's output
+# Below the run's output.
+_CHECKPOINTS = "checkpoints"
+_LOG = "log.jsonl"
+_RESULT = "model.pt"
 
 
 def train(config: TrainConfig, resume: bool = False) -> Path:
@@ -62,8 +66,8 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     """
     with joined_processes(config) as processes:
         newest = _newest_checkpoint(config, resume)
-        learner, state = _learner(config, processes, newest)
-        first = state.get("step", 0)
+        learner, progress = _learner(config, processes, newest)
+        first = progress.step
         batches = build_loader(
             config.data,
             seed=config.seed,
@@ -74,7 +78,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             process=processes.rank,
             processes=processes.count,
         )
-        keeper = _Keeper(config, learner, state) if processes.is_first else None
+        keeper = _Keeper(config, learner, progress) if processes.is_first else None
         processes.wait()  # every process has read the checkpoint before the first may remove it
         with StopRequest() as stop:
 
@@ -91,7 +95,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             raise KeyboardInterrupt
         if keeper:
             keeper.finish(done)
-        return config.output / "model.pt"
+        return config.output / _RESULT
 
 
 @dataclass(frozen=True)
@@ -114,10 +118,13 @@ class _Learner:
 
 def _learner(
     config: TrainConfig, processes: Processes, newest: Path | None
-) -> tuple[_Learner, dict[str, Any]]:
-    """The learner as it is before the first step to do, and what its checkpoint says besides."""
+) -> tuple[_Learner, Progress]:
+    """The learner as it is before the first step to do, and how far it has come."""
+    state = _state_of_the_same_run(newest, config) if newest else None
     torch.manual_seed(config.seed)
-    model = starting_model(config).to(processes.device).train()
+    # A run that goes on needs nothing of what it began with.
+    model = state.network() if state else starting_model(config)
+    model = model.to(processes.device).train()
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     average = None
@@ -128,7 +135,10 @@ def _learner(
     if config.recompute_activations:
         recompute_activations(model)
     learner = _Learner(model, _training_step(config, model, processes), average)
-    return learner, _restore(newest, config, learner) if newest else {}
+    if state is None:
+        return learner, Progress()
+    state.restore(learner.step.optimizer, learner.step.scaler, average)
+    return learner, state.progress
 
 
 class _Keeper:
@@ -137,19 +147,19 @@ class _Keeper:
     Args:
         config: of the run.
         learner: what is kept.
-        state: further entries of the checkpoint that the run goes on from; empty for a new run.
+        progress: of the run so far.
     """
 
-    def __init__(self, config: TrainConfig, learner: _Learner, state: Mapping[str, Any]) -> None:
-        first = state.get("step", 0)
+    def __init__(self, config: TrainConfig, learner: _Learner, progress: Progress) -> None:
+        first = progress.step
         self._config, self._learner = config, learner
         self._folder = make_folder(config.output / _CHECKPOINTS)
         _describe_run(config, learner)
-        self._log = TrainingLog(config.output / "log.jsonl", first, config.steps, config.log_every)
+        self._log = TrainingLog(config.output / _LOG, first, config.steps, config.log_every)
         self._board = TensorBoard(config.output / "tensorboard", first)
         self._validation = None
         if config.validation is not None:
-            self._validation = Validation(config.validation, config.output, state.get("best"))
+            self._validation = Validation(config.validation, config.output, progress.best)
             self._scores = Records(config.output / "validation.jsonl", first)
 
     def after_step(
@@ -186,7 +196,7 @@ class _Keeper:
     def finish(self, done: int) -> None:
         """Write the result of the whole run."""
         self._board.close()
-        final = self._config.output / "model.pt"
+        final = self._config.output / _RESULT
         save_checkpoint(
             final,
             self._learner.result,
@@ -208,7 +218,8 @@ def starting_model(config: TrainConfig) -> RANet:
         model = build_model(config.model.model_dump())
         model.stages = [stage]
         if config.imagenet_weights:
-            model.encoder.backbone.load_imagenet_weights()
+            file = config.imagenet_weights
+            model.encoder.backbone.load_imagenet_weights(None if file is True else file)
         return model
     start = load_checkpoint(config.start_from, released_objects=config.model.objects)
     model = build_model(config.model.model_dump())
@@ -270,21 +281,34 @@ def _newest_checkpoint(config: TrainConfig, resume: bool) -> Path | None:
         OutputError: there is a run already, and nobody said to go on with it.
     """
     existing = checkpoints_in(config.output / _CHECKPOINTS)
-    if existing and not resume:
-        raise OutputError(
-            f"{config.output} already holds a run ({existing[-1].name}). Go on with it with "
-            "--resume, or choose another folder with output=FOLDER."
-        )
+    if not resume:
+        _refuse_another_run(config.output, existing)
     return existing[-1] if existing else None
 
 
-def _restore(path: Path, config: TrainConfig, learner: _Learner) -> dict[str, Any]:
-    """Bring the learner to the state of a checkpoint; returns its other entries."""
-    state = restore_training_state(
-        path, learner.model, learner.step.optimizer, learner.step.scaler, learner.average
-    )
+def _refuse_another_run(output: Path, checkpoints: Sequence[Path]) -> None:
+    remains = [*checkpoints, *filter(_is_filled, (output / _RESULT, output / _LOG))]
+    if remains:
+        how = "Go on with it" if checkpoints else "It has no checkpoint left: begin it once more"
+        raise OutputError(
+            f"{output} already holds a run ({remains[0].name}). {how} with --resume, or choose "
+            "another folder with output=FOLDER."
+        )
+
+
+def _is_filled(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _state_of_the_same_run(path: Path, config: TrainConfig) -> TrainingState:
+    """The state in a checkpoint, which a run with this configuration can go on from.
+
+    Raises:
+        CheckpointError: the file holds no training state, or one of another configuration.
+    """
+    state = TrainingState.read(path)
     # A field that is newer than the checkpoint had its default.
-    before = parse_config(TrainConfig, state["config"], source=str(path))
+    before = parse_config(TrainConfig, state.config, source=f"the configuration in {path}")
     changed = [
         name
         for name, _, _ in differences(before.model_dump(), config.model_dump())
@@ -300,7 +324,8 @@ def _restore(path: Path, config: TrainConfig, learner: _Learner) -> dict[str, An
     return state
 
 
-# What may differ between a run and its continuation: nothing of it changes a single number.
+# What may differ between a run and its continuation. Nothing of it changes a single number, but for
+# the device: another one rounds differently, which is no reason to strand a run where it began.
 _FREE_TO_CHANGE = {
     "output",
     "log_every",

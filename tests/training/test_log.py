@@ -33,3 +33,20 @@ def test_resuming_drops_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     log.add(6, FIGURES)
     assert [r["step"] for r in read_log(path)] == [2, 4, 6]
     assert read_log(path)[-1]["total"] == 2.0
+
+
+def test_a_skipped_step_is_counted_and_is_no_part_of_the_mean(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log.jsonl", first_step=0, steps=6, every=3)
+    for step in range(1, 7):
+        skipped = step in (1, 2)
+        log.add(step, FIGURES | ({"skipped_steps": 1} if skipped else {"gradient_norm": 4.0}))
+    first, second = read_log(tmp_path / "log.jsonl")
+    assert (first["gradient_norm"], first["skipped_steps"]) == (4.0, 2)
+    assert (second["gradient_norm"], "skipped_steps" in second) == (4.0, False)
+
+
+def test_what_json_cannot_say_is_not_written(tmp_path: Path) -> None:
+    log = TrainingLog(tmp_path / "log.jsonl", first_step=0, steps=2, every=1)
+    with pytest.raises(ValueError, match="JSON"):
+        log.add(1, FIGURES | {"total": float("nan")})
+    assert read_log(tmp_path / "log.jsonl") == []

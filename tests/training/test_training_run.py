@@ -1,18 +1,24 @@
 """Whole training runs: learning, stopping, going on, refusing."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
 import yaml
+from scripts_in_process import ScriptRunner
 
 from ranet.config import TrainConfig, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
+from ranet.model.torchvision_import import import_torchvision_models
 from ranet.model.weights import load_checkpoint
 from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
@@ -103,6 +109,50 @@ def test_a_folder_with_a_run_is_not_overwritten(tiny_run: TrainConfig) -> None:
         train(changed(tiny_run, steps=1))
 
 
+def test_a_finished_run_without_its_checkpoints_is_not_overwritten(tiny_run: TrainConfig) -> None:
+    run = changed(tiny_run, steps=1)
+    final = train(run)
+    shutil.rmtree(run.output / "checkpoints")
+    before = final.read_bytes()
+    with pytest.raises(OutputError, match=r"holds a run \(model\.pt\).*begin it once more"):
+        train(run)
+    assert final.read_bytes() == before
+    final.unlink()
+    with pytest.raises(OutputError, match=r"holds a run \(log\.jsonl\)"):
+        train(run)
+    (run.output / "log.jsonl").write_text("")  # of a run that ended before its first line
+    train(run)
+
+
+def test_another_thread_than_the_main_one_can_train(tiny_run: TrainConfig) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        final = pool.submit(train, changed(tiny_run, steps=1)).result()
+    assert final.is_file()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = changed(tiny_run, steps=4, checkpoint_every=2, output=tmp_path / "straight")
+    train(straight)
+    full = changed(straight, keep_checkpoints=1, output=tmp_path / "full")
+    write = torch.save
+
+    def save(content: dict[str, object], file: BinaryIO) -> None:
+        if content["step"] == 4:
+            file.write(b"as much as there is room for")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(content, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", save)
+        with pytest.raises(OutputError, match=r"step-00000004\.pt: No space left on device"):
+            train(full)
+    assert [p.name for p in (full.output / "checkpoints").iterdir()] == ["step-00000002.pt"]
+    train(full, resume=True)
+    assert_same_weights(straight.output / "model.pt", full.output / "model.pt")
+
+
 def test_resuming_with_another_configuration_is_refused(tiny_run: TrainConfig) -> None:
     train(changed(tiny_run, steps=1))
     other = tiny_run.model_copy(
@@ -113,6 +163,41 @@ def test_resuming_with_another_configuration_is_refused(tiny_run: TrainConfig) -
     )
     with pytest.raises(CheckpointError, match=r"differ: optimizer\.learning_rate\."):
         train(other, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dtype", "float16"), ("model.ranked", 9), ("average_decay", 0.9)]
+)
+def test_configurations_are_compared_before_anything_is_restored(
+    field: str, value: object, tiny_run: TrainConfig
+) -> None:
+    train(changed(tiny_run, steps=1))
+    section, _, name = field.rpartition(".")
+    other = changed(tiny_run, steps=1)
+    if section:
+        value = changed(getattr(other, section), **{name: value})
+    other = changed(other, **{section or name: value})
+    with pytest.raises(CheckpointError, match=rf"differ: {field}\."):
+        train(other, resume=True)
+
+
+def test_a_run_that_goes_on_does_not_need_what_it_began_with(
+    tiny_run: TrainConfig, tmp_path: Path
+) -> None:
+    imagenet = tmp_path / "resnet18.pth"
+    torch.save(import_torchvision_models().get_model("resnet18").state_dict(), imagenet)
+    first = changed(tiny_run, steps=1, imagenet_weights=imagenet)
+    begun = starting_model(first).encoder.backbone.conv1.weight
+    assert torch.equal(begun, torch.load(imagenet)["conv1.weight"])
+    start = train(first)
+    second = changed(tiny_run, name="next", steps=1, start_from=start, output=tmp_path / "next")
+    stages = load_checkpoint(train(second)).stages
+    imagenet.unlink()
+    start.unlink()
+    for run in (first, second):
+        train(run, resume=True)
+    assert load_checkpoint(second.output / "model.pt").stages == stages
+    assert [stage["name"] for stage in stages] == ["tiny", "next"]
 
 
 def test_fields_newer_than_the_checkpoint_have_their_default(tiny_run: TrainConfig) -> None:
@@ -225,6 +310,25 @@ def test_script_tells_the_nearest_key(config_file: Path) -> None:
     assert done.returncode == 1
     assert "unknown key; did you mean 'learning_rate'?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_script_takes_options_between_overrides(
+    run_script: ScriptRunner, config_file: Path
+) -> None:
+    done = run_script("train.py", "steps=0", "--config", config_file, "batch_size=0")
+    assert done.status == 1
+    assert all(
+        f"{name}: Input should be greater than 0" in done.error for name in ("steps", "batch_size")
+    )
+
+
+def test_script_and_an_output_that_cannot_be_written(
+    run_script: ScriptRunner, config_file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    done = run_script("train.py", "--config", config_file, f"output={tmp_path / 'file' / 'run'}")
+    assert (done.status, done.error.count("error: ")) == (1, 1)
+    assert f"Cannot write {tmp_path / 'file'}" in done.error
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
