@@ -3,7 +3,7 @@
 
 The result names its architecture itself, so that no --objects is needed from then on.
 
-    python scripts/convert_released_weights.py RANet_video_single.pth \
+    python scripts/convert_released_weights.py RANet_video_single.pth \\
         --objects single --out checkpoints/ranet_video_single.pt
 """
 

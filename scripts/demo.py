@@ -35,19 +35,24 @@ def main() -> None:
         metavar="key=value",
         help="fields of configs/quickstart.yaml to set, e.g. steps=50",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     check_writable(arguments.out)
-    places = [
-        f"data.sources.0.root={arguments.out / 'data'}",
-        f"output={arguments.out / 'training'}",
-    ]
+    config = load_config(TrainConfig, CONFIGS / "quickstart.yaml", arguments.overrides)
     run_demo(
         DemoVideos(),
-        load_config(TrainConfig, CONFIGS / "quickstart.yaml", places + arguments.overrides),
+        in_folder(config, arguments.out),
         load_config(EvalConfig, CONFIGS / "eval_quickstart.yaml"),
         arguments.out,
         usable_cores(),
     )
+
+
+def in_folder(config: TrainConfig, out: Path) -> TrainConfig:
+    """The same training on the videos below ``out``, and with its results there."""
+    videos, *others = config.data.sources
+    sources = (videos.model_copy(update={"root": out / "data"}), *others)
+    data = config.data.model_copy(update={"sources": sources})
+    return config.model_copy(update={"data": data, "output": out / "training"})
 
 
 if __name__ == "__main__":

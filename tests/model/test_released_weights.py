@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from scripts_in_process import ScriptRunner
 
 from ranet.errors import CheckpointError
 from ranet.model.ranet import RANet
@@ -14,7 +15,12 @@ from ranet.model.released_weights import (
     our_name,
     released_name,
 )
-from ranet.model.weights import load_checkpoint, load_released_checkpoint, save_checkpoint
+from ranet.model.weights import (
+    fingerprint,
+    load_checkpoint,
+    load_released_checkpoint,
+    save_checkpoint,
+)
 
 UNUSED = ("p_1b", "res_1b", "p_2b", "rank_A")
 
@@ -123,3 +129,39 @@ def test_wrong_shape_is_named(released_state: dict[str, torch.Tensor], tmp_path:
 def test_a_name_that_only_begins_like_a_known_one_is_refused() -> None:
     with pytest.raises(CheckpointError, match="no parameter"):
         convert_released_state({"p_1.20.weight": torch.ones(1)})
+
+
+def test_script_converts(
+    run_script: ScriptRunner, released_file: Path, network: RANet, tmp_path: Path
+) -> None:
+    out = tmp_path / "new" / "ranet.pt"
+    script = "convert_released_weights.py"
+    done = run_script(script, released_file, "--objects", "multi", "--out", out)
+    assert (done.status, done.out) == (0, f"wrote {out}\n")
+    converted = load_checkpoint(out)  # which needs not be told the kind of network any more
+    assert converted.architecture["objects"] == "multi"
+    assert [stage["data"] for stage in converted.stages] == [["static"], ["video"]]
+    assert torch.equal(converted.decoder.logits.weight, network.decoder.logits.weight)
+    origin = torch.load(out, weights_only=True)["converted_from"]
+    assert origin == {"sha256": fingerprint(released_file)}
+
+
+def test_script_and_files_that_cannot_be_used(
+    run_script: ScriptRunner, released_file: Path, tmp_path: Path
+) -> None:
+    script, options = "convert_released_weights.py", ("--objects", "multi", "--out")
+    (tmp_path / "file").write_text("")
+    done = run_script(script, released_file, *options, tmp_path / "file" / "ranet.pt")
+    assert (done.status, done.error.count("error: ")) == (1, 1)
+    assert f"Cannot write {tmp_path / 'file' / 'ranet.pt'}" in done.error
+    done = run_script(script, tmp_path / "absent.pth", *options, tmp_path / "ranet.pt")
+    assert done.status == 1
+    assert "there is no such file" in done.error
+    assert not (tmp_path / "ranet.pt").exists()
+
+
+def test_script_shows_its_example_over_two_lines(run_script: ScriptRunner) -> None:
+    assert (
+        "RANet_video_single.pth \\\n        --objects single"
+        in run_script("convert_released_weights.py", "--help").out
+    )
