@@ -22,8 +22,22 @@ class Report:
     scores: DavisResult
     published: PublishedResult | None
     timings: Mapping[str, Timing]  # of the sequences that were timed, by name
-    memory: tuple[int, str] | None  # bytes, and what was counted
-    device: str
+
+    @property
+    def device(self) -> str:
+        """What the sequences ran on, which may be several if a run was interrupted."""
+        names = dict.fromkeys(timing.device for timing in self.timings.values() if timing.device)
+        return " and ".join(names) or "unknown device"
+
+    @property
+    def memory(self) -> tuple[int, str] | None:
+        """Peak memory: bytes, and what was counted; None if it was not measured."""
+        peaks = [
+            (timing.peak_bytes, timing.memory_counted)
+            for timing in self.timings.values()
+            if timing.peak_bytes is not None
+        ]
+        return max(peaks, default=None)
 
     @property
     def times(self) -> dict[str, float | int | None]:

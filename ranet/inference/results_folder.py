@@ -1,9 +1,9 @@
 """The folder of results of a split: what may be added to it, and what is already there.
 
 =====================  ===========================================================================
-settings.json          what the results were made with; a run with anything else is refused
+settings.json          what decides the results; a run with anything else is refused
 masks/<sequence>/      the masks of a finished sequence, one indexed PNG a frame
-timing.json            milliseconds of every frame of the finished sequences
+timing.json            times of the finished sequences, frame by frame, their device and memory
 result.json            everything in one: scores, times, memory, settings, versions
 davis.json, two CSVs   the scores in full, and as the official tool writes them
 =====================  ===========================================================================
@@ -113,7 +113,7 @@ def _made_otherwise(path: Path, changed: list[tuple[str, Any, Any]]) -> OutputEr
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OutputError(
             f"Cannot read {path}, which belongs to the results in that folder: {error}. "

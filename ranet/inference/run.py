@@ -1,8 +1,8 @@
 """A whole DAVIS split: segmented, scored and reported; the only file that knows all the parts."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.errors import DataError
+from ranet.inference.objects import chosen_fusion
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.results_folder import ResultsFolder
 from ranet.inference.segmenter import VideoSegmenter
@@ -24,9 +25,15 @@ from ranet.inference.sequence import CopyFirstMask, Follower, Timing, segment_se
 from ranet.metrics import evaluate_davis
 from ranet.model.weights import fingerprint, load_checkpoint
 from ranet.provenance import versions
-from ranet.tables.published import published_result
+from ranet.tables.published import PublishedResult, published, published_result
 
 _logger = logging.getLogger(__name__)
+
+_CHANGES_NO_RESULT = {
+    "released_objects": True,  # the architecture tells
+    "inference": {"fusion", "device", "objects_at_once"},  # the fusion chosen is noted by itself
+}
+"""Fields of the configuration in which a run may differ from the one that it goes on with."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
         "method": "RANet",
         "architecture": model.architecture,
         "checkpoint_sha256": fingerprint(checkpoint),
+        "fusion": chosen_fusion(config.inference.fusion, released=model.released),
     }
     follower = VideoSegmenter(model, config.inference)
     return Method(follower, device, settings, checkpoint, model.stages)
@@ -98,16 +106,14 @@ def evaluate_split(
         resolution=config.resolution,
     )
     _check_scorable(sequences)
-    settings = {
-        **method.settings,
-        "device": method.device.type,
-        "davis": str(root.resolve()),
-        "config": config.model_dump(mode="json"),
+    made_with = {**method.settings, "davis": str(root.resolve())}
+    decisive = {
+        **made_with,
+        "config": config.model_dump(mode="json", exclude=_CHANGES_NO_RESULT),
     }
-    results = ResultsFolder(out, settings, overwrite=overwrite)
+    results = ResultsFolder(out, decisive, overwrite=overwrite)
     reset_peak_memory(method.device)
-    worked = _segment_unfinished(config, method, sequences, results)
-    memory = peak_memory(method.device) if worked else None
+    _segment_unfinished(config, method, sequences, results)
 
     set_name = set_file.stem if set_file else config.split
     scores = evaluate_davis(
@@ -121,15 +127,20 @@ def evaluate_split(
     report = Report(
         set_name=set_name,
         scores=scores,
-        published=published_result(
-            config.year, config.split, online=config.inference.online is not None
-        ),
+        published=_published(config, scores.videos),
         timings={name: t for name, t in results.timings().items() if name in scores.videos},
-        memory=memory,
-        device=device_name(method.device),
     )
+    settings = {**made_with, "config": config.model_dump(mode="json")}
     results.write_result(_everything(report, method, settings))
     return report
+
+
+def _published(config: EvalConfig, sequences: Iterable[str]) -> PublishedResult | None:
+    """The paper's row, if these sequences are of the split that it was measured on."""
+    split = published().splits.get(f"{config.year} {config.split}", ())
+    if not set(sequences) <= set(split):
+        return None
+    return published_result(config.year, config.split, online=config.inference.online is not None)
 
 
 def _check_scorable(sequences: Sequence[VideoSequence]) -> None:
@@ -144,8 +155,8 @@ def _check_scorable(sequences: Sequence[VideoSequence]) -> None:
 
 def _segment_unfinished(
     config: EvalConfig, method: Method, sequences: Sequence[VideoSequence], results: ResultsFolder
-) -> bool:
-    """Masks for all sequences that have none yet; returns whether there was one."""
+) -> None:
+    """Masks for all sequences that have none yet."""
     unfinished = [sequence for sequence in sequences if not results.is_finished(sequence)]
     done = len(sequences) - len(unfinished)
     if done:
@@ -156,7 +167,7 @@ def _segment_unfinished(
         with logging_redirect_tqdm(), tqdm(total=frames, unit="frame", disable=None) as bar:
             for sequence in unfinished:
                 bar.set_description(sequence.name)
-                timing = _segment(config, method.follower, sequence, results, bar)
+                timing = _segment(config, method, sequence, results, bar)
                 done += 1
                 _logger.info(
                     "%d/%d %s: %d frames, %.0f ms a frame",
@@ -174,26 +185,34 @@ def _segment_unfinished(
             results.path,
         )
         raise
-    return bool(unfinished)
 
 
 def _segment(
     config: EvalConfig,
-    follower: Follower,
+    method: Method,
     sequence: VideoSequence,
     results: ResultsFolder,
     bar: tqdm,
 ) -> Timing:
     first = sequence.annotations[0]
     timing = segment_sequence(
-        follower,
+        method.follower,
         ImageFrames(sequence.frames),
         _FIRST_LABELS[config.year](first),
         results.masks / sequence.name,
         labels_from=first,
         after_frame=lambda frame, labels: bar.update(),
     )
-    results.add_timing(sequence.name, timing)
+    peak_bytes, counted = peak_memory(method.device) or (None, None)
+    results.add_timing(
+        sequence.name,
+        replace(
+            timing,
+            device=device_name(method.device),
+            peak_bytes=peak_bytes,
+            memory_counted=counted,
+        ),
+    )
     return timing
 
 

@@ -51,7 +51,7 @@ class CopyFirstMask:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long a video took, in milliseconds."""
+    """How long a video took, in milliseconds, and where."""
 
     step_ms: list[float] = field(default_factory=list)
     """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels."""
@@ -59,6 +59,12 @@ class Timing:
     """All of it: decoding, online learning, encoding the template, the steps, writing masks."""
     online_ms: float = 0.0
     """Online learning, before the first step."""
+    device: str | None = None
+    """What it ran on; None: not noted, as for what follows."""
+    peak_bytes: int | None = None
+    """The most memory that was in use until its end."""
+    memory_counted: str | None = None
+    """What the memory is of, see :func:`ranet.device.peak_memory`."""
 
 
 def segment_sequence(

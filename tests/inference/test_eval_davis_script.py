@@ -59,7 +59,6 @@ def test_the_main_job(evaluate, tmp_path):
     outcome = evaluate()
     assert outcome.status == 0, outcome.error
     assert "DAVIS-2017 val: 2 sequences, 4 objects" in outcome.out
-    assert "paper, Table 3" in outcome.out
     assert "2/2 two: 6 frames" in outcome.error
     assert masks_of(tmp_path / "out") == {"one": FRAMES, "two": FRAMES}
     result = json.loads((tmp_path / "out/result.json").read_text())
@@ -80,6 +79,13 @@ def test_the_configurations_are_complete(name):
     assert config.inference.input_size == (480, 864)
     assert config.inference.fusion == "auto"
     assert config.released_objects is None
+
+
+def test_another_fusion_is_refused_even_as_the_default(evaluate):
+    assert evaluate("inference.fusion=sigmoid").status == 0
+    assert_error(evaluate(), "fusion: 'sigmoid' there, 'softmax' now")
+    assert evaluate("--overwrite").status == 0
+    assert evaluate("inference.fusion=softmax").status == 0  # what the default comes to
 
 
 def test_overrides_may_stand_anywhere(evaluate, tmp_path):

@@ -7,6 +7,12 @@ from ranet.inference.sequence import Timing
 from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.tables.published import published_result
 
+SOMEWHERE = {
+    "device": "Some GPU",
+    "peak_bytes": 3 * 2**20,
+    "memory_counted": "allocated on the GPU",
+}
+
 
 def result(videos=2, year=2016):
     measures = ObjectResult(
@@ -24,9 +30,7 @@ def report(**changes):
         "set_name": "val",
         "scores": result(),
         "published": published_result(2016, "val", online=False),
-        "timings": {"video0": Timing([90.0, 10.0, 30.0], 400.0)},
-        "memory": (3 * 2**20, "allocated on the GPU"),
-        "device": "Some GPU",
+        "timings": {"video0": Timing([90.0, 10.0, 30.0], 400.0, **SOMEWHERE)},
     }
     return str(Report(**{**values, **changes}))
 
@@ -88,6 +92,17 @@ def test_the_papers_numbers_stand_beside_ours():
     assert "without synchronising" in text
 
 
+def test_a_run_on_two_devices_names_both_and_their_peak():
+    timings = {
+        "video0": Timing([90.0], 400.0, **SOMEWHERE),
+        "video1": Timing([90.0], 400.0, **{**SOMEWHERE, "peak_bytes": 7 * 2**20}),
+        "video2": Timing([90.0], 400.0, device="Some CPU"),
+    }
+    text = report(timings=timings)
+    assert "Some GPU and Some CPU" in text
+    assert cells(text, "peak memory") == ["7", "MiB"]
+
+
 def test_numbers_of_other_sequences_are_not_passed_off_as_comparable():
     assert "paper's numbers are of 20 sequences, ours of 2" in report()
     assert "cannot be compared" not in report(scores=result(videos=20))
@@ -102,7 +117,8 @@ def test_what_the_paper_does_not_give_stays_empty():
 
 
 def test_what_was_not_measured_is_a_dash():
-    text = report(timings={}, memory=None)
+    text = report(timings={})
+    assert "unknown device" in text
     assert cells(text, "ms a frame, network step") == ["33.0", "–"]
     assert cells(text, "ms a frame, end to end") == ["–"]
     assert cells(text, "peak memory") == ["–"]
