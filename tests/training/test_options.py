@@ -1,21 +1,26 @@
 """Options of a training run: each does what it says, and nothing else."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig
 from ranet.datasets.loader import build_loader
 from ranet.model.ranet import RANet
 from ranet.model.weights import load_checkpoint
-from ranet.training import checkpoint as checkpoint_module
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.memory import recompute_activations
 from ranet.training.run import train
+
+TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 
 
 def changed(config: TrainConfig, **changes: object) -> TrainConfig:
@@ -169,27 +174,35 @@ def test_half_precision_trains(tiny_run: TrainConfig, tmp_path: Path) -> None:
         assert all(0 < loss < 10 for loss in losses(run))
 
 
-def test_killed_while_a_checkpoint_is_written(
-    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What lies there after a kill at the worst moment: a temporary file, cut off in the middle."""
+DIES_WHILE_WRITING = """
+import os, runpy, signal, sys, torch
+
+write = torch.save
+
+def save(content, file):
+    if content["step"] == 4:
+        file.write(b"the first half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(content, file)
+
+torch.save = save
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_killed_while_a_checkpoint_is_written(tiny_run: TrainConfig, tmp_path: Path) -> None:
     straight = changed(tiny_run, steps=4, checkpoint_every=2, output=tmp_path / "straight")
     train(straight)
     killed = changed(straight, output=tmp_path / "killed")
-    save = checkpoint_module.save_checkpoint
-
-    def save_or_die(path: Path, *arguments: object, **entries: object) -> None:
-        save(path, *arguments, **entries)
-        if entries.get("step") == 4:
-            data = path.read_bytes()
-            path.unlink()
-            path.with_name(f".{path.stem}.0123.tmp.pt").write_bytes(data[: len(data) // 2])
-            raise SystemExit("killed")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_module, "save_checkpoint", save_or_die)
-        with pytest.raises(SystemExit):
-            train(killed)
+    file = tmp_path / "killed.yaml"
+    file.write_text(yaml.safe_dump(killed.model_dump(mode="json")))
+    command = [sys.executable, "-c", DIES_WHILE_WRITING, TRAIN, "--config", file]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
+    assert left[0].startswith(".step-00000004.")  # the temporary file
+    assert left[1:] == ["step-00000002.pt"]
     train(killed, resume=True)
     assert same(straight.output / "model.pt", killed.output / "model.pt")
 
