@@ -151,7 +151,7 @@ class _Keeper:
     """
 
     def __init__(self, config: TrainConfig, learner: _Learner, progress: Progress) -> None:
-        first = progress.step
+        first = self._began_at = progress.step
         self._config, self._learner = config, learner
         self._folder = make_folder(config.output / _CHECKPOINTS)
         _describe_run(config, learner)
@@ -194,9 +194,11 @@ class _Keeper:
         )
 
     def finish(self, done: int) -> None:
-        """Write the result of the whole run."""
+        """Write the result of the whole run; one that was finished before stays as it is."""
         self._board.close()
         final = self._config.output / _RESULT
+        if self._began_at == done and final.exists():
+            return
         save_checkpoint(
             final,
             self._learner.result,
