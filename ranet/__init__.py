@@ -15,6 +15,7 @@ _HOMES = {
     "evaluate_davis": "ranet.metrics.davis",
     "load_checkpoint": "ranet.model.weights",
     "load_config": "ranet.config",
+    "load_pretrained": "ranet.model.pretrained",
     "load_released_checkpoint": "ranet.model.weights",
     "save_checkpoint": "ranet.model.weights",
 }

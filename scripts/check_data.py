@@ -11,19 +11,17 @@ of frames, and video files:
 Ends with status 1 if anything is wrong.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.check import check_data
 from ranet.datasets.image_sets import IMAGE_SETS
+from ranet.options import script_parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("roots", type=Path, nargs="+", metavar="ROOT", help="folder or video file")
     parser.add_argument(
         "--kind",

@@ -7,18 +7,16 @@ each fixture's inputs, and prints a line per array. Status 1 if any array differ
     python scripts/check_released_parity.py single_object.npz multi_object.npz
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from ranet.cli import run_script
 from ranet.model.released_parity import compare_with_fixture
+from ranet.options import script_parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("fixtures", nargs="+", type=Path, metavar="FIXTURE.npz")
     parser.add_argument(
         "--tolerance",

@@ -7,17 +7,15 @@ The result names its architecture itself, so that no --objects is needed from th
         --objects single --out checkpoints/ranet_video_single.pt
 """
 
-import argparse
 from pathlib import Path
 
 from ranet.cli import run_script
 from ranet.model.weights import fingerprint, load_released_checkpoint, save_checkpoint
+from ranet.options import script_parser
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("checkpoint", type=Path, help="the authors' .pth file")
     parser.add_argument(
         "--objects",

@@ -7,21 +7,19 @@ prints the score beside that of copying the first mask. An interrupted demo goes
     python scripts/demo.py --out outputs/demo
 """
 
-import argparse
 from pathlib import Path
 
 from ranet.cli import run_script, usable_cores
 from ranet.config import EvalConfig, TrainConfig, load_config
 from ranet.demo import DemoVideos, run_demo
 from ranet.files import check_writable
+from ranet.options import add_overrides, script_parser
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument(
         "--out",
         type=Path,
@@ -29,12 +27,7 @@ def main() -> None:
         metavar="DIR",
         help="folder for everything (default: %(default)s)",
     )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="fields of configs/quickstart.yaml to set, e.g. steps=50",
-    )
+    add_overrides(parser, "steps=50")
     arguments = parser.parse_intermixed_args()
     check_writable(arguments.out)
     config = load_config(TrainConfig, CONFIGS / "quickstart.yaml", arguments.overrides)

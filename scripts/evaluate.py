@@ -17,6 +17,7 @@ from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.index import read_set_file
 from ranet.files import check_writable
 from ranet.metrics import evaluate_davis, format_table
+from ranet.options import script_parser
 
 
 def main() -> None:
@@ -36,9 +37,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument(
         "--annotations",
         type=Path,

@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.synthetic import write_synthetic_davis
+from ranet.options import script_parser
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder to make; new or empty")
     add("--train", type=int, default=40, metavar="N", help="training videos (%(default)s)")

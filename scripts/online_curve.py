@@ -13,12 +13,13 @@ is started again with the same command: finished sequences are kept.
 """
 
 import argparse
-from pathlib import Path
 
 from ranet.cli import run_script, usable_cores
 from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
 from ranet.inference.online_curve import measure_online_curve
+from ranet.model.pretrained import pretrained_path
+from ranet.options import add_checkpoint, add_davis, add_overrides, script_parser
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     check_writable(arguments.out)
     points = measure_online_curve(
         config,
-        arguments.checkpoint,
+        arguments.checkpoint or pretrained_path(),
         arguments.davis,
         arguments.out,
         steps=arguments.steps,
@@ -45,30 +46,9 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="such as configs/eval_davis16.yaml",
-    )
-    parser.add_argument(
-        "--davis",
-        type=Path,
-        required=True,
-        metavar="ROOT",
-        help="the DAVIS tree: JPEGImages, Annotations, ImageSets",
-    )
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="a network of ours, or one of the authors'",
-    )
+    parser = script_parser(__doc__)
+    add_davis(parser)
+    add_checkpoint(parser)
     parser.add_argument(
         "--steps",
         type=step_counts,
@@ -76,24 +56,8 @@ def parse_arguments() -> argparse.Namespace:
         metavar="N,N,…",
         help="numbers of steps a video, from 0 on",
     )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for all results"
-    )
-    parser.add_argument(
-        "--set", type=Path, metavar="FILE", help="list of sequences (default: that of the split)"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace results in OUT that were made with another checkpoint or configuration",
-    )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="fields of the configuration to set, e.g. inference.online.lr=1e-5",
-    )
-    return parser.parse_args()
+    add_overrides(parser, "inference.online.lr=1e-5")
+    return parser.parse_intermixed_args()
 
 
 def step_counts(text: str) -> list[int]:

@@ -11,18 +11,16 @@ Table 1, figure6.png. Which row a result belongs to follows from its checkpoint 
 docs/reproduce.md has the command for every row.
 """
 
-import argparse
 from pathlib import Path
 
 from ranet.cli import run_script
 from ranet.files import check_writable
+from ranet.options import script_parser
 from ranet.tables.reproduce import TABLES, reproduce
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument(
         "--table",
         type=int,

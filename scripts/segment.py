@@ -30,7 +30,9 @@ from ranet.datasets.video_io import open_frames
 from ranet.inference.first_mask import Box, labels_of_boxes, labels_of_polygons
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.video import segment_video
+from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import load_checkpoint
+from ranet.options import add_checkpoint, add_overrides, script_parser
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "segment.yaml"
 
@@ -40,7 +42,7 @@ def main() -> None:
     config = load_config(InferenceConfig, arguments.config, arguments.overrides)
     source = open_frames(arguments.video)
     labels = first_labels(arguments, source.size)
-    model = load_checkpoint(arguments.checkpoint, arguments.released_objects)
+    model = load_checkpoint(arguments.checkpoint or pretrained_path(), arguments.released_objects)
     segment_video(
         VideoSegmenter(model, config),
         source,
@@ -77,9 +79,7 @@ def frame_number(text: str) -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument(
         "--video",
         required=True,
@@ -98,13 +98,7 @@ def parse_arguments() -> argparse.Namespace:
         help="top,left,bottom,right in pixels; repeat it for further objects",
     )
     objects.add_argument("--polygon", type=Path, metavar="JSON", help="outlines of the objects")
-    parser.add_argument(
-        "--checkpoint",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="a network of ours, or one of the authors'",
-    )
+    add_checkpoint(parser)
     parser.add_argument(
         "--released-objects",
         choices=("single", "multi"),
@@ -130,12 +124,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="FILE",
         help="how to segment (default: configs/segment.yaml)",
     )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="fields of the configuration to set, e.g. dtype=bfloat16",
-    )
+    add_overrides(parser, "dtype=bfloat16")
     return parser.parse_intermixed_args()  # key=value may stand anywhere
 
 

@@ -16,6 +16,7 @@ from ranet.cli import positive_int, run_script
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.image_io import write_image
 from ranet.datasets.sampling import TrainingSamples
+from ranet.options import add_overrides, script_parser
 from ranet.visual.sample_sheet import sample_sheet
 
 
@@ -27,20 +28,13 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--config", type=Path, required=True, help="a training run's YAML file")
     parser.add_argument("--out", type=Path, required=True, help="the picture, .png or .jpg")
     parser.add_argument(
         "--count", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)"
     )
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="key=value",
-        help="fields to set, e.g. data.sources.0.root=data/DAVIS",
-    )
+    add_overrides(parser, "data.sources.0.root=data/DAVIS")
     return parser.parse_args()
 
 

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "differences": set(),
     "provenance": set(),
     "cli": set(),
+    "options": set(),
     "device": set(),
     "config": set(),
     "structures": set(),

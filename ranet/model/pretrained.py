@@ -1,0 +1,49 @@
+"""The networks that come with the project, by name: ``load_pretrained("ranet-small")``."""
+
+from pathlib import Path
+
+from ranet.errors import CheckpointError
+from ranet.model.ranet import RANet
+from ranet.model.weights import load_checkpoint
+
+DEFAULT = "ranet-small"
+"""What scripts segment with when nobody names a checkpoint."""
+
+_FOLDER = Path(__file__).resolve().parents[2] / "checkpoints"
+
+_FILES = {"ranet-small": "ranet_small.safetensors"}
+
+
+def pretrained_path(name: str = DEFAULT) -> Path:
+    """Where the network of that name lies.
+
+    Raises:
+        CheckpointError: there is none of that name, or the package was installed without it.
+    """
+    if name not in _FILES:
+        raise CheckpointError(
+            f"There is no network named {name!r}; there are {', '.join(sorted(_FILES))}."
+        )
+    path = _FOLDER / _FILES[name]
+    if not path.is_file():
+        raise CheckpointError(
+            f"The network {name!r} should lie at {path}, but it does not: networks come with a "
+            "clone of the repository, not with the installed package. Install the clone with "
+            "`pip install -e .`, or name the file of a network."
+        )
+    return path
+
+
+def load_pretrained(name: str = DEFAULT) -> RANet:
+    """A trained network that comes with the project (``checkpoints/README.md`` describes them).
+
+    Args:
+        name: ``"ranet-small"``.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: there is none of that name, or the package was installed without it.
+    """
+    return load_checkpoint(pretrained_path(name))
