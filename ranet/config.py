@@ -352,7 +352,11 @@ class OnlineLearning(Section):
 class InferenceConfig(Section):
     """How a video is segmented (§4.1 and the released inference rules)."""
 
-    input_size: InputSize = Field((480, 864), description="what the network sees of a crop")
+    input_size: InputSize | None = Field(
+        None,
+        description="height and width of what the network sees of a crop; null: what its weights "
+        "are used to, 480×864 where they do not tell",
+    )
     frame_size: Size | None = Field(
         (480, 864), description="frames are fitted into this size and padded; null: their own size"
     )

@@ -20,7 +20,7 @@ from ranet.inference.crop import (
     paste_back,
     whole_frame,
 )
-from ranet.inference.objects import FUSIONS, chosen_fusion, to_labels
+from ranet.inference.objects import FUSIONS, to_labels
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
 
@@ -30,14 +30,15 @@ class FrameStep(nn.Module):
 
     Args:
         model: the network, on the device that the tensors will be on.
-        config: how to crop, what the network sees of the previous frame, how objects are fused.
+        config: how to crop, what the network sees of the previous frame, how objects are fused;
+            :func:`~ranet.inference.resolve.resolved`.
     """
 
     def __init__(self, model: RANet, config: InferenceConfig) -> None:
         super().__init__()
         self.model = model
         self.config = config
-        self.fusion = FUSIONS[chosen_fusion(config.fusion, released=model.released)]
+        self.fusion = FUSIONS[config.fusion]
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         """Crop the annotated frame around its objects and encode it, once a video.

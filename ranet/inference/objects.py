@@ -37,18 +37,6 @@ FUSIONS = {
 """By the name in the configuration. (The softmax's threshold is the background's probability.)"""
 
 
-def chosen_fusion(name: str, *, released: bool) -> str:
-    """The fusion of a name in the configuration.
-
-    Args:
-        name: a key of :data:`FUSIONS`, or ``"auto"``: what the network's weights are used to.
-        released: whether the weights are the authors'.
-    """
-    if name != "auto":
-        return name
-    return "sigmoid" if released else "softmax"
-
-
 def to_labels(fusion: Fusion, parts: Iterable[Tensor]) -> Tensor:
     """The object of each pixel.
 

@@ -11,13 +11,12 @@ import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ranet.config import EvalConfig
+from ranet.config import EvalConfig, InferenceConfig
 from ranet.datasets.image_io import read_binary_mask, read_labels
 from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.errors import DataError
-from ranet.inference.objects import chosen_fusion
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.results_folder import ResultsFolder
 from ranet.inference.segmenter import VideoSegmenter
@@ -31,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 _CHANGES_NO_RESULT = {
     "released_objects": True,  # the architecture tells
-    "inference": {"fusion", "device", "objects_at_once"},  # the fusion chosen is noted by itself
+    "inference": {"device", "objects_at_once"},
 }
 """Fields of the configuration in which a run may differ from the one that it goes on with."""
 
@@ -43,6 +42,8 @@ class Method:
     follower: Follower
     device: torch.device
     settings: dict[str, Any]
+    inference: InferenceConfig | None = None
+    """As configured, with what is left to the network filled in; None: nothing is."""
     checkpoint: Path | None = None
     stages: Sequence[dict[str, Any]] = ()
     """How the network was trained, see :mod:`ranet.model.stages`."""
@@ -61,10 +62,9 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
         "method": "RANet",
         "architecture": model.architecture,
         "checkpoint_sha256": fingerprint(checkpoint),
-        "fusion": chosen_fusion(config.inference.fusion, released=model.released),
     }
     follower = VideoSegmenter(model, config.inference)
-    return Method(follower, device, settings, checkpoint, model.stages)
+    return Method(follower, device, settings, follower.config, checkpoint, model.stages)
 
 
 def copying() -> Method:
@@ -106,6 +106,8 @@ def evaluate_split(
         resolution=config.resolution,
     )
     _check_scorable(sequences)
+    if method.inference is not None:
+        config = config.model_copy(update={"inference": method.inference})
     made_with = {**method.settings, "davis": str(root.resolve())}
     decisive = {
         **made_with,

@@ -32,6 +32,7 @@ from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.online import fine_tune
+from ranet.inference.resolve import resolved
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
 
@@ -68,7 +69,8 @@ class VideoSegmenter:
         *,
         online: OnlineLearning | None = None,
     ) -> None:
-        self.config = config or InferenceConfig()
+        self.config = resolved(config or InferenceConfig(), model)
+        """As it was given, with what it leaves to the network filled in."""
         if online is not None:
             self.config = self.config.model_copy(update={"online": online})
         self.device = resolve_device(self.config.device)

@@ -81,6 +81,9 @@ class RANet(nn.Module):
         keep it."""
         self.released = False
         """Whether the weights are the authors', who fuse objects in another way than the paper."""
+        self.input_size: tuple[int, int] | None = None
+        """(height, width) that the weights are used to, None where nobody told; checkpoints keep
+        it. Any other size is computed just as well, but scores less."""
         self.template_grid = tuple(template_grid)
         self.previous_mask = previous_mask
         hidden, merged = round(256 * width), round(128 * width)

@@ -38,9 +38,7 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        if not path.is_file():
-            found = "that is a folder" if path.is_dir() else "there is no such file"
-            raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
+        check_is_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_unpickling_message(path, error)) from error
@@ -56,6 +54,13 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
             f"{path} should hold a dictionary of weights, but it holds a {type(content).__name__}."
         )
     return content
+
+
+def check_is_file(path: Path) -> None:
+    """Raise :class:`CheckpointError` where there is no file."""
+    if not path.is_file():
+        found = "that is a folder" if path.is_dir() else "there is no such file"
+        raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
 
 
 def unreadable(path: str | Path, error: OSError) -> CheckpointError:

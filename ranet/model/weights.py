@@ -2,9 +2,10 @@
 
 A checkpoint of this project is a ``torch.save`` file with ``format``, ``architecture`` (the
 arguments of :class:`~ranet.model.ranet.RANet`; one that is missing has its default), ``stages``
-(how it was trained, :mod:`ranet.model.stages`), ``released`` (whether the weights are the authors')
-and ``model`` (its weights); a training checkpoint holds more beside them. It describes the network
-completely, so that no configuration is needed.
+(how it was trained, :mod:`ranet.model.stages`), ``released`` (whether the authors trained it),
+``input_size`` (which it is used to) and ``model`` (its weights); a training checkpoint holds more
+beside them. It describes the network completely, so that no configuration is needed.
+A ``.safetensors`` file holds the same entries, to hand on (:mod:`ranet.model.exchange`).
 """
 
 import hashlib
@@ -17,6 +18,7 @@ import torch
 
 from ranet.errors import CheckpointError
 from ranet.files import atomic_write
+from ranet.model.exchange import SUFFIX, read_exchange_file
 from ranet.model.ranet import RANet
 from ranet.model.released_weights import convert_released_state, is_released, released_name
 from ranet.model.stages import UNTOLD, released_stages
@@ -50,7 +52,7 @@ def load_checkpoint(path: str | Path, released_objects: str | None = None) -> RA
         CheckpointError: the file is missing, no checkpoint, or does not fit the network, or one of
             the authors' has a name that does not tell which network it is for.
     """
-    content = read_checkpoint_file(path)
+    content = _read(path)
     if is_released(content):
         return _released_network(content, path, released_objects or _objects_in_name(path))
     return network_of(content, path)
@@ -89,8 +91,14 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
             f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
             f"names of the authors' release, found entries {sorted(map(str, content))[:6]}."
         )
-    content = {"stages": [UNTOLD], "released": False, **content}
-    kinds = {"architecture": Mapping, "stages": list, "released": bool, "model": Mapping}
+    content = {"stages": [UNTOLD], "released": False, "input_size": None, **content}
+    kinds = {
+        "architecture": Mapping,
+        "stages": list,
+        "released": bool,
+        "input_size": (tuple, list, type(None)),
+        "model": Mapping,
+    }
     check_entries(content, kinds, source)
     try:
         model = build_model(content["architecture"])
@@ -104,6 +112,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
     model.load_state_dict(weights)
     model.stages = list(content["stages"])
     model.released = content["released"]
+    model.input_size = content["input_size"] and tuple(content["input_size"])
     return model.eval()
 
 
@@ -118,16 +127,27 @@ def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    content = {
+    content = {**description_of(model), "model": model.state_dict(), **extra}
+    with atomic_write(path) as file:
+        torch.save(content, file)
+
+
+def description_of(model: RANet) -> dict[str, Any]:
+    """Every entry of a checkpoint but the weights."""
+    return {
         "format": FORMAT,
         "architecture": model.architecture,
         "stages": model.stages,
         "released": model.released,
-        "model": model.state_dict(),
-        **extra,
+        "input_size": model.input_size,
     }
-    with atomic_write(path) as file:
-        torch.save(content, file)
+
+
+def _read(path: str | Path) -> dict[str, Any]:
+    """The entries of a checkpoint file of either kind."""
+    if Path(path).suffix == SUFFIX:
+        return read_exchange_file(path)
+    return read_checkpoint_file(path)
 
 
 def fingerprint(path: str | Path) -> str:

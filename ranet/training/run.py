@@ -218,7 +218,7 @@ def starting_model(config: TrainConfig) -> RANet:
     stage = _stage_of(config)
     if config.start_from is None:
         model = build_model(config.model.model_dump())
-        model.stages = [stage]
+        model.stages, model.input_size = [stage], config.data.size
         if config.imagenet_weights:
             file = config.imagenet_weights
             model.encoder.backbone.load_imagenet_weights(None if file is True else file)
@@ -233,7 +233,7 @@ def starting_model(config: TrainConfig) -> RANet:
             f"configuration asks for {model.architecture}. Make their `model` sections agree."
         )
     model.load_state_dict(start.state_dict())
-    model.stages = [*start.stages, stage]
+    model.stages, model.input_size = [*start.stages, stage], config.data.size
     return model
 
 

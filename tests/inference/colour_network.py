@@ -14,6 +14,7 @@ class ColourNetwork(nn.Module):
     """The three calls of RANet; remembers in ``seen`` what it was last given."""
 
     released = False
+    input_size = None
 
     def __init__(self, confidence: float = 50.0) -> None:
         super().__init__()

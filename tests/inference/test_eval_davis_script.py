@@ -76,7 +76,7 @@ def test_the_configurations_are_complete(name):
     path = PROJECT / f"configs/{name}.yaml"
     config = load_config(EvalConfig, path)
     assert yaml.safe_load(path.read_text()) == json.loads(config.model_dump_json())
-    assert config.inference.input_size == (480, 864)
+    assert config.inference.input_size is None
     assert config.inference.fusion == "auto"
     assert config.released_objects is None
 

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranet.config import InferenceConfig
 from ranet.inference.frame_step import FrameStep
-from ranet.inference.objects import FUSIONS
+from ranet.inference.resolve import resolved
 
 SIZE = (64, 96)
 
@@ -44,7 +44,7 @@ class NoQuestions(TorchDispatchMode):
 
 def step_of(network, **changes):
     settings = {"input_size": SIZE, "frame_size": SIZE, "smallest_crop": 8, **changes}
-    return FrameStep(network, InferenceConfig(**settings)).eval()
+    return FrameStep(network, resolved(InferenceConfig(**settings), network)).eval()
 
 
 def masks_at(*corners, side=20):
@@ -115,13 +115,6 @@ def test_one_recording_of_the_step_serves_every_frame():
             )
         nothing = torch.zeros_like(masks)
         torch.testing.assert_close(recorded(image, nothing), run(image, nothing), rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(("released", "fusion"), [(False, "softmax"), (True, "sigmoid")])
-def test_the_network_tells_how_objects_are_fused(released, fusion):
-    network = ColourNetwork()
-    network.released = released
-    assert step_of(network).fusion is FUSIONS[fusion]
 
 
 def test_videos_of_a_batch_do_not_touch_each_other():

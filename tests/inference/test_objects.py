@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ranet.inference.objects import FUSIONS, chosen_fusion, to_labels
+from ranet.inference.objects import FUSIONS, to_labels
 
 SOFTMAX, SIGMOID = FUSIONS["softmax"], FUSIONS["sigmoid"]
 
@@ -39,19 +39,6 @@ def test_softmax_labels_take_the_likeliest_of_objects_and_background():
 def test_sigmoid_labels_take_the_largest_above_one_half():
     probabilities = pixels([0.6, 0.9], [0.4, 0.49], [0.5, 0.2], [0.7, 0.6])
     assert to_labels(SIGMOID, [probabilities]).tolist() == [[[2, 0, 0, 1]]]
-
-
-@pytest.mark.parametrize(
-    ("name", "released", "chosen"),
-    [
-        ("auto", False, "softmax"),
-        ("auto", True, "sigmoid"),
-        ("softmax", True, "softmax"),
-        ("sigmoid", False, "sigmoid"),
-    ],
-)
-def test_released_weights_are_fused_as_released_if_nothing_else_is_asked(name, released, chosen):
-    assert chosen_fusion(name, released=released) == chosen
 
 
 def test_the_two_fusions_disagree_where_objects_share_a_pixel():

@@ -175,7 +175,7 @@ def test_the_network_comes_from_its_checkpoint(tmp_path):
     method = network(YEAR_2017, tmp_path / "tiny.pt")
     assert method.settings["checkpoint_sha256"] == fingerprint(tmp_path / "tiny.pt")
     assert method.settings["architecture"]["objects"] == "multi"
-    assert method.settings["fusion"] == "softmax"
+    assert method.inference.fusion == "softmax"
     assert isinstance(method.follower, VideoSegmenter)
 
 

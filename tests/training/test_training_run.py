@@ -191,7 +191,9 @@ def test_a_run_that_goes_on_does_not_need_what_it_began_with(
     assert torch.equal(begun, torch.load(imagenet)["conv1.weight"])
     start = train(first)
     second = changed(tiny_run, name="next", steps=1, start_from=start, output=tmp_path / "next")
-    stages = load_checkpoint(train(second)).stages
+    trained = load_checkpoint(train(second))
+    stages = trained.stages
+    assert trained.input_size == second.data.size
     imagenet.unlink()
     start.unlink()
     for run in (first, second):
