@@ -88,7 +88,7 @@ class ModelConfig(Section):
 
     backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101"] = "resnet101"
     objects: Literal["single", "multi"] = Field(
-        "single", description="how region weights and ranking scores are made (design of §3.2/§3.3)"
+        "single", description="how region weights and ranking scores are made (§3.2, §3.3)"
     )
     template_grid: Annotated[Size, AfterValidator(_two_positions)] = Field(
         (15, 27), description="rows and columns of the template's features"

@@ -1,4 +1,4 @@
-"""Which part of a frame the network sees: a box around the object (design of §4.1).
+"""Which part of a frame the network sees: a box around the object (a released rule).
 
 Boxes are half-open ``(top, left, bottom, right)`` in pixels.
 """

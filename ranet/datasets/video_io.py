@@ -244,7 +244,7 @@ def _import_av() -> ModuleType:
     except ImportError as error:
         raise RANetError(
             f"Video files need PyAV, which cannot be imported ({error}). Install it with "
-            "`pip install 'ranet[video]'`, or give a folder of images in place of the video."
+            "`pip install av`, or give a folder of images in place of the video."
         ) from error
     return av
 

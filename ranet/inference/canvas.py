@@ -1,4 +1,4 @@
-"""The canvas: frames of any size, fitted and padded to the one size that boxes live in (§3.1).
+"""The canvas: frames of any size, fitted and padded to the one size that boxes live in.
 
 A frame is resized with its aspect kept until it just fits, and centred on black. An 854×480 frame
 on a 480×864 canvas gets 5 columns left and right and is not resized at all.

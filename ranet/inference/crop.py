@@ -1,4 +1,4 @@
-"""Crops around objects, and back: boxes that never leave the device (design §3.2, §3.3).
+"""Crops around objects, and back: boxes that never leave the device (a released rule).
 
 A box is four int64 numbers ``(top, left, bottom, right)``, half-open, in pixels, held in a tensor
 on the device. Everything here is arithmetic on tensors of a fixed shape: nothing asks the device
@@ -36,7 +36,7 @@ def whole_frame(batch: int, size: tuple[int, int], device: torch.device | str) -
 def box_around(
     foreground: Tensor, *, aspect: tuple[int, int], scale: float, smallest: int
 ) -> Tensor:
-    """The released crop rule: a box around the object, with some of its surroundings (§3.2).
+    """The released crop rule: a box around the object, with some of its surroundings.
 
     With the object's rows y0…y1 and columns x0…x1 (last ones included) and the aspect H:W, the
     box has its centre at ((y0+y1)//2, (x0+x1)//2), half the height ⌊a⌋ and half the width

@@ -1,4 +1,4 @@
-"""One frame of a video on the device: Figure 2 of the paper with the crop around it (§3.3).
+"""One frame of a video on the device: Figure 2 of the paper, in the released crop.
 
 Everything here is a function of tensors, with shapes that follow from sizes alone and without a
 look at any value: no synchronisation with the host, nothing a CUDA graph or compiler stumbles on.

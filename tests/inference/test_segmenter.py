@@ -278,7 +278,7 @@ def test_thresholded_previous_masks_never_overlap():
 
 
 def plain_video(network, video, objects, sigmoid):
-    """§3 of the design once more, with slices and ``F.interpolate``: probabilities per frame."""
+    """The released rules once more, with slices and ``F.interpolate``: probabilities per frame."""
 
     def resized(image, size):
         return F.interpolate(image, size, mode="bilinear", align_corners=False)
@@ -319,7 +319,7 @@ def plain_video(network, video, objects, sigmoid):
 
 
 @pytest.mark.parametrize("fusion", ["softmax", "sigmoid"])
-def test_a_video_is_segmented_as_the_design_says(fusion):
+def test_a_video_is_segmented_by_the_released_rules(fusion):
     video = moving(SIZE, 8, {1: (10, 10), 2: (20, 40)}, step=(5, 8))
     segmenter = VideoSegmenter(ColourNetwork(confidence=8), config(fusion=fusion))
     segmenter.start(*video[0])
