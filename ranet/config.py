@@ -322,9 +322,10 @@ def _at_least_one_loss(weights: dict[str, float]) -> dict[str, float]:
     return weights
 
 
-LossWeights = Annotated[
-    dict[Literal["cross_entropy", "jaccard"], Positive], AfterValidator(_at_least_one_loss)
+LossName = Literal[
+    "cross_entropy", "balanced_cross_entropy", "bootstrapped_cross_entropy", "jaccard"
 ]
+LossWeights = Annotated[dict[LossName, Positive], AfterValidator(_at_least_one_loss)]
 """Which losses are added up (ranet.training.losses), and how much each counts."""
 
 
@@ -342,7 +343,9 @@ class OnlineLearning(Section):
         "all", description="what moves; the latter leaves the encoder as it is"
     )
     batch_size: PositiveInt = Field(1, description="samples a step")
-    max_objects: PositiveInt = Field(3, description="objects of one sample, chosen at random")
+    max_objects: PositiveInt = Field(
+        3, description="objects of one sample, chosen at random; 1 where they do not compete"
+    )
     losses: LossWeights = Field({"cross_entropy": 1.0}, description="weight of each loss")
     augment: AugmentConfig = AugmentConfig()
     previous: StaticPreviousMaskConfig = StaticPreviousMaskConfig()

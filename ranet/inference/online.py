@@ -48,8 +48,9 @@ def fine_tune(
         model: stays as it is.
         image: H×W×3 uint8 RGB, the frame as it lies on its canvas.
         labels: H×W uint8: 0 background, other ids objects; at least one.
-        config: ``config.online`` says how to learn; size, crop, precision and what is told of the
-            previous mask are those of the inference that follows.
+        config: :func:`~ranet.inference.resolve.resolved`; ``config.online`` says how to learn;
+            size, crop, precision and what is told of the previous mask are those of the inference
+            that follows.
 
     Returns:
         The copy, on the model's device, in evaluation mode.
@@ -59,7 +60,8 @@ def fine_tune(
         TrainingError: a loss is not finite.
     """
     online = config.online
-    samples = _samples(Frame(image, labels), online, config)
+    objects = online.max_objects if _objects_compete(model, config) else 1
+    samples = _samples(Frame(image, labels), objects, online, config)
     # Whatever the caller has switched off, this needs gradients.
     with torch.inference_mode(False), torch.enable_grad():
         adapted = copy.deepcopy(model).train()
@@ -71,13 +73,21 @@ def fine_tune(
     return adapted.eval()
 
 
+def _objects_compete(model: RANet, config: InferenceConfig) -> bool:
+    """Whether the network is made for several objects at once, and softmax decides between them.
+
+    Otherwise every object is segmented as if it were alone, and so it is learned.
+    """
+    return model.architecture["objects"] == "multi" and config.fusion != "sigmoid"
+
+
 def _samples(
-    frame: Frame, online: OnlineLearning, config: InferenceConfig
+    frame: Frame, objects: int, online: OnlineLearning, config: InferenceConfig
 ) -> Iterator[TrainingSample]:
     """The endless row of samples of one frame; all randomness of the n-th is from [seed, n]."""
     sample_config = SampleConfig(
         size=config.input_size,
-        max_objects=online.max_objects,
+        max_objects=objects,
         smallest_object=_ANY_SIZE,
         crop=_CROPS[config.crop],
         crop_scale=config.crop_scale,

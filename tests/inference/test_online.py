@@ -97,7 +97,9 @@ def test_no_global_random_state_is_used():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_steps_see_batches_of_the_inference_size(monkeypatch):
+@pytest.fixture
+def batches(monkeypatch):
+    """What the steps of the test have seen."""
     seen = []
     step = online_module.TrainingStep.__call__
 
@@ -106,11 +108,33 @@ def test_steps_see_batches_of_the_inference_size(monkeypatch):
         return step(self, batch, number)
 
     monkeypatch.setattr(online_module.TrainingStep, "__call__", spy)
+    return seen
+
+
+def test_steps_see_batches_of_the_inference_size(batches):
     learned(steps=3, batch_size=2, max_objects=1)
-    assert [tuple(batch.template_image.shape) for batch in seen] == [(2, 3, *SIZE)] * 3
-    assert all(batch.objects.tolist() == [1, 1] for batch in seen)
-    assert any(batch.previous_labels.any() for batch in seen)
-    assert not torch.equal(seen[0].template_image, seen[1].template_image)
+    assert [tuple(batch.template_image.shape) for batch in batches] == [(2, 3, *SIZE)] * 3
+    assert all(batch.objects.tolist() == [1, 1] for batch in batches)
+    assert any(batch.previous_labels.any() for batch in batches)
+    assert not torch.equal(batches[0].template_image, batches[1].template_image)
+
+
+@pytest.mark.parametrize(
+    ("objects", "fusion", "together"),
+    [("multi", "softmax", 2), ("single", "softmax", 1), ("multi", "sigmoid", 1)],
+)
+def test_objects_are_learned_together_where_they_compete_only(batches, objects, fusion, together):
+    frame, labels = moving(SIZE, 1, STARTS)[0]
+    asked = config(online=learning(1, batch_size=2), fusion=fusion)
+    fine_tune(tiny_ranet(objects), frame, labels, asked)
+    assert [batch.objects.tolist() for batch in batches] == [[together] * 2]
+
+
+def test_released_weights_learn_one_object_at_a_time(batches):
+    model = tiny_ranet("multi")
+    model.released = True
+    VideoSegmenter(model, config(), online=learning(1)).start(*moving(SIZE, 1, STARTS)[0])
+    assert [batch.object_count for batch in batches] == [1]
 
 
 def test_without_a_previous_mask_at_inference_learning_has_none_either(monkeypatch):
