@@ -20,9 +20,9 @@ from ranet.inference.crop import (
     paste_back,
     whole_frame,
 )
-from ranet.inference.objects import FUSIONS, to_labels
+from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
 from ranet.model.ranet import RANet
-from ranet.structures import Template, one_hot_masks
+from ranet.structures import Template
 
 
 class FrameStep(nn.Module):
@@ -39,6 +39,7 @@ class FrameStep(nn.Module):
         self.model = model
         self.config = config
         self.fusion = FUSIONS[config.fusion]
+        self.to_previous_masks = PREVIOUS_MASKS[config.previous_mask]
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         """Crop the annotated frame around its objects and encode it, once a video.
@@ -69,8 +70,8 @@ class FrameStep(nn.Module):
         """
         box = self._box_around(to_labels(self.fusion, [probabilities]) > 0)
         crop = crop_resize(image, box, self.config.input_size)
-        previous = self._previous_masks(crop_resize(probabilities, box, self.config.input_size))
-        logits = self._logits(templates, crop, previous)
+        previous = crop_resize(probabilities, box, self.config.input_size)
+        logits = self._logits(templates, crop, self.to_previous_masks(self.fusion, previous))
         return paste_back(self.fusion.to_probabilities(logits), box, image.shape[-2:])
 
     def _box_around(self, foreground: Tensor) -> Tensor:
@@ -84,17 +85,6 @@ class FrameStep(nn.Module):
             scale=config.crop_scale,
             smallest=config.smallest_crop,
         )
-
-    def _previous_masks(self, probabilities: Tensor) -> Tensor:
-        """What the network is told of the frame before: B×K×h×w, in the crop's coordinates."""
-        match self.config.previous_mask:
-            case "thresholded":
-                labels = to_labels(self.fusion, [probabilities])
-                return one_hot_masks(labels, probabilities.shape[1])
-            case "probability":
-                return probabilities
-            case "none":
-                return torch.zeros_like(probabilities)
 
     def _logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
         """Logits of all objects, B×K×h×w float32; the frame is encoded once for all templates."""

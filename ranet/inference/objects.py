@@ -8,12 +8,14 @@ Two ways to let objects compete for a pixel:
 For one object they are the same. B frames, K objects, H×W pixels.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from ranet.structures import one_hot_masks
 
 
 class Fusion(NamedTuple):
@@ -60,3 +62,16 @@ def to_labels(fusion: Fusion, parts: Iterable[Tensor]) -> Tensor:
         total = total + part.sum(dim=1)
         objects += part.shape[1]
     return torch.where(best > fusion.threshold(total), winner, 0)
+
+
+def _thresholded(fusion: Fusion, probabilities: Tensor) -> Tensor:
+    return one_hot_masks(to_labels(fusion, [probabilities]), probabilities.shape[1])
+
+
+PREVIOUS_MASKS: Mapping[str, Callable[[Fusion, Tensor], Tensor]] = {
+    "thresholded": _thresholded,
+    "probability": lambda fusion, probabilities: probabilities,
+    "none": lambda fusion, probabilities: torch.zeros_like(probabilities),
+}
+"""What the network is told of the frame before, B×K×H×W, of the probabilities there; by the name
+in the configuration."""

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ranet.inference.objects import FUSIONS, to_labels
+from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
 
 SOFTMAX, SIGMOID = FUSIONS["softmax"], FUSIONS["sigmoid"]
 
@@ -67,3 +67,16 @@ def test_the_first_of_equal_objects_wins_however_they_come():
     probabilities = torch.full((1, 3, 1, 1), 0.3)
     assert to_labels(SOFTMAX, [probabilities]).item() == 1
     assert to_labels(SOFTMAX, probabilities.split(1, dim=1)).item() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("thresholded", [[1.0, 0.0], [0.0, 0.0]]),
+        ("probability", [[0.8, 0.1], [0.3, 0.4]]),
+        ("none", [[0.0, 0.0], [0.0, 0.0]]),
+    ],
+)
+def test_what_the_network_is_told_of_the_frame_before(name, expected):
+    told = PREVIOUS_MASKS[name](SIGMOID, pixels([0.8, 0.1], [0.3, 0.4]))
+    torch.testing.assert_close(told, pixels(*expected))
