@@ -30,6 +30,11 @@ class Report:
         return " and ".join(names) or "unknown device"
 
     @property
+    def revisions(self) -> list[str]:
+        """The code that segmented the sequences: several if it changed during the work."""
+        return list(dict.fromkeys(t.revision or "unknown" for t in self.timings.values()))
+
+    @property
     def memory(self) -> tuple[int, str] | None:
         """Peak memory: bytes, and what was counted; None if it was not measured."""
         peaks = [
@@ -95,6 +100,11 @@ class Report:
         )
         if self.memory:
             notes.append(f"peak memory: {self.memory[1]}.")
+        if len(self.revisions) > 1:
+            notes.append(
+                f"The masks were made by the revisions {' and '.join(self.revisions)} of the code, "
+                "which may differ: another folder gets all of them from this one."
+            )
         if self.published and self.published.ms:
             notes.append("the paper's time: Titan Xp, measured without synchronising.")
         if self.published and self.published.sequences != len(self.scores.videos):

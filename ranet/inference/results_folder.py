@@ -3,7 +3,7 @@
 =====================  ===========================================================================
 settings.json          what decides the results; a run with anything else is refused
 masks/<sequence>/      the masks of a finished sequence, one indexed PNG a frame
-timing.json            times of the finished sequences, frame by frame, their device and memory
+timing.json            of each finished sequence: times, frame by frame, device, memory, revision
 result.json            everything in one: scores, times, memory, settings, versions
 davis.json, two CSVs   the scores in full, and as the official tool writes them
 =====================  ===========================================================================

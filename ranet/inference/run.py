@@ -23,7 +23,7 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask, Follower, Timing, segment_sequence
 from ranet.metrics import evaluate_davis
 from ranet.model.weights import fingerprint, load_checkpoint
-from ranet.provenance import versions
+from ranet.provenance import revision, versions
 from ranet.tables.published import PublishedResult, published, published_result
 
 _logger = logging.getLogger(__name__)
@@ -164,12 +164,14 @@ def _segment_unfinished(
     if done:
         _logger.info("%d of %d sequences are finished already, kept", done, len(sequences))
     frames = sum(len(sequence.frames) for sequence in unfinished)
+    code = revision()  # now: files that change during the work are not what runs
     try:
         # disable=None: a bar only where a person watches
         with logging_redirect_tqdm(), tqdm(total=frames, unit="frame", disable=None) as bar:
             for sequence in unfinished:
                 bar.set_description(sequence.name)
                 timing = _segment(config, method, sequence, results, bar)
+                results.add_timing(sequence.name, replace(timing, revision=code))
                 done += 1
                 _logger.info(
                     "%d/%d %s: %d frames, %.0f ms a frame",
@@ -206,16 +208,12 @@ def _segment(
         after_frame=lambda frame, labels: bar.update(),
     )
     peak_bytes, counted = peak_memory(method.device) or (None, None)
-    results.add_timing(
-        sequence.name,
-        replace(
-            timing,
-            device=device_name(method.device),
-            peak_bytes=peak_bytes,
-            memory_counted=counted,
-        ),
+    return replace(
+        timing,
+        device=device_name(method.device),
+        peak_bytes=peak_bytes,
+        memory_counted=counted,
     )
-    return timing
 
 
 def _foreground(path: Path) -> np.ndarray:
@@ -247,6 +245,7 @@ def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dic
         "times": report.times,
         "memory": memory,
         "device": report.device,
+        "revision": " and ".join(report.revisions),
         "checkpoint": method.checkpoint and str(method.checkpoint),
         "stages": list(method.stages),
         "settings": settings,

@@ -65,6 +65,8 @@ class Timing:
     """The most memory that was in use until its end."""
     memory_counted: str | None = None
     """What the memory is of, see :func:`ranet.device.peak_memory`."""
+    revision: str | None = None
+    """The code that segmented it, see :func:`ranet.provenance.revision`."""
 
 
 def segment_sequence(

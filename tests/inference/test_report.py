@@ -103,6 +103,15 @@ def test_a_run_on_two_devices_names_both_and_their_peak():
     assert cells(text, "peak memory") == ["7", "MiB"]
 
 
+def test_masks_of_several_revisions_are_not_passed_off_as_those_of_one():
+    one, other = Timing([9.0], 40.0, revision="abc"), Timing([9.0], 40.0, revision="def+")
+    assert "revision" not in report(timings={"video0": one, "video1": one})
+    text = report(timings={"video0": one, "video1": other, "video2": one})
+    assert "the revisions abc and def+ of the code" in text
+    old = Timing([9.0], 40.0)  # from before it was noted
+    assert "abc and unknown" in report(timings={"video0": one, "video1": old})
+
+
 def test_numbers_of_other_sequences_are_not_passed_off_as_comparable():
     assert "paper's numbers are of 20 sequences, ours of 2" in report()
     assert "cannot be compared" not in report(scores=result(videos=20))

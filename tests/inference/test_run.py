@@ -12,6 +12,7 @@ from PIL import Image
 from ranet.config import EvalConfig, InferenceConfig
 from ranet.datasets.image_io import read_labels
 from ranet.errors import DataError, OutputError
+from ranet.inference import run as run_module
 from ranet.inference.run import Method, copying, evaluate_split, network
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask
@@ -219,6 +220,19 @@ def test_an_interrupted_run_keeps_what_was_finished_and_goes_on(tree, out, tmp_p
     whole = evaluate_split(YEAR_2017, colours(), tree, tmp_path / "whole")
     assert result_of(out)["global"] == whole.scores.averages
     assert result_of(out)["times"]["frames"] == 18
+
+
+def test_the_code_that_made_each_sequence_is_told(tree, out, monkeypatch):
+    monkeypatch.setattr(run_module, "revision", lambda: "old")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
+    monkeypatch.setattr(run_module, "revision", lambda: "new")
+    report = evaluate_split(YEAR_2017, colours(), tree, out)
+    noted = json.loads((out / "timing.json").read_text())
+    expected = {"one": "old", "three": "new", "two": "new"}
+    assert {name: times["revision"] for name, times in noted.items()} == expected
+    assert result_of(out)["revision"] == "old and new"
+    assert "the revisions old and new" in str(report)
 
 
 def test_a_sequence_that_lacks_a_mask_is_done_again(tree, out):
