@@ -1,5 +1,6 @@
 """What the network is trained to make small; each loss has a name and a weight in the config."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import torch
@@ -7,6 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ranet.structures import one_hot_masks
+
+# Of a sample's pixels, those that count in bootstrapping: what STCN and XMem come down to, after
+# thousands of steps on all pixels.
+_HARDEST = 0.15
 
 
 def with_background(logits: Tensor, objects: Tensor) -> Tensor:
@@ -41,6 +46,52 @@ def cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     return F.cross_entropy(with_background(logits, objects), labels.long())
 
 
+def balanced_cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
+    """Cross-entropy in which every label of a sample counts the same, however small its object.
+
+    The mean over the pixels of each label, averaged over the labels that are there (background
+    included), then over samples. A pixel so weighs inversely to the frequency of its label in the
+    sample, as in HED and OSVOS, and the loss of a batch is the mean of the losses of its parts.
+
+    Args:
+        logits: B×K×H×W.
+        labels: B×H×W integers, 0…K.
+        objects: B, how many objects each sample has.
+
+    Returns:
+        A scalar, at least 0.
+    """
+    loss = _pixel_cross_entropy(logits, labels, objects)[:, None]  # B×1×H×W
+    members = torch.cat([(labels == 0)[:, None], one_hot_masks(labels, logits.shape[1])], dim=1)
+    pixels = members.sum(dim=(2, 3))  # B×(K+1)
+    means = (loss * members).sum(dim=(2, 3)) / pixels.clamp(min=1)
+    return (means.sum(dim=1) / pixels.count_nonzero(dim=1)).mean()
+
+
+def bootstrapped_cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
+    """Mean cross-entropy over the hardest 15 % of each sample's pixels, averaged over samples.
+
+    They are chosen in each sample by itself, so that the loss of a batch is the mean of the losses
+    of its parts. Better for a network that has been trained on all pixels, in the stage before or
+    by ``cross_entropy`` beside this loss: at the beginning, the hardest pixels are any.
+
+    Args:
+        logits: B×K×H×W.
+        labels: B×H×W integers, 0…K.
+        objects: B, how many objects each sample has.
+
+    Returns:
+        A scalar, at least the cross-entropy.
+    """
+    loss = _pixel_cross_entropy(logits, labels, objects).flatten(1)  # B×HW
+    return loss.topk(math.ceil(_HARDEST * loss.shape[1]), dim=1, sorted=False).values.mean()
+
+
+def _pixel_cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
+    """Softmax cross-entropy of every pixel, B×H×W."""
+    return F.cross_entropy(with_background(logits, objects), labels.long(), reduction="none")
+
+
 def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     """One minus the soft Jaccard index |p·g| / |p + g - p·g|, averaged over objects, then samples.
 
@@ -66,6 +117,8 @@ def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
 
 LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "cross_entropy": cross_entropy,
+    "balanced_cross_entropy": balanced_cross_entropy,
+    "bootstrapped_cross_entropy": bootstrapped_cross_entropy,
     "jaccard": jaccard,
 }
 

@@ -1,10 +1,23 @@
 """Losses against their definitions."""
 
+import math
+
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from ranet.training.losses import compute_losses, cross_entropy, jaccard, with_background
+from ranet.model.ranet import RANet
+from ranet.structures import one_hot_masks
+from ranet.training.losses import (
+    LOSSES,
+    balanced_cross_entropy,
+    bootstrapped_cross_entropy,
+    compute_losses,
+    cross_entropy,
+    jaccard,
+    with_background,
+)
 
 ONE = torch.tensor([1, 1])
 
@@ -33,7 +46,7 @@ def test_objects_that_do_not_exist_have_no_say_and_no_gradient() -> None:
     logits = torch.randn(2, 3, 6, 7, requires_grad=True)
     labels = labels_of(1)
     counts = torch.tensor([1, 3])
-    for loss in (cross_entropy, jaccard):
+    for loss in LOSSES.values():
         logits.grad = None
         loss(logits, labels, counts).backward()
         assert logits.grad is not None
@@ -55,6 +68,75 @@ def test_jaccard_ends() -> None:
     assert jaccard(-right, labels, ONE) > 0.9
     absent = torch.zeros_like(labels)
     assert jaccard(torch.full((2, 1, 6, 7), -50.0), absent, ONE) == pytest.approx(0, abs=1e-6)
+
+
+def pixel_losses(logits: torch.Tensor, labels: torch.Tensor, objects: int) -> np.ndarray:
+    """Cross-entropy of every pixel of one sample, K×H×W and H×W, pixel by pixel."""
+    losses = np.zeros(labels.shape)
+    for y, x in np.ndindex(*labels.shape):
+        scores = np.array([0.0, *logits[:objects, y, x].tolist()])
+        losses[y, x] = np.log(np.exp(scores).sum()) - scores[labels[y, x]]
+    return losses
+
+
+def test_balanced_cross_entropy_counts_every_label_the_same() -> None:
+    logits, labels, objects = torch.randn(2, 3, 6, 7), labels_of(3), torch.tensor([2, 3])
+    labels[0][labels[0] == 3] = 0
+    labels[1][labels[1] == 2] = 0  # an object that is hidden in this frame
+    labels[1][labels[1] == 1] = 3
+    labels[1][0, 0] = 1  # one that is a single pixel
+    expected = []
+    for sample, there in enumerate([(0, 1, 2), (0, 1, 3)]):
+        losses = pixel_losses(logits[sample], labels[sample], int(objects[sample]))
+        expected.append(np.mean([losses[labels[sample] == label].mean() for label in there]))
+    loss = balanced_cross_entropy(logits, labels, objects)
+    assert loss == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+def test_bootstrapped_cross_entropy_is_that_of_the_hardest_pixels_of_each_sample() -> None:
+    logits, labels, objects = torch.randn(2, 3, 6, 7), labels_of(2), torch.tensor([2, 3])
+    logits[1] *= 10  # its pixels are harder than any of the other sample
+    expected = []
+    for sample in range(2):
+        losses = pixel_losses(logits[sample], labels[sample], int(objects[sample]))
+        expected.append(np.sort(losses.ravel())[-7:].mean())  # 15 % of 42, rounded up
+    loss = bootstrapped_cross_entropy(logits, labels, objects)
+    assert loss == pytest.approx(np.mean(expected), rel=1e-5)
+    assert loss > cross_entropy(logits, labels, objects)
+
+
+def test_bootstrapping_takes_at_least_one_pixel() -> None:
+    logits, labels = torch.zeros(2, 1, 1, 1), torch.ones(2, 1, 1, dtype=torch.uint8)
+    assert bootstrapped_cross_entropy(logits, labels, ONE) == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_of_a_batch_is_the_mean_of_its_parts(name: str) -> None:
+    logits, labels, objects = torch.randn(2, 3, 6, 7), labels_of(3), torch.tensor([3, 3])
+    labels[1] = torch.where(labels[1] == 3, 3, 0)  # samples of unlike shares of labels
+    logits[1] *= 5
+    parts = [LOSSES[name](logits[b : b + 1], labels[b : b + 1], objects[b : b + 1]) for b in (0, 1)]
+    assert LOSSES[name](logits, labels, objects) == pytest.approx(float(sum(parts)) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_trains_a_network(name: str) -> None:
+    torch.manual_seed(0)
+    model = RANet(
+        backbone="resnet18", objects="multi", template_grid=(4, 6), ranked=16, width=0.25
+    ).train()
+    image, labels = torch.rand(2, 3, 64, 96), torch.zeros(2, 64, 96, dtype=torch.uint8)
+    labels[0, 10:30, 10:40], labels[1, 20:60, 50:80] = 1, 1
+    masks = one_hot_masks(labels, 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    totals = []
+    for _ in range(6):
+        optimizer.zero_grad()
+        total = compute_losses(model(image, masks, image, masks), labels, ONE, {name: 1.0})["total"]
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.95 * totals[0]
 
 
 def test_total_is_the_weighted_sum() -> None:

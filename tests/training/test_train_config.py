@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from ranet.config import TrainConfig, parse_config
+from ranet.config import LossName, TrainConfig, parse_config
 from ranet.errors import ConfigError
+from ranet.training.losses import LOSSES
 
 LEAST = {"name": "n", "output": "o", "data": {"sources": [{"kind": "pairs", "root": "r"}]}}
 
@@ -49,6 +51,12 @@ def test_refused(field: str, value: object, message: str) -> None:
 )
 def test_the_nearest_that_can_be_trained_is_accepted(field: str, value: object) -> None:
     with_value(field, value)
+
+
+def test_every_loss_can_be_chosen() -> None:
+    weights = dict.fromkeys(LOSSES, 0.5)
+    assert with_value("losses", weights).losses == weights
+    assert set(get_args(LossName)) == LOSSES.keys()
 
 
 @pytest.mark.parametrize("value", [False, True, Path("resnet18.pth")])
