@@ -35,6 +35,8 @@ _ENTRIES: dict[str, type | tuple[type, ...]] = {
     "random_state": Mapping,
     "config": Mapping,
     "revision": str,
+    "best": (float, NoneType),
+    "validation_due": bool,
 }
 """What a training checkpoint holds besides what every checkpoint does."""
 
@@ -54,47 +56,47 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+class Progress(NamedTuple):
+    """How far a run has come. Checkpoints older than a field have its default."""
+
+    step: int
+    """Steps done."""
+    best: float | None = None
+    """The best J&F of its validations."""
+    validation_due: bool = False
+    """Whether the network is still to be scored as it is after these steps."""
+
+
 def save_training_state(
     folder: Path,
-    step: int,
+    progress: Progress,
     model: RANet,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     average: AveragedModel | None,
     config: Mapping[str, Any],
     keep: int,
-    **extra: Any,
 ) -> Path:
-    """Write the state after ``step`` steps, then remove all but the newest ``keep`` checkpoints.
+    """Write the state of a run, then remove all but the newest ``keep`` checkpoints.
 
     Raises:
         OutputError: the file cannot be written; older checkpoints stay.
     """
-    path = checkpoint_path(folder, step)
+    path = checkpoint_path(folder, progress.step)
     save_checkpoint(
         path,
         model,
-        step=step,
+        **progress._asdict(),
         optimizer=optimizer.state_dict(),
         scaler=scaler.state_dict(),
         average=None if average is None else average.state_dict(),
         random_state=_random_state(),
         config=dict(config),
         revision=revision(),
-        **extra,
     )
     for old in checkpoints_in(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
-
-
-class Progress(NamedTuple):
-    """How far a run has come."""
-
-    step: int = 0
-    """Steps done."""
-    best: float | None = None
-    """The best J&F of its validations."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ class TrainingState:
                 f"{path} is no training checkpoint: it lacks the optimiser's state. To start from "
                 "its weights, name it as start_from in the configuration."
             )
+        content = {**Progress._field_defaults, **content}
         check_entries(content, _ENTRIES, path)
         return cls(path, content)
 
@@ -133,7 +136,7 @@ class TrainingState:
     @property
     def progress(self) -> Progress:
         """How far the run had come."""
-        return Progress(self.content["step"], self.content.get("best"))
+        return Progress(*(self.content[name] for name in Progress._fields))
 
     def network(self) -> RANet:
         """The network, in evaluation mode, with the stages it knows of.

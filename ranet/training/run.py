@@ -36,7 +36,7 @@ from ranet.training.loop import TrainingStep, train_steps
 from ranet.training.memory import recompute_activations
 from ranet.training.processes import Processes, joined_processes
 from ranet.training.tensorboard import TensorBoard
-from ranet.training.validation import Validation
+from ranet.training.validation import Validation, validation_is_due
 
 _logger = logging.getLogger(__name__)
 
@@ -81,16 +81,12 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         keeper = _Keeper(config, learner, progress) if processes.is_first else None
         processes.wait()  # every process has read the checkpoint before the first may remove it
         with StopRequest() as stop:
-
-            def after_step(done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
-                learner.average_weights()
-                stopping = processes.any(stop.requested)
-                if keeper:
-                    keeper.after_step(done, figures, batch, stopping)
-                return not stopping
-
-            done = train_steps(learner.step, batches, first, after_step)
-        if done < config.steps:
+            between = _BetweenSteps(config, learner, keeper, stop)
+            done = first
+            if between.catch_up(progress):
+                done = train_steps(learner.step, batches, first, between.after_step)
+            stopped = between.stopping()
+        if stopped:
             _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
             raise KeyboardInterrupt
         if keeper:
@@ -136,9 +132,45 @@ def _learner(
         recompute_activations(model)
     learner = _Learner(model, _training_step(config, model, processes), average)
     if state is None:
-        return learner, Progress()
+        return learner, Progress(step=0)
     state.restore(learner.step.optimizer, learner.step.scaler, average)
     return learner, state.progress
+
+
+@dataclass(frozen=True)
+class _BetweenSteps:
+    """What every process does between two steps, so that all of them go on or stop together."""
+
+    config: TrainConfig
+    learner: _Learner
+    keeper: "_Keeper | None"
+    """In the first process."""
+    stop: StopRequest
+
+    def stopping(self) -> bool:
+        """Whether any process was asked to stop."""
+        return self.learner.step.processes.any(self.stop.requested)
+
+    def after_step(self, done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
+        """Do what is due after ``done`` steps; returns whether to go on."""
+        self.learner.average_weights()
+        stopping = self.stopping()
+        if self.keeper:
+            self.keeper.after_step(done, figures, batch, stopping)
+        if not stopping and validation_is_due(self.config, done):
+            return self._validate(done)
+        return not stopping
+
+    def catch_up(self, progress: Progress) -> bool:
+        """Do what was due when the run was ended; returns whether to go on."""
+        if progress.validation_due and self.config.validation is not None:
+            return self._validate(progress.step)
+        return True
+
+    def _validate(self, done: int) -> bool:
+        if self.keeper:
+            self.keeper.validate(done, self.stop)
+        return not self.stopping()
 
 
 class _Keeper:
@@ -152,7 +184,7 @@ class _Keeper:
 
     def __init__(self, config: TrainConfig, learner: _Learner, progress: Progress) -> None:
         first = self._began_at = progress.step
-        self._config, self._learner = config, learner
+        self._config, self._learner, self._progress = config, learner, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
         _describe_run(config, learner)
         self._log = TrainingLog(config.output / _LOG, first, config.steps, config.log_every)
@@ -160,7 +192,8 @@ class _Keeper:
         self._validation = None
         if config.validation is not None:
             self._validation = Validation(config.validation, config.output, progress.best)
-            self._scores = Records(config.output / "validation.jsonl", first)
+            scored = first - 1 if progress.validation_due else first
+            self._scores = Records(config.output / "validation.jsonl", scored)
 
     def after_step(
         self, done: int, figures: dict[str, float], batch: TrainingBatch, stopping: bool
@@ -171,26 +204,38 @@ class _Keeper:
             self._board.figures(done, means, "training")
         if done % self._config.pictures_every == 0:
             self._board.pictures(done, self._learner.model, batch)
-        if self._validation and self._validation.is_due(done):
-            scores = self._validation(self._learner.result, done)
-            self._scores.add(done, scores)
-            self._board.figures(done, scores, "validation")
+        due = validation_is_due(self._config, done)
+        self._progress = self._progress._replace(step=done, validation_due=due)
         last = stopping or done == self._config.steps
-        if last or done % self._config.checkpoint_every == 0:
-            self._save(done)
+        # A validation takes long, and depends on more than the training: what was learned is
+        # safe before it begins.
+        if last or due or done % self._config.checkpoint_every == 0:
+            self._save()
 
-    def _save(self, done: int) -> None:
+    def validate(self, done: int, stop: StopRequest) -> None:
+        """Score the network after ``done`` steps; if asked to stop meanwhile, that remains due."""
+        try:
+            scores = self._validation(self._learner.result, done, stop)
+        except KeyboardInterrupt:
+            if not stop.requested:
+                raise
+            return
+        self._scores.add(done, scores)
+        self._board.figures(done, scores, "validation")
+        self._progress = self._progress._replace(best=self._validation.best, validation_due=False)
+        self._save()
+
+    def _save(self) -> None:
         learner = self._learner
         save_training_state(
             self._folder,
-            done,
+            self._progress,
             learner.model,
             learner.step.optimizer,
             learner.step.scaler,
             learner.average,
             self._config.model_dump(mode="json"),
             self._config.keep_checkpoints,
-            best=self._validation and self._validation.best,
         )
 
     def finish(self, done: int) -> None:

@@ -1,13 +1,22 @@
 """Scoring a network during its training, exactly as ``scripts/eval_davis.py`` scores a file."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from ranet.config import ValidationConfig
+import numpy as np
+
+from ranet.config import TrainConfig, ValidationConfig
 from ranet.files import output_errors
-from ranet.inference.run import evaluate_split, network
+from ranet.inference.run import Method, evaluate_split, network
 from ranet.model.ranet import RANet
 from ranet.model.weights import save_checkpoint
+from ranet.training.interrupt import StopRequest
+
+
+def validation_is_due(config: TrainConfig, step: int) -> bool:
+    """Whether the network after ``step`` steps is to be scored."""
+    return config.validation is not None and step % config.validation.every == 0
 
 
 class Validation:
@@ -24,28 +33,27 @@ class Validation:
         self.best = best
         self._output = output
 
-    def is_due(self, step: int) -> bool:
-        """Whether the network after ``step`` steps is to be scored."""
-        return step % self.config.every == 0
-
-    def __call__(self, model: RANet, step: int) -> dict[str, float]:
+    def __call__(self, model: RANet, step: int, stop: StopRequest) -> dict[str, float]:
         """Score the network.
 
         Args:
             model: stays as it is.
             step: steps done.
+            stop: ends the validation at the next frame.
 
         Returns:
             ``J&F``, ``J`` and ``F``, means over the objects of the split, in [0, 1].
 
         Raises:
             RANetError: of the split, or of the folder that is written to.
+            KeyboardInterrupt: asked to stop.
         """
         candidate = self._output / "candidate.pt"
         save_checkpoint(candidate, model, step=step)
+        method = network(self.config.evaluation, candidate)
         report = evaluate_split(
             self.config.evaluation,
-            network(self.config.evaluation, candidate),
+            replace(method, follower=_Stoppable(method, stop)),
             self.config.davis,
             self._output / "validation",
             set_file=self.config.set_file,
@@ -57,3 +65,26 @@ class Validation:
             with output_errors(candidate):
                 os.replace(candidate, self._output / "best.pt")
         return {name: averages[f"{name}-Mean"] for name in ("J&F", "J", "F")}
+
+
+class _Stoppable:
+    """The follower of a method, which goes no frame further when asked to stop."""
+
+    def __init__(self, method: Method, stop: StopRequest) -> None:
+        self._follower, self._stop = method.follower, stop
+
+    @property
+    def step_seconds(self) -> float:
+        return self._follower.step_seconds
+
+    @property
+    def online_seconds(self) -> float:
+        return self._follower.online_seconds
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return self._follower.start(frame, labels)
+
+    def step(self, frame: np.ndarray) -> np.ndarray:
+        if self._stop.requested:
+            raise KeyboardInterrupt
+        return self._follower.step(frame)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ranet.config import TrainConfig, parse_config
+from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.training.log import read_log
 
@@ -47,6 +47,16 @@ def tiny_run(synthetic_tree: Path, tmp_path: Path) -> TrainConfig:
             "device": "cpu",
         },
     )
+
+
+@pytest.fixture
+def validated_run(tiny_run: TrainConfig, synthetic_tree: Path) -> TrainConfig:
+    """A run of four steps that is scored after every second one."""
+    inference = InferenceConfig(input_size=(64, 96), frame_size=None, device="cpu")
+    validation = ValidationConfig(
+        every=2, davis=synthetic_tree, evaluation=EvalConfig(year=2017, inference=inference)
+    )
+    return tiny_run.model_copy(update={"steps": 4, "validation": validation})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from ranet.errors import CheckpointError
-from ranet.training.checkpoint import TrainingState
+from ranet.training.checkpoint import Progress, TrainingState
 
 
 def optimiser_of(module: nn.Module) -> torch.optim.Optimizer:
@@ -48,7 +48,7 @@ def restore(content: Mapping[str, Any], average: bool = False) -> None:
 )
 def test_what_is_missing_is_named(entry: str, content: dict[str, Any], tmp_path: Path) -> None:
     torch.save(content, tmp_path / "x.pt")
-    assert TrainingState.read(tmp_path / "x.pt").progress == (3, None)
+    assert TrainingState.read(tmp_path / "x.pt").progress == Progress(step=3)
     del content[entry]
     torch.save(content, tmp_path / "x.pt")
     named = "no training checkpoint" if entry == "optimizer" else f"missing: {entry}"

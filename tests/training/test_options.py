@@ -11,7 +11,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig
+from ranet.config import TrainConfig
 from ranet.datasets.loader import build_loader
 from ranet.model.ranet import RANet
 from ranet.model.weights import load_checkpoint
@@ -114,27 +114,6 @@ def test_recomputing_activations_keeps_fewer_of_them() -> None:
         return sum(sizes)
 
     assert kept(recompute=True) < kept(recompute=False) / 2
-
-
-def test_validation_keeps_the_best_network(
-    tiny_run: TrainConfig, synthetic_tree: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    validation = ValidationConfig(
-        every=2,
-        davis=synthetic_tree,
-        evaluation=EvalConfig(
-            year=2017, inference=InferenceConfig(input_size=(64, 96), frame_size=None, device="cpu")
-        ),
-    )
-    run = changed(tiny_run, steps=6, validation=validation)
-    train(run)
-    scores = [(r["step"], r["J&F"]) for r in read_log(run.output / "validation.jsonl")]
-    assert [step for step, _ in scores] == [2, 4, 6]
-    best = max(scores, key=lambda pair: pair[1])
-    content = torch.load(run.output / "best.pt", weights_only=True)
-    assert content["step"] == best[0]
-    assert (run.output / "validation" / "result.json").is_file()
-    assert not (run.output / "candidate.pt").exists() or best[0] != 6
 
 
 def test_tensorboard_has_curves_pictures_and_scores(tiny_run: TrainConfig) -> None:

@@ -1,0 +1,121 @@
+"""Scoring during the training: when, and what becomes of a run that is ended meanwhile."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ranet.config import TrainConfig
+from ranet.errors import DataError, OutputError
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.training import loop, run, validation
+from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
+from ranet.training.log import read_log
+from ranet.training.run import train
+
+
+def changed(config: TrainConfig, **changes: object) -> TrainConfig:
+    return config.model_copy(update=changes)
+
+
+def scores(config: TrainConfig) -> list[dict[str, float]]:
+    return read_log(config.output / "validation.jsonl")
+
+
+def progress(config: TrainConfig) -> Progress:
+    return TrainingState.read(checkpoints_in(config.output / "checkpoints")[-1]).progress
+
+
+def test_the_best_network_is_kept(validated_run: TrainConfig) -> None:
+    config = changed(validated_run, steps=6)
+    train(config)
+    by_step = {record["step"]: record["J&F"] for record in scores(config)}
+    assert list(by_step) == [2, 4, 6]
+    best = torch.load(config.output / "best.pt", weights_only=True)
+    assert best["step"] == max(by_step, key=by_step.__getitem__)
+    assert progress(config) == Progress(step=6, best=max(by_step.values()))
+    assert (config.output / "validation" / "result.json").is_file()
+
+
+def _asked_to_stop_in_the_step(patch: pytest.MonkeyPatch) -> None:
+    compute = loop.learning_rate
+
+    def ask(config: object, done: int, steps: int) -> float:
+        if done == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return compute(config, done, steps)
+
+    patch.setattr(loop, "learning_rate", ask)
+
+
+def _asked_to_stop_in_the_validation(patch: pytest.MonkeyPatch) -> None:
+    step, calls = VideoSegmenter.step, []
+
+    def ask(segmenter: VideoSegmenter, frame: object) -> object:
+        calls.append(None)
+        assert len(calls) == 1, "it went on"
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(segmenter, frame)
+
+    patch.setattr(VideoSegmenter, "step", ask)
+
+
+def _validation_fails(patch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise DataError("a mask is damaged")
+
+    patch.setattr(validation, "evaluate_split", fail)
+
+
+def _scores_are_not_saved(patch: pytest.MonkeyPatch) -> None:
+    save = run.save_training_state
+
+    def fail(folder: Path, progress: Progress, *others: object) -> Path:
+        if progress.best is not None:
+            raise OutputError("the disk is full")
+        return save(folder, progress, *others)
+
+    patch.setattr(run, "save_training_state", fail)
+
+
+@pytest.mark.parametrize(
+    ("disturb", "error"),
+    [
+        (_asked_to_stop_in_the_step, KeyboardInterrupt),
+        (_asked_to_stop_in_the_validation, KeyboardInterrupt),
+        (_validation_fails, DataError),
+        (_scores_are_not_saved, OutputError),
+    ],
+)
+def test_a_validation_that_was_not_finished_is_made_up_for(
+    disturb: Callable[[pytest.MonkeyPatch], None],
+    error: type[BaseException],
+    validated_run: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    straight = changed(validated_run, output=tmp_path / "straight")
+    train(straight)
+    disturbed = changed(validated_run, output=tmp_path / "disturbed", checkpoint_every=100)
+    with monkeypatch.context() as patch:
+        disturb(patch)
+        with pytest.raises(error):
+            train(disturbed)
+    assert progress(disturbed) == Progress(step=2, best=None, validation_due=True)
+    train(disturbed, resume=True)
+    assert scores(disturbed) == scores(straight)
+    assert progress(disturbed) == progress(straight)
+
+
+def test_without_validation_nothing_is_made_up_for(
+    validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        _validation_fails(patch)
+        with pytest.raises(DataError):
+            train(validated_run)
+        train(changed(validated_run, validation=None), resume=True)
+    assert progress(validated_run) == Progress(step=4)
