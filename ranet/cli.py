@@ -43,18 +43,29 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def _sigterm_unwinds() -> Iterator[None]:
-    """While entered, SIGTERM raises :class:`Terminated` in this process."""
+    """While entered, SIGTERM raises :class:`Terminated` in this process.
+
+    Training holds that back until its step is done, and then raises what Ctrl-C raises; after a
+    SIGTERM, this becomes :class:`Terminated` again.
+    """
     process = os.getpid()
+    came = False
 
     def unwind(number: int, frame: FrameType | None) -> None:
+        nonlocal came
         if os.getpid() != process:  # a forked worker has inherited this; it ends as workers do
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+        came = True
         raise Terminated
 
     previous = signal.signal(signal.SIGTERM, unwind)
     try:
         yield
+    except KeyboardInterrupt as interruption:
+        if came and not isinstance(interruption, Terminated):
+            raise Terminated from interruption
+        raise
     finally:
         signal.signal(signal.SIGTERM, previous)
 

@@ -31,6 +31,22 @@ def test_signals_unwind(number, status, word):
     assert (ended.returncode, ended.stdout, ended.stderr) == (status, "cleaned up\n", f"{word}\n")
 
 
+def test_a_held_back_sigterm_is_still_one():
+    ended = run("""
+        from ranet.training.interrupt import StopRequest
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("end of the step")
+        if stop.requested:
+            raise KeyboardInterrupt
+    """)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (
+        143,
+        "end of the step\n",
+        "terminated\n",
+    )
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_worker_ends_by_the_signal_itself():
     ended = run("""

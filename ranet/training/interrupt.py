@@ -1,5 +1,6 @@
 """Ending a run between two steps when asked to, instead of in the middle of one."""
 
+import contextlib
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -8,7 +9,11 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """While entered, Ctrl-C and SIGTERM only set ``requested``; a second one acts at once.
+    """While entered, Ctrl-C and SIGTERM only set ``requested``; a second Ctrl-C acts at once.
+
+    A second SIGTERM changes nothing: Slurm and torchrun may each send one, and who loses patience
+    sends SIGKILL. The handler of before is called, to know which signal it was, but does not
+    interrupt the step: to raise is for whoever looks at ``requested``.
 
     Signals are the main thread's: in another one, this changes nothing.
     """
@@ -28,12 +33,14 @@ class StopRequest:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._restore()
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        previous = self._previous[number]
+        if number == signal.SIGINT:
+            signal.signal(number, previous)
+        if callable(previous):
+            with contextlib.suppress(KeyboardInterrupt):
+                previous(number, frame)

@@ -351,7 +351,7 @@ def test_a_process_that_is_ended_goes_on_to_the_same_result(
     wait_for(tiny_run.output / "log.jsonl", process)
     process.send_signal(number)
     process.communicate(timeout=60)
-    assert process.returncode == {signal.SIGTERM: 130, signal.SIGKILL: -signal.SIGKILL}[number]
+    assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[number]
     done = script(*command[2:], "--resume")
     assert done.returncode == 0, done.stderr
     straight = changed(tiny_run, output=tmp_path / "straight", steps=12)
