@@ -1,6 +1,9 @@
 """Who may import whom: the walls of the house."""
 
 import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,15 +35,11 @@ MAY_IMPORT = {
         "datasets.image_io",
         "datasets.index",
         "datasets.video_io",
-        "datasets.views",  # online learning trains on views of the first frame …
         "device",
         "metrics",  # a split is segmented, then scored
         "model",
         "structures",
-        "training.clip",
-        "training.processes",
         "tables.published",  # the paper's numbers stand beside ours
-        "training.loop",  # … with the step that all training takes
         "visual.overlay",  # a video is written with its masks drawn over it
         "visual.trade_off",  # the curve of online learning
     },
@@ -65,6 +64,11 @@ MAY_IMPORT = {
     },
 }
 
+# What a room may import besides, but inside a function only: loaded by those who ask for it.
+MAY_IMPORT_LATE = {
+    "inference": {"training.online"},  # online learning trains, then follows with what it learned
+}
+
 # Third-party packages that only some rooms may load.
 ONLY_IN = {
     "torch": {"device", "structures", "model", "datasets", "inference", "training", "demo"}
@@ -78,14 +82,35 @@ ONLY_IN = {
 
 def imports_of(path: Path) -> set[str]:
     """Dotted names of all modules a file imports, at any depth."""
+    return names_imported(ast.walk(ast.parse(path.read_text())), path)
+
+
+def imports_at_once(path: Path) -> set[str]:
+    """Dotted names of the modules that are loaded with a file: not those inside functions."""
+    return names_imported(outside_functions(ast.parse(path.read_text())), path)
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for child in ast.iter_child_nodes(node):
+            yield from outside_functions(child)
+
+
+def names_imported(nodes: Iterable[ast.AST], path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
             names.add(node.module)
     return names
+
+
+def is_allowed(name: str, allowed: set[str]) -> bool:
+    inside = name.removeprefix("ranet.")
+    return inside == name or any(inside == a or inside.startswith(f"{a}.") for a in allowed)
 
 
 def files_of(room: str) -> list[Path]:
@@ -101,13 +126,25 @@ def test_every_room_is_known():
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_rooms_import_only_what_they_may(room):
     allowed = COMMON | MAY_IMPORT[room] | {room}
+    late = allowed | MAY_IMPORT_LATE.get(room, set())
     for path in files_of(room):
-        for name in imports_of(path):
-            if name.startswith("ranet."):
-                inside = name.removeprefix("ranet.")
-                assert any(inside == a or inside.startswith(f"{a}.") for a in allowed), (
-                    f"{path.relative_to(ROOT)} imports {name}"
-                )
+        wrong = {name for name in imports_at_once(path) if not is_allowed(name, allowed)}
+        wrong |= {name for name in imports_of(path) if not is_allowed(name, late)}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
+
+
+def test_following_videos_loads_nothing_of_training():
+    asked = (
+        "import sys, ranet; ranet.VideoSegmenter; "
+        "print(*(name for name in sys.modules if name.startswith('ranet.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.split()
+    assert "ranet.inference.segmenter" in loaded
+    unwanted = ("ranet.training", "ranet.datasets.views", "ranet.datasets.augment")
+    assert not [name for name in loaded if name.startswith(unwanted)]
 
 
 @pytest.mark.parametrize("package", ONLY_IN)

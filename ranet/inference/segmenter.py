@@ -31,7 +31,6 @@ from ranet.inference.canvas import Canvas
 from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
-from ranet.inference.online import fine_tune
 from ranet.inference.resolve import resolved
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
@@ -183,6 +182,9 @@ class VideoSegmenter:
         """What segments a video with this first frame: the same for all without online learning."""
         if self.config.online is None:
             return self._frame_step
+        # Only here, so that whoever does not learn loads nothing of training.
+        from ranet.training.online import fine_tune
+
         began = time.perf_counter()
         on_canvas = canvas.place_labels(torch.from_numpy(labels)[None])
         model = fine_tune(

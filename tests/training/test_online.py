@@ -8,11 +8,11 @@ from tiny_ranet import tiny_ranet
 
 from ranet.config import InferenceConfig, OnlineLearning, load_config, parse_config
 from ranet.errors import ConfigError, DataError, TrainingError
-from ranet.inference import online as online_module
-from ranet.inference import segmenter as segmenter_module
-from ranet.inference.online import fine_tune
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.model.ranet import RANet
 from ranet.structures import one_hot_masks
+from ranet.training import online as online_module
+from ranet.training.online import fine_tune
 
 SIZE = (48, 80)
 STARTS = {1: (4, 6), 5: (20, 50)}
@@ -164,9 +164,7 @@ def test_it_learns_where_the_caller_wants_no_gradients(context):
 
 @pytest.mark.parametrize("matching", ["unranked", "maximum", "concatenation"])
 def test_ablations_learn_online(matching):
-    model = segmenter_module.RANet(
-        backbone="resnet18", template_grid=(3, 4), width=0.25, matching=matching
-    )
+    model = RANet(backbone="resnet18", template_grid=(3, 4), width=0.25, matching=matching)
     expected = {"merge", "decoder"}  # what stands in for the ranking has no parameters
     copy = learned(model, parameters="decoder_and_ranking")
     assert moved(weights(model), weights(copy)) == expected
@@ -229,7 +227,7 @@ def test_added_objects_get_a_template_but_no_further_learning(monkeypatch):
         calls.append(arguments)
         return fine_tune(*arguments)
 
-    monkeypatch.setattr(segmenter_module, "fine_tune", counting)
+    monkeypatch.setattr(online_module, "fine_tune", counting)
     video = moving(SIZE, 3, {1: (4, 6)})
     segmenter = VideoSegmenter(tiny_ranet("multi"), config(), online=learning())
     follow(segmenter, video[:2])
