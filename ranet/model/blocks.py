@@ -1,6 +1,6 @@
 """The small blocks every part of the network is made of (supplement, Fig. 1 and 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,27 @@ def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
     if tuple(x.shape[-2:]) == tuple(size):
         return x
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+def average_pool(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Average pooling of any B×C×H×W to ``size`` (height, width)."""
+    return _adaptive_pool(F.adaptive_avg_pool2d, x, size)
+
+
+def max_pool(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Maximum pooling of any B×C×H×W to ``size`` (height, width)."""
+    return _adaptive_pool(F.adaptive_max_pool2d, x, size)
+
+
+def _adaptive_pool(
+    pool: Callable[[Tensor, tuple[int, ...]], Tensor], x: Tensor, size: Sequence[int]
+) -> Tensor:
+    # Where windows are not all of one size, torch on an Apple GPU refuses averages and gets maxima
+    # wrong without a word (pytorch issues 96056 and 190064); on the CPU both are right.
+    uneven = any(side % parts for side, parts in zip(x.shape[-2:], size, strict=True))
+    if uneven and x.device.type == "mps":
+        return pool(x.cpu(), tuple(size)).to(x.device)
+    return pool(x, tuple(size))
 
 
 class InstanceNorm(nn.GroupNorm):

@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from ranet.model.blocks import average_pool
 from ranet.model.matching import build_matching
 from ranet.model.merge import MergeModule
 from ranet.model.pyramid_decoder import DecoderSkips, PyramidDecoder
@@ -131,8 +131,8 @@ class RANet(nn.Module):
         """
         embedding = self.encode_frame(image).embedding  # B×C×h×w
         return Template(
-            embedding=F.adaptive_avg_pool2d(embedding, self.template_grid),
-            masks=F.adaptive_avg_pool2d(masks, self.template_grid),
+            embedding=average_pool(embedding, self.template_grid),
+            masks=average_pool(masks, self.template_grid),
         )
 
     def segment(
@@ -174,7 +174,7 @@ class RANet(nn.Module):
             [
                 self.merge(foreground.flatten(0, 1), at_stride8),
                 self.merge(background.flatten(0, 1), at_stride8),
-                F.adaptive_avg_pool2d(previous_masks.flatten(0, 1)[:, None], at_stride8),
+                average_pool(previous_masks.flatten(0, 1)[:, None], at_stride8),
             ],
             dim=1,
         )  # Bk×257×H/8×W/8

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ranet.model.blocks import ConvBlock, ResBlock, initialise
+from ranet.model.blocks import ConvBlock, ResBlock, initialise, max_pool
 from ranet.model.correlation import correlate
 from ranet.model.regions import REGIONS, Regions
 from ranet.structures import Template
@@ -38,7 +38,7 @@ class RankingNetwork(nn.Module):
 
         At twice the template grid (480×864 input) this is a 2×2 max pool.
         """
-        pooled = F.adaptive_max_pool2d(similarity, self.template_grid)  # B×N×gh×gw
+        pooled = max_pool(similarity, self.template_grid)  # B×N×gh×gw
         swapped = pooled.flatten(2).transpose(1, 2)  # B×positions×N
         return swapped.unflatten(2, self.template_grid)
 

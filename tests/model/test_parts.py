@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
 
@@ -16,7 +17,9 @@ from ranet.model.blocks import (
     InstanceNorm,
     MultiScaleBlock,
     ResBlock,
+    average_pool,
     l2_normalise,
+    max_pool,
     normalise_image,
 )
 from ranet.model.correlation import correlate
@@ -71,6 +74,60 @@ def test_multi_scale_block_reaches_as_far_as_its_dilations() -> None:
     offsets = {-6, -3, -1, 0, 1, 3, 6}
     assert {int(y) - 10 for y in response.nonzero()[:, 0]} == offsets
     assert response[10, 10] == 3
+
+
+class OnAppleGPU(torch.Tensor):
+    """Claims to be on an Apple GPU; what is computed from it, no longer is."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+    device = torch.device("mps")
+
+    def cpu(self) -> torch.Tensor:
+        return self.as_subclass(torch.Tensor)
+
+
+@pytest.fixture
+def apple_gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Pools that refuse what MPS cannot; gives the names of devices that tensors were moved to."""
+    moved: list[str] = []
+
+    def restricted(pool: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def run(x: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+            if x.device.type == "mps" and (x.shape[-2] % size[0] or x.shape[-1] % size[1]):
+                raise RuntimeError("Adaptive pool MPS: input sizes must be divisible")
+            return pool(x, size)
+
+        return run
+
+    def to(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+        moved.append(device.type)
+        return tensor
+
+    for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
+        monkeypatch.setattr(F, name, restricted(getattr(F, name)))
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    return moved
+
+
+@pytest.mark.parametrize(
+    ("pool", "plain"),
+    [(average_pool, F.adaptive_avg_pool2d), (max_pool, F.adaptive_max_pool2d)],
+)
+@pytest.mark.parametrize(
+    ("size", "through_the_cpu"), [((3, 4), False), ((4, 8), True), ((6, 3), True), ((9, 2), True)]
+)
+def test_an_apple_gpu_pools_windows_of_unlike_size_on_the_cpu(
+    pool: Callable[..., torch.Tensor],
+    plain: Callable[..., torch.Tensor],
+    size: tuple[int, int],
+    through_the_cpu: bool,
+    apple_gpu: list[str],
+) -> None:
+    x = torch.rand(2, 3, 6, 8)
+    assert torch.equal(pool(x.as_subclass(OnAppleGPU), size), plain(x, size))
+    assert apple_gpu == ["mps"] * through_the_cpu
+    assert torch.equal(pool(x, size), plain(x, size))
+    assert len(apple_gpu) == through_the_cpu  # nothing moves elsewhere
 
 
 def test_correlation_is_the_inner_product() -> None:

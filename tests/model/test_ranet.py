@@ -1,10 +1,13 @@
 """The whole network: sizes, gradients, sharing between objects."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from ranet.model import blocks
 from ranet.model.ranet import RANet
 from ranet.structures import EncodedFrame, Skips, Template
 
@@ -55,6 +58,21 @@ def test_any_size(size: tuple[int, int]) -> None:
     with torch.inference_mode():
         logits = small().eval()(*pair(2, size))
     assert logits.shape == (1, 2, *size)
+
+
+def test_all_pools_are_those_that_know_of_apple_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+    adaptive_pool = blocks._adaptive_pool
+
+    def spy(pool: object, x: Tensor, size: Sequence[int]) -> Tensor:
+        sizes.append(tuple(size))
+        return adaptive_pool(pool, x, size)
+
+    monkeypatch.setattr(blocks, "_adaptive_pool", spy)
+    with torch.inference_mode():
+        small().eval()(*pair(2, (50, 131)))
+    # The template, its masks, the similarity maps, the previous masks at stride 8.
+    assert sizes == [(4, 6), (4, 6), (4, 6), (7, 17)]
 
 
 def test_too_small_an_image_is_refused() -> None:
