@@ -5,16 +5,24 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import distributed
 
 from ranet.config import TrainConfig
 from ranet.device import resolve_device
-from ranet.errors import ConfigError
+from ranet.differences import differences
+from ranet.errors import CheckpointError, ConfigError
 
-# Others wait at a barrier while the first process validates.
+# Others wait for the first process while it validates.
 _PATIENCE = timedelta(hours=2)
+
+# What may differ among the processes of a run: one machine may see a shared folder at another place
+# than the next. It changes nothing of what they compute together.
+_OWN_OF_A_PROCESS = {"output": True, "device": True, "data": {"workers"}}
+
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -55,10 +63,13 @@ class Processes:
         distributed.all_reduce(flag, op=distributed.ReduceOp.MAX)
         return bool(flag)
 
-    def wait(self) -> None:
-        """Go on when all processes have come here."""
-        if self.count > 1:
-            distributed.barrier()
+    def gather(self, value: _Value) -> list[_Value]:
+        """What every process has for ``value``, by rank; plain values that can be pickled."""
+        if self.count == 1:
+            return [value]
+        values = [value] * self.count
+        distributed.all_gather_object(values, value)
+        return values
 
 
 def alone(device: torch.device) -> Processes:
@@ -90,6 +101,30 @@ def joined_processes(config: TrainConfig) -> Iterator[Processes]:
         yield Processes(distributed.get_rank(), count, device)
     finally:
         distributed.destroy_process_group()
+
+
+def check_agreement(processes: Processes, config: TrainConfig, step: int) -> None:
+    """Require that all processes begin at the same step of the same run.
+
+    Raises:
+        CheckpointError: they found different checkpoints.
+        ConfigError: they were started with different configurations.
+    """
+    own = config.model_dump(mode="json", exclude=_OWN_OF_A_PROCESS)
+    (first_step, first), *others = processes.gather((step, own))
+    for rank, (other_step, other) in enumerate(others, start=1):
+        if changed := [name for name, _, _ in differences(first, other)]:
+            raise ConfigError(
+                f"Processes 0 and {rank} were started with different configurations; these fields "
+                f"differ: {', '.join(changed)}. Start all of them with the same command."
+            )
+        if other_step != first_step:
+            raise CheckpointError(
+                f"Process 0 would begin after step {first_step}, but process {rank} after step "
+                f"{other_step}: they do not see the same checkpoints. Choose with output=FOLDER a "
+                f"folder that all machines share, and have the checkpoints in it (here it is "
+                f"{config.output})."
+            )
 
 
 def _own_device(name: str, local_rank: int) -> torch.device:

@@ -34,7 +34,7 @@ from ranet.training.interrupt import StopRequest
 from ranet.training.log import Records, TrainingLog
 from ranet.training.loop import TrainingStep, train_steps
 from ranet.training.memory import recompute_activations
-from ranet.training.processes import Processes, joined_processes
+from ranet.training.processes import Processes, check_agreement, joined_processes
 from ranet.training.tensorboard import TensorBoard
 from ranet.training.validation import Validation, validation_is_due
 
@@ -60,13 +60,15 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
         The final network's checkpoint, ``<output>/model.pt``.
 
     Raises:
-        RANetError: of the data, the checkpoint to start from, the output, or a loss that is not
-            finite.
+        RANetError: of the data, the checkpoint to start from, the output, processes that do not
+            agree, or a loss that is not finite.
         KeyboardInterrupt: asked to stop by Ctrl-C or SIGTERM; a checkpoint was written first.
     """
     with joined_processes(config) as processes:
         newest = _newest_checkpoint(config, resume)
         learner, progress = _learner(config, processes, newest)
+        # From here on every process has read its checkpoint: the first may remove it.
+        check_agreement(processes, config, progress.step)
         first = progress.step
         batches = build_loader(
             config.data,
@@ -79,7 +81,6 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             processes=processes.count,
         )
         keeper = _Keeper(config, learner, progress) if processes.is_first else None
-        processes.wait()  # every process has read the checkpoint before the first may remove it
         with StopRequest() as stop:
             between = _BetweenSteps(config, learner, keeper, stop)
             done = first

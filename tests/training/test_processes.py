@@ -10,10 +10,20 @@ import yaml
 
 from ranet.config import TrainConfig
 from ranet.errors import ConfigError
-from ranet.training.processes import joined_processes
+from ranet.training.processes import check_agreement, joined_processes
 from ranet.training.run import train
 
 ROOT = Path(__file__).parents[2]
+
+
+def two_processes(*command: object) -> subprocess.CompletedProcess[str]:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return subprocess.run([*torchrun, *map(str, command)], capture_output=True, text=True)
+
+
+def write_config(config: TrainConfig, path: Path) -> Path:
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    return path
 
 
 def test_two_processes_give_the_loss_curve_of_one(
@@ -22,15 +32,54 @@ def test_two_processes_give_the_loss_curve_of_one(
     alone = slow_run.model_copy(update={"output": tmp_path / "alone"})
     shared = slow_run.model_copy(update={"output": tmp_path / "shared"})
     train(alone)
-    config = tmp_path / "shared.yaml"
-    config.write_text(yaml.safe_dump(shared.model_dump(mode="json")))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*command, ROOT / "scripts/train.py", "--config", config], capture_output=True, text=True
-    )
+    config = write_config(shared, tmp_path / "shared.yaml")
+    done = two_processes(ROOT / "scripts/train.py", "--config", config)
     assert done.returncode == 0, done.stderr
     assert_same_curves(alone, shared)
     assert done.stderr.count("step 4/4") == 1  # one process speaks
+
+
+TRAINS_IN_A_FOLDER_OF_ITS_OWN = """
+import os, runpy, sys
+
+sys.argv = [*sys.argv[1:], "--resume", f"output=of-{os.environ['RANK']}"]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_processes_that_see_different_checkpoints_are_refused(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = tiny_run.model_copy(update={"steps": 1, "output": Path("of-0")})
+    train(short)
+    script, config = tmp_path / "apart.py", write_config(short, tmp_path / "apart.yaml")
+    script.write_text(TRAINS_IN_A_FOLDER_OF_ITS_OWN)
+    done = two_processes(script, ROOT / "scripts/train.py", "--config", config)
+    assert done.returncode != 0
+    expected = "error: Process 0 would begin after step 1, but process 1 after step 0"
+    assert expected in done.stderr
+    assert "Choose with output=FOLDER a folder that all machines share" in done.stderr
+
+
+class OneAfterTheOther:
+    """Stands for processes of which each sees those before it."""
+
+    def __init__(self) -> None:
+        self.values: list[object] = []
+
+    def gather(self, value: object) -> list[object]:
+        self.values.append(value)
+        return self.values
+
+
+def test_processes_with_different_configurations_are_refused(tiny_run: TrainConfig) -> None:
+    processes = OneAfterTheOther()
+    for config in (tiny_run, tiny_run.model_copy(update={"output": Path("of-this-machine")})):
+        check_agreement(processes, config, 3)
+    other = tiny_run.model_copy(update={"batch_size": 4, "seed": 1})
+    with pytest.raises(ConfigError, match=r"Processes 0 and 2 .*differ: batch_size, seed\."):
+        check_agreement(processes, other, 3)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(
