@@ -37,6 +37,7 @@ _ENTRIES: dict[str, type | tuple[type, ...]] = {
     "revision": str,
     "best": (float, NoneType),
     "validation_due": bool,
+    "noted": Mapping,
 }
 """What a training checkpoint holds besides what every checkpoint does."""
 
@@ -65,6 +66,8 @@ class Progress(NamedTuple):
     """The best J&F of its validations."""
     validation_due: bool = False
     """Whether the network is still to be scored as it is after these steps."""
+    noted: Mapping[str, list[float]] = {}
+    """Figures of the steps that are not in the log yet."""
 
 
 def save_training_state(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from ranet.files import output_errors, write_text
 
@@ -47,15 +48,24 @@ class TrainingLog:
         first_step: steps done before this run.
         steps: steps of the whole run.
         every: steps a line.
+        noted: what an earlier attempt had noted of the steps after its last line.
     """
 
-    def __init__(self, path: Path, first_step: int, steps: int, every: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        first_step: int,
+        steps: int,
+        every: int,
+        noted: Mapping[str, list[float]] = MappingProxyType({}),
+    ) -> None:
         self.steps = steps
         self.every = every
         self._records = Records(path, first_step)
         self._started_at = first_step
         self._start = time.perf_counter()
-        self._noted: dict[str, list[float]] = {}  # figures of the steps since the last line
+        self.noted = {name: list(values) for name, values in noted.items()}
+        """Figures of the steps since the last line, to go on with."""
 
     def add(self, step: int, figures: Mapping[str, float]) -> dict[str, float] | None:
         """Note the figures of one step; ``step`` counts from 1.
@@ -64,14 +74,14 @@ class TrainingLog:
             The averages, each over the steps that have the figure, if this step ends a line.
         """
         for name, value in figures.items():
-            self._noted.setdefault(name, []).append(value)
+            self.noted.setdefault(name, []).append(value)
         if step % self.every and step != self.steps:
             return None
         means = {
             name: sum(values) / (1 if name == SKIPPED_STEPS else len(values))
-            for name, values in self._noted.items()
+            for name, values in self.noted.items()
         }
-        self._noted = {}
+        self.noted = {}
         self._records.add(step, means)
         _logger.info("%s", self._line(step, means))
         return means

@@ -188,7 +188,9 @@ class _Keeper:
         self._config, self._learner, self._progress = config, learner, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
         _describe_run(config, learner)
-        self._log = TrainingLog(config.output / _LOG, first, config.steps, config.log_every)
+        self._log = TrainingLog(
+            config.output / _LOG, first, config.steps, config.log_every, progress.noted
+        )
         self._board = TensorBoard(config.output / "tensorboard", first)
         self._validation = None
         if config.validation is not None:
@@ -206,7 +208,9 @@ class _Keeper:
         if done % self._config.pictures_every == 0:
             self._board.pictures(done, self._learner.model, batch)
         due = validation_is_due(self._config, done)
-        self._progress = self._progress._replace(step=done, validation_due=due)
+        self._progress = self._progress._replace(
+            step=done, validation_due=due, noted=self._log.noted
+        )
         last = stopping or done == self._config.steps
         # A validation takes long, and depends on more than the training: what was learned is
         # safe before it begins.

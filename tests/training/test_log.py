@@ -50,3 +50,14 @@ def test_what_json_cannot_say_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         log.add(1, FIGURES | {"total": float("nan")})
     assert read_log(tmp_path / "log.jsonl") == []
+
+
+def test_a_line_is_gone_on_with(tmp_path: Path) -> None:
+    before = TrainingLog(tmp_path / "log.jsonl", first_step=0, steps=4, every=4)
+    before.add(1, FIGURES | {"skipped_steps": 1})
+    before.add(2, FIGURES | {"total": 4.0})
+    log = TrainingLog(tmp_path / "log.jsonl", 2, steps=4, every=4, noted=before.noted)
+    log.add(3, FIGURES | {"skipped_steps": 1})
+    log.add(4, FIGURES | {"total": 4.0})
+    (record,) = read_log(tmp_path / "log.jsonl")
+    assert record == {"step": 4, "skipped_steps": 2} | FIGURES | {"total": 3.0}

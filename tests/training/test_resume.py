@@ -1,0 +1,88 @@
+"""A run that was ended goes on to the same end, whatever it is configured to do."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ranet.config import TrainConfig
+from ranet.training import loop
+from ranet.training.checkpoint import checkpoints_in
+from ranet.training.log import read_log
+from ranet.training.run import train
+
+
+def changed(config: Any, **changes: object) -> Any:
+    """A copy; ``data__size`` stands for the field ``data.size``."""
+    for name, value in changes.items():
+        section, _, field = name.rpartition("__")
+        if section:
+            value = changed(getattr(config, section), **{field: value})
+        config = config.model_copy(update={section or name: value})
+    return config
+
+
+def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Ask the next run to stop, as Ctrl-C does, while it computes ``step``."""
+    compute = loop.learning_rate
+
+    def ask(config: object, done: int, steps: int) -> float:
+        if done == step - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        return compute(config, done, steps)
+
+    patch.setattr(loop, "learning_rate", ask)
+
+
+def in_two_parts(config: TrainConfig, first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(first, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(config)
+    train(config, resume=True)
+
+
+def state(run: TrainConfig) -> dict[str, Any]:
+    """All that is computed with, as it was at the end."""
+    content = torch.load(checkpoints_in(run.output / "checkpoints")[-1], weights_only=True)
+    return {
+        name: content[name] for name in ("step", "model", "optimizer", "scaler", "random_state")
+    }
+
+
+def figures(run: TrainConfig) -> list[dict[str, float]]:
+    """The log without its times."""
+    return [
+        {name: value for name, value in record.items() if not name.endswith("_time")}
+        for record in read_log(run.output / "log.jsonl")
+    ]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"log_every": 2},
+        {"data__clip_length": 2},
+        {"dtype": "float16", "data__size": (40, 40), "batch_size": 1},
+    ],
+    ids=["a line of the log is begun", "clips", "float16"],
+)
+def test_four_steps_are_three_and_one_more(
+    options: dict[str, object],
+    tiny_run: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # In float16, let the scale of the gradients change with every step.
+    scaler = partial(torch.amp.GradScaler, init_scale=1.0, growth_interval=1)
+    monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+    straight = changed(tiny_run, steps=4, output=tmp_path / "straight", **options)
+    train(straight)
+    halved = changed(straight, output=tmp_path / "halved")
+    in_two_parts(halved, 3, monkeypatch)
+    assert figures(halved) == figures(straight)
+    torch.testing.assert_close(state(halved), state(straight), rtol=0, atol=0)
