@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ranet"
 
 # Every room may use these: they know nothing of the others.
-COMMON = {"errors", "files", "palette", "differences", "provenance"}
+COMMON = {"errors", "files", "palette", "differences", "provenance", "wording"}
 
 # Room (a folder or a file of the package) → what of the package it may import besides COMMON.
 MAY_IMPORT = {
@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "palette": set(),
     "differences": set(),
     "provenance": set(),
+    "wording": set(),
     "cli": set(),
     "options": set(),
     "device": set(),

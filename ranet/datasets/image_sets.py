@@ -17,10 +17,10 @@ from ranet.datasets.index import (
     entries,
     images_by_name,
     read_set_file,
-    some_of,
     unmatched,
 )
 from ranet.errors import DataError
+from ranet.wording import some_of
 
 MaskReader = Callable[[Path], np.ndarray]
 """From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ranet.errors import DataError
+from ranet.wording import bullets, some_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings, in lower case, of the files that are taken as images."""
@@ -331,15 +332,3 @@ def _nested_tree(root: Path) -> str:
         return ""
     inner = sorted(path.parent for path in root.glob("*/JPEGImages") if path.is_dir())
     return f" Did you mean {inner[0]}?" if inner else ""
-
-
-def some_of(names: list[str], at_most: int = 6) -> str:
-    """The first few names and how many there are, for a message."""
-    more = f", … ({len(names)} in all)" if len(names) > at_most else ""
-    return ", ".join(names[:at_most]) + more
-
-
-def bullets(lines: list[str], at_most: int = 10) -> str:
-    """The first few lines as a list and how many there are, for a message."""
-    more = [f"  … and {len(lines) - at_most} more"] if len(lines) > at_most else []
-    return "\n".join([f"  - {line}" for line in lines[:at_most]] + more)

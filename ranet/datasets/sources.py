@@ -24,6 +24,7 @@ from ranet.datasets.pasting import paste_beside, paste_over
 from ranet.datasets.views import Draw, Frame
 from ranet.datasets.youtube_vos import index_youtube_vos
 from ranet.errors import DataError
+from ranet.wording import size_text
 
 
 class SampleSource(Protocol):
@@ -213,10 +214,7 @@ def _without_void(labels: np.ndarray) -> np.ndarray:
 def _check_size(labels: np.ndarray, image: np.ndarray, mask: Path) -> None:
     if labels.shape != image.shape[:2]:
         raise DataError(
-            f"The mask {mask} is {_size(labels)}, but its image is {_size(image)}: "
-            "training needs masks of the images' size. Make them again in that size."
+            f"The mask {mask} is {size_text(labels.shape)}, but its image is "
+            f"{size_text(image.shape)} (height×width): training needs masks of the images' size. "
+            "Make them again in that size."
         )
-
-
-def _size(array: np.ndarray) -> str:
-    return f"{array.shape[0]}×{array.shape[1]} (height×width)"

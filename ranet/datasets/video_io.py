@@ -19,6 +19,7 @@ from ranet.datasets.image_io import image_size, read_image
 from ranet.datasets.index import images_by_name, index_frames, is_image
 from ranet.errors import DataError, OutputError, RANetError
 from ranet.files import atomic_path, output_errors
+from ranet.wording import size_text
 
 if TYPE_CHECKING:
     import av
@@ -97,9 +98,9 @@ class ImageFrames:
             frame = read_image(path)
             if frame.shape[:2] != self.size:
                 raise DataError(
-                    f"{path} has {_pixels(frame.shape[:2])}, but the first frame, {self.paths[0]}, "
-                    f"has {_pixels(self.size)}: the frames of a video have one size. Remove images "
-                    "that do not belong to it, or resize them."
+                    f"{path} is {size_text(frame.shape)}, but the first frame, {self.paths[0]}, is "
+                    f"{size_text(self.size)} (height×width): the frames of a video have one size. "
+                    "Remove images that do not belong to it, or resize them."
                 )
             yield path.stem, frame
 
@@ -135,8 +136,9 @@ class VideoFrames:
                 shape = shape or image.shape
                 if image.shape != shape:
                     raise DataError(
-                        f"{self.path} changes its size at frame {number}, from {_pixels(shape)} to "
-                        f"{_pixels(image.shape)}. Cut it there, or encode it again with one size."
+                        f"{self.path} changes its size at frame {number}, from {size_text(shape)} "
+                        f"to {size_text(image.shape)} (height×width). Cut it there, or encode it "
+                        "again with one size."
                     )
                 yield f"{number:05d}", np.ascontiguousarray(image)
                 number += 1
@@ -191,7 +193,7 @@ class VideoWriter:
             self._size = (height, width)
         if (height, width) != self._size:
             raise ValueError(
-                f"The first frame has {_pixels(self._size)}, this one {_pixels(frame.shape)}."
+                f"The first frame is {size_text(self._size)}, this one {size_text(frame.shape)}."
             )
         padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         picture = self._av.VideoFrame.from_ndarray(padded, format="rgb24")
@@ -337,7 +339,3 @@ def _warn_if_not_square(path: Path, stream: "av.VideoStream") -> None:
             UserWarning,
             stacklevel=3,
         )
-
-
-def _pixels(shape: Sequence[int]) -> str:
-    return f"{shape[0]}×{shape[1]} pixels (height×width)"

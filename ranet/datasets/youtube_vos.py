@@ -6,8 +6,9 @@ Every fifth frame is there and annotated. Objects may appear later than in the f
 import json
 from pathlib import Path
 
-from ranet.datasets.index import VideoSequence, bullets, contents_of, match_annotations, some_of
+from ranet.datasets.index import VideoSequence, contents_of, match_annotations
 from ranet.errors import DataError
+from ranet.wording import bullets, some_of
 
 _TREE = """\
   {root}/{split}/

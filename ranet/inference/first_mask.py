@@ -15,6 +15,7 @@ from pydantic import Field
 from ranet.config import Section, parse_config
 from ranet.datasets.image_io import VOID
 from ranet.errors import ConfigError, DataError
+from ranet.wording import size_text
 
 Box = tuple[int, int, int, int]
 """(top, left, bottom, right), half-open, in pixels."""
@@ -63,7 +64,7 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
         )
     if labels.shape != size:
         raise DataError(
-            f"The labels are {_pixels(labels.shape)}, but their frame is {_pixels(size)} "
+            f"The labels are {size_text(labels.shape)}, but their frame is {size_text(size)} "
             "(height×width). Labels should be of the frame's own size."
         )
     values = np.unique(labels)
@@ -100,7 +101,7 @@ def labels_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
         if not (labels == label).any():
             raise DataError(
                 f"Box {label}, {','.join(map(str, box))}, marks no pixel of the frame of "
-                f"{_pixels(size)} (height×width). Expected top,left,bottom,right in pixels with "
+                f"{size_text(size)} (height×width). Expected top,left,bottom,right in pixels with "
                 "top < bottom and left < right, inside the frame, not hidden by a later box."
             )
     return labels
@@ -126,8 +127,8 @@ def labels_of_polygons(path: str | Path, size: tuple[int, int]) -> np.ndarray:
         if not (labels == described_object.id).any():
             raise DataError(
                 f"{path}: object {described_object.id} marks no pixel of the frame of "
-                f"{_pixels(size)} (height×width). Expected [x, y] in pixels, inside the frame, not "
-                "hidden by a later object."
+                f"{size_text(size)} (height×width). Expected [x, y] in pixels, inside the frame, "
+                "not hidden by a later object."
             )
     return labels
 
@@ -144,7 +145,3 @@ def _read_polygons(path: Path) -> PolygonFile:
         return parse_config(PolygonFile, content, source=str(path))
     except ConfigError as error:
         raise DataError(str(error)) from None
-
-
-def _pixels(size: tuple[int, ...]) -> str:
-    return f"{size[0]}×{size[1]}"

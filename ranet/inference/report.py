@@ -1,12 +1,13 @@
 """The result of a split as a table: the paper's numbers beside ours, times and memory."""
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ranet.inference.sequence import Timing
 from ranet.metrics import DavisResult
 from ranet.tables.published import PublishedResult
+from ranet.wording import aligned_table
 
 WARM_UP_STEPS = 1
 """Steps at the start of every sequence that are not timed: memory and kernels are chosen there."""
@@ -58,7 +59,7 @@ class Report:
             f"DAVIS-{scores.year} {self.set_name}: {len(scores.videos)} sequences, "
             f"{len(scores.objects)} objects, {scores.scored_frames} scored frames; {self.device}"
         )
-        return "\n".join([title, "", *_aligned(rows), *self._notes()])
+        return "\n".join([title, "", *aligned_table(rows), *self._notes()])
 
     def _measures(self) -> list[tuple[str, str, str]]:
         theirs = self.published.measures if self.published else {}
@@ -136,11 +137,3 @@ def summarise_times(timings: Iterable[Timing]) -> dict[str, float | int | None]:
         "end_to_end_ms": sum(t.total_ms for t in timings) / frames if frames else None,
         "frames": frames,
     }
-
-
-def _aligned(rows: Sequence[tuple[str, str, str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip()
-        for name, *cells in rows
-    ]

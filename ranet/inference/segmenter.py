@@ -34,6 +34,7 @@ from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
+from ranet.wording import size_text
 
 
 @dataclass
@@ -229,7 +230,7 @@ class VideoSegmenter:
             warnings.warn(
                 f"Object {label} is not seen by the network and will not be followed: its "
                 f"{(labels == label).sum()} pixels in a frame of "
-                f"{labels.shape[0]}×{labels.shape[1]} (height×width) are lost when that is resized "
+                f"{size_text(labels.shape)} (height×width) are lost when that is resized "
                 f"to frame_size {self.config.frame_size} and input_size {self.config.input_size}. "
                 "Raise them, or mark it larger.",
                 UserWarning,
@@ -251,12 +252,11 @@ class VideoSegmenter:
 
 def _check_next(frame: np.ndarray, video: _Video) -> None:
     _check_frame(frame)
-    height, width = video.canvas.frame
-    if frame.shape[:2] != (height, width):
+    if frame.shape[:2] != video.canvas.frame:
         raise DataError(
-            f"This frame is {frame.shape[0]}×{frame.shape[1]}, but its video began with "
-            f"{height}×{width} (height×width). All frames of a video should be of one size: resize "
-            "them, or start a new video here."
+            f"This frame is {size_text(frame.shape)}, but its video began with "
+            f"{size_text(video.canvas.frame)} (height×width). All frames of a video should be "
+            "of one size: resize them, or start a new video here."
         )
 
 

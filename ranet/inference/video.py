@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ranet.datasets.index import some_of
 from ranet.datasets.video_io import FrameSource, VideoWriter
 from ranet.errors import DataError, OutputError
 from ranet.files import atomic_folder, check_writable
 from ranet.inference.sequence import Follower, write_masks
 from ranet.visual.overlay import overlay
+from ranet.wording import some_of
 
 _logger = logging.getLogger(__name__)
 

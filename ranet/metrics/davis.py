@@ -13,13 +13,13 @@ from typing import Literal
 
 import numpy as np
 
-from ranet.datasets.index import some_of
 from ranet.errors import DataError
 from ranet.metrics.boundary import boundary_radius, f_measure
 from ranet.metrics.masks import labelled_box
 from ranet.metrics.protocol import ScoredFrame, ScoredVideo, find_videos, raise_all
 from ranet.metrics.region import jaccard
 from ranet.metrics.result import DavisResult, Measure, ObjectResult, VideoResult
+from ranet.wording import size_text, some_of
 
 FrameScores = list[tuple[float, float]]
 """J and F of the objects 1…K in one frame."""
@@ -92,8 +92,9 @@ def _score(frame: ScoredFrame) -> FrameScores:
     predicted, truth = frame.read(frame.prediction), frame.read(frame.annotation)
     if predicted.shape != truth.shape:
         raise DataError(
-            f"{frame.prediction} has {_size(predicted)} pixels, but its annotation "
-            f"{frame.annotation} has {_size(truth)}. Write predictions at the annotations' size."
+            f"{frame.prediction} has {size_text(predicted.shape)} pixels, but its annotation "
+            f"{frame.annotation} has {size_text(truth.shape)}. Write predictions at the "
+            "annotations' size."
         )
     if predicted.max() > frame.objects:
         above = [str(label) for label in np.unique(predicted) if label > frame.objects]
@@ -105,11 +106,6 @@ def _score(frame: ScoredFrame) -> FrameScores:
     predicted, truth = predicted[box], truth[box]
     masks = ((predicted == label, truth == label) for label in range(1, frame.objects + 1))
     return [(jaccard(*pair), f_measure(*pair, radius=radius)) for pair in masks]
-
-
-def _size(labels: np.ndarray) -> str:
-    height, width = labels.shape
-    return f"{height}×{width}"
 
 
 def _over_video(video: ScoredVideo, scores: list[FrameScores]) -> VideoResult:

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ranet.datasets.image_io import VOID, read_binary_mask, read_labels
-from ranet.datasets.index import bullets, entries, images_by_name, some_of
+from ranet.datasets.index import entries, images_by_name
 from ranet.errors import ConfigError, DataError
+from ranet.wording import bullets, count, some_of
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ def find_videos(
 def raise_all(problems: Sequence[str]) -> None:
     """Raise one DataError that lists the problems, if there are any."""
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise DataError(f"Cannot score the predictions, {count}:\n{bullets(list(problems))}")
+        told = count(problems, "problem")
+        raise DataError(f"Cannot score the predictions, {told}:\n{bullets(problems)}")
 
 
 def _read_foreground(path: Path) -> np.ndarray:

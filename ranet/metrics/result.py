@@ -9,6 +9,7 @@ import numpy as np
 
 from ranet.files import make_folder, write_csv, write_json
 from ranet.metrics import statistics
+from ranet.wording import aligned_table
 
 
 @dataclass(frozen=True)
@@ -155,16 +156,11 @@ def format_table(result: DavisResult) -> str:
         ("all objects", *_three_decimals(averages.values())),
         *((name, *_cells(scores, len(averages))) for name, scores in objects.items()),
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip()
-        for name, *cells in rows
-    ]
     title = (
         f"DAVIS {result.year}: {len(result.videos)} sequences, {len(objects)} objects, "
         f"{result.scored_frames} scored frames"
     )
-    return "\n".join([title, "", *lines])
+    return "\n".join([title, "", *aligned_table(rows)])
 
 
 def _cells(result: ObjectResult, columns: int) -> tuple[str, ...]:

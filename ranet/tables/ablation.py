@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ranet.tables.grid import NOT_MEASURED, Grid, number
 from ranet.tables.published import published
 from ranet.tables.results import Result, describe, is_the_papers_network
+from ranet.wording import size_text
 
 _BENCHMARK, _MEASURE = "2016 val", "J-Mean"
 
@@ -85,8 +86,7 @@ _VARIANT: Mapping[int, Callable[[Result], str | None]] = {
 
 def _label(result: Result, table_number: int) -> str:
     """What the variants of one row share; Table 5 compares stages of training, Table 4 does not."""
-    height, width = result.inference["input_size"]
-    shared = [result.architecture["backbone"], f"{height}×{width}"]
+    shared = [result.architecture["backbone"], size_text(result.inference["input_size"])]
     for name, papers in _PAPERS.items():
         if result.architecture[name] != papers:
             shared.append(f"{name} {result.architecture[name]}")

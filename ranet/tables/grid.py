@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ranet.files import write_csv, write_text
+from ranet.wording import aligned_cells
 
 NOT_MEASURED = "not measured"
 
@@ -29,10 +30,10 @@ class Grid:
 
     def markdown(self) -> str:
         """The table with title and notes; the first column is text, the others are aligned."""
-        columns = list(zip(self.header, *self.rows, strict=True))
-        widths = [max(map(len, column)) for column in columns]
-        rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-        lines = [_line(cells, widths) for cells in (self.header, rule, *self.rows)]
+        header, *rows = aligned_cells([self.header, *self.rows])
+        first, *others = map(len, header)
+        rule = ["-" * first, *("-" * (width - 1) + ":" for width in others)]
+        lines = [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
         notes = [f"- {note}" for note in self.notes]
         return "\n".join([f"### {self.title}", "", *lines, *([""] if notes else []), *notes]) + "\n"
 
@@ -44,12 +45,6 @@ class Grid:
         """
         write_text(folder / f"{self.name}.md", self.markdown())
         write_csv(folder / f"{self.name}.csv", self.header, self.rows)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-    return "| " + " | ".join(padded) + " |"
 
 
 def number(value: float | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ranet.errors import DataError
 from ranet.tables.published import published
+from ranet.wording import size_text
 
 _NETWORK = "RANet"
 """The method of a result that is a network's; a baseline's is another."""
@@ -177,11 +178,10 @@ def is_the_papers_network(result: Result) -> bool:
 
 def describe(result: Result) -> str:
     """A line for below a table: what was measured, and on what."""
-    height, width = result.inference["input_size"]
     parts = [
         f"{result.checkpoint.name} ({result.architecture['backbone']})",
         f"trained in {' → '.join(result.stages)}",
-        f"input {height}×{width}",
+        f"input {size_text(result.inference['input_size'])}",
         f"{result.device}, {result.inference['dtype']}",
     ]
     if result.online is not None:

@@ -28,6 +28,7 @@ from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.clip import ClipNetwork
 from ranet.training.loop import TrainingStep
 from ranet.training.processes import alone
+from ranet.wording import size_text
 
 _CROPS = {"previous_prediction": "previous_mask", "whole_frame": "whole_frame"}
 """How training calls the crops of inference."""
@@ -111,7 +112,7 @@ def _sample(
             return sample
     raise DataError(
         f"Online learning has no view of the first frame that shows its objects: in {_DRAWS} "
-        f"attempts at {config.size[0]}×{config.size[1]} (height×width), at least one of them was "
+        f"attempts at {size_text(config.size)} (height×width), at least one of them was "
         "lost. They cover too few pixels: raise inference.input_size, or switch online learning "
         "off."
     )

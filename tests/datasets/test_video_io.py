@@ -103,7 +103,7 @@ def test_a_corrupt_frame_is_named_when_its_turn_comes(tmp_path):
 def test_frames_of_different_sizes(tmp_path):
     write_image(tmp_path / "0.png", frame(48, 64))
     write_image(tmp_path / "1.png", frame(64, 48))
-    with pytest.raises(DataError, match=r"1\.png has 64×48 .*0\.png, has 48×64 "):
+    with pytest.raises(DataError, match=r"1\.png is 64×48, .*0\.png, is 48×64 "):
         list(open_frames(tmp_path))
 
 

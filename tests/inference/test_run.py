@@ -333,7 +333,7 @@ def test_a_frame_of_another_size_is_named(tree, out):
     shutil.copy(tree / "JPEGImages/480p/one/00000.jpg", tree / "JPEGImages/480p/two/00003.jpg")
     with Image.open(tree / "JPEGImages/480p/two/00003.jpg") as image:
         image.resize((40, 40)).save(tree / "JPEGImages/480p/two/00003.jpg")
-    with pytest.raises(DataError, match=r"two/00003\.jpg has 40×40"):
+    with pytest.raises(DataError, match=r"two/00003\.jpg is 40×40"):
         evaluate_split(YEAR_2017, colours(), tree, out)
     assert masks_of(out) == {"one": FRAMES}
 

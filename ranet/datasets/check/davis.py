@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 from ranet.datasets.check.file_facts import Reading
-from ranet.datasets.check.report import DataReport, count
+from ranet.datasets.check.report import DataReport
 from ranet.datasets.check.sequence import (
     ListedSequence,
     first_masks,
@@ -20,9 +20,9 @@ from ranet.datasets.index import (
     is_image,
     natural_key,
     read_set_file,
-    some_of,
 )
 from ranet.errors import DataError
+from ranet.wording import count, some_of
 
 
 def check_davis(root: Path, resolution: str | None, reading: Reading) -> DataReport:

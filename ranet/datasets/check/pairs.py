@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, FileFacts, Reading
-from ranet.datasets.check.report import DataReport, count, pixels
+from ranet.datasets.check.report import DataReport
 from ranet.datasets.check.sequence import no_object, stray_files
 from ranet.datasets.image_sets import ImageSet
-from ranet.datasets.index import some_of, unmatched
+from ranet.datasets.index import unmatched
 from ranet.errors import DataError
+from ranet.wording import count, size_text, some_of
 
 
 def check_image_set(root: Path, image_set: ImageSet, reading: Reading) -> DataReport:
@@ -65,7 +66,7 @@ def _file_problems(facts: Facts) -> Iterator[str]:
 def _pair_problems(image: FileFacts, mask: FileFacts) -> Iterator[str]:
     if image.size and mask.size and image.size != mask.size:
         yield (
-            f"{mask.path} is {pixels(mask.size)}, but its image is {pixels(image.size)}. "
+            f"{mask.path} is {size_text(mask.size)}, but its image is {size_text(image.size)}. "
             "Save the mask at the size of the image, without smoothing."
         )
     if mask.objects == ():

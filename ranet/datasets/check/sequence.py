@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, FileFacts
-from ranet.datasets.check.report import count, pixels, table
-from ranet.datasets.index import entries, images_in, is_image, some_of, unmatched
+from ranet.datasets.index import entries, images_in, is_image, unmatched
 from ranet.errors import DataError
+from ranet.wording import aligned_table, count, size_text, some_of
 
 
 @dataclass(frozen=True)
@@ -81,13 +81,14 @@ def sequence_table(sequences: list[ListedSequence], facts: Facts) -> list[str]:
     rows = []
     for sequence in sequences:
         first = next((facts[path].objects for path in sequence.masks.values()), None)
-        sizes = dict.fromkeys(pixels(facts[path].size) for path in sequence.frames.values())
+        sizes = dict.fromkeys(facts[path].size for path in sequence.frames.values())
+        shown = ("unreadable" if size is None else size_text(size) for size in sizes)
         cells = (len(sequence.frames), len(sequence.masks), "–" if first is None else len(first))
-        rows.append((sequence.name, *map(str, cells), ", ".join(sizes)))
+        rows.append((sequence.name, *map(str, cells), ", ".join(shown)))
     total = [sum(int(row[column]) for row in rows) for column in (1, 2)]
     header = ("sequence", "frames", "masks", "objects", "height×width")
     summary = f"{count(rows, 'sequence')}, {total[0]} frames, {total[1]} masks"
-    return [summary, *table(header, rows)]
+    return [summary, *aligned_table([header, *rows])]
 
 
 def holes(numbers: list[int]) -> list[range]:
@@ -156,21 +157,21 @@ def _sizes(sequence: ListedSequence, facts: Facts) -> Iterator[str]:
     usual = statistics.mode(known)
     odd = [name for name, size in sizes.items() if size not in (usual, None)]
     if odd:
+        shown = [f"{name} ({size_text(sizes[name])})" for name in odd]
         yield (
             f"{_folder(sequence.frames)}: {count(odd, 'frame')} of another size than the others' "
-            f"{pixels(usual)}: {some_of([f'{name} ({pixels(sizes[name])})' for name in odd])}. "
-            "The frames of a video have one size."
+            f"{size_text(usual)}: {some_of(shown)}. The frames of a video have one size."
         )
     differing = [
-        f"{name} ({pixels(size)})"
+        f"{name} ({size_text(size)})"
         for name, path in sequence.masks.items()
         if (size := facts[path].size) and sizes.get(name) not in (size, None)
     ]
     if differing:
         yield (
             f"{_folder(sequence.masks)}: {count(differing, 'mask')} of another size than "
-            f"the frame ({pixels(usual)}): {some_of(differing)}. Save the masks at the size of the "
-            "frames, without smoothing."
+            f"the frame ({size_text(usual)}): {some_of(differing)}. Save the masks at the "
+            "size of the frames, without smoothing."
         )
 
 

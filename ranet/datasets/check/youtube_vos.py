@@ -5,7 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, Reading
-from ranet.datasets.check.report import DataReport, count
+from ranet.datasets.check.report import DataReport
 from ranet.datasets.check.sequence import (
     ListedSequence,
     file_problems,
@@ -13,8 +13,9 @@ from ranet.datasets.check.sequence import (
     list_images,
     orphan_masks,
 )
-from ranet.datasets.index import entries, natural_key, some_of
+from ranet.datasets.index import entries, natural_key
 from ranet.datasets.youtube_vos import find_split, read_meta
+from ranet.wording import count, some_of
 
 Objects = dict[str, frozenset[int]]
 """The ids of each video's objects, as ``meta.json`` lists them."""

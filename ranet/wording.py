@@ -1,0 +1,42 @@
+"""Words that messages and reports share: lists cut short, counts, sizes, and tables of text."""
+
+from collections.abc import Sequence, Sized
+
+
+def some_of(names: Sequence[str], at_most: int = 6) -> str:
+    """The first few names and how many there are."""
+    more = f", … ({len(names)} in all)" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
+
+
+def bullets(lines: Sequence[str], at_most: int = 10) -> str:
+    """The first few lines as a list and how many there are."""
+    more = [f"  … and {len(lines) - at_most} more"] if len(lines) > at_most else []
+    return "\n".join([f"  - {line}" for line in lines[:at_most]] + more)
+
+
+def count(things: Sized, noun: str) -> str:
+    """How many there are: ``1 frame``, ``2 frames``."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def size_text(size: Sequence[int]) -> str:
+    """``480×854``: height×width of a size, or of an array's shape."""
+    return f"{size[0]}×{size[1]}"
+
+
+def aligned_cells(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Cells as wide as their column: those of the first to the left, the others to the right.
+
+    Args:
+        rows: of a table, all of one length; at least one, with the header.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        [first.ljust(widths[0]), *map(str.rjust, others, widths[1:])] for first, *others in rows
+    ]
+
+
+def aligned_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table for a terminal; :func:`aligned_cells`, two spaces apart."""
+    return ["  ".join(cells).rstrip() for cells in aligned_cells(rows)]

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from ranet.wording import aligned_cells, aligned_table, bullets, count, size_text, some_of
+
+LETTERS = list("abcdefgh")
+
+
+def test_long_lists_are_cut_short():
+    assert some_of(LETTERS[:6]) == "a, b, c, d, e, f"
+    assert some_of(LETTERS) == "a, b, c, d, e, f, … (8 in all)"
+    assert bullets(LETTERS[:2]) == "  - a\n  - b"
+    assert bullets(LETTERS, at_most=2) == "  - a\n  - b\n  … and 6 more"
+
+
+def test_counts_have_their_plural():
+    assert [count(LETTERS[:n], "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
+
+
+@pytest.mark.parametrize("size", [(480, 854), [480, 854], np.empty((480, 854, 3)).shape])
+def test_sizes_are_height_by_width(size):
+    assert size_text(size) == "480×854"
+
+
+def test_tables_have_names_to_the_left_and_numbers_to_the_right():
+    rows = [("", "J", "F-Mean"), ("all", "80.0", "7"), ("one", "9.5", "")]
+    assert aligned_table(rows) == [
+        "        J  F-Mean",
+        "all  80.0       7",
+        "one   9.5",  # nothing is left at the end of a line
+    ]
+    assert [len(cell) for cells in aligned_cells(rows) for cell in cells] == [3, 4, 6] * 3
+
+
+def test_rows_of_a_table_are_of_one_length():
+    with pytest.raises(ValueError, match="shorter"):
+        aligned_table([("a", "b"), ("c",)])
