@@ -20,6 +20,8 @@ from typing import Any, BinaryIO
 
 from ranet.errors import OutputError
 
+_TOKEN_DIGITS = 8  # of the random part of a temporary name
+
 
 @contextlib.contextmanager
 def output_errors(path: Path) -> Iterator[None]:
@@ -59,7 +61,22 @@ def check_writable(folder: str | Path) -> None:
 
 def temporary_beside(path: Path) -> Path:
     """A hidden file name next to ``path``, with its ending, that no other writer uses."""
-    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+    token = secrets.token_hex(_TOKEN_DIGITS // 2)
+    return path.with_name(f".{path.stem}.{token}.tmp{path.suffix}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files that a killed process has left in ``folder``.
+
+    For folders that have one writer at a time: another one's unfinished files look the same.
+
+    Raises:
+        OutputError: one cannot be removed.
+    """
+    token = "[0-9a-f]" * _TOKEN_DIGITS
+    with output_errors(folder):
+        for leftover in folder.glob(f".*.{token}.tmp*"):
+            leftover.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

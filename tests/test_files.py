@@ -14,6 +14,7 @@ from ranet.files import (
     atomic_write,
     make_folder,
     output_errors,
+    remove_leftovers,
     temporary_beside,
     write_csv,
     write_json,
@@ -196,3 +197,14 @@ def test_csv(tmp_path):
     write_csv(tmp_path / "t.csv", ["Sequence", "J&F-Mean"], [["a,b", 0.5], ['say "x"', 1]])
     text = (tmp_path / "t.csv").read_bytes().decode()
     assert text == 'Sequence,J&F-Mean\n"a,b",0.5\n"say ""x""",1\n'
+
+
+def test_only_what_a_killed_writer_left_is_removed(tmp_path):
+    for name in ("step-1.pt", "log", ".hidden.tmp.pt", ".notes.12345678.pt"):
+        (tmp_path / name).touch()
+    kept = sorted(tmp_path.iterdir())
+    for name in ("step-1.pt", "log", ".hidden"):
+        temporary_beside(tmp_path / name).touch()
+    assert len(list(tmp_path.iterdir())) == 7
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == kept

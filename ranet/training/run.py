@@ -17,7 +17,7 @@ from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError
-from ranet.files import make_folder, write_json
+from ranet.files import make_folder, remove_leftovers, write_json
 from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
 from ranet.model.weights import build_model, load_checkpoint, save_checkpoint
@@ -187,6 +187,8 @@ class _Keeper:
         first = self._began_at = progress.step
         self._config, self._learner, self._progress = config, learner, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
+        for folder in (config.output, self._folder):
+            remove_leftovers(folder)
         _describe_run(config, learner)
         self._log = TrainingLog(
             config.output / _LOG, first, config.steps, config.log_every, progress.noted

@@ -183,6 +183,8 @@ def test_killed_while_a_checkpoint_is_written(tiny_run: TrainConfig, tmp_path: P
     assert left[0].startswith(".step-00000004.")  # the temporary file
     assert left[1:] == ["step-00000002.pt"]
     train(killed, resume=True)
+    left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
+    assert left == ["step-00000002.pt", "step-00000004.pt"]
     assert same(straight.output / "model.pt", killed.output / "model.pt")
 
 
