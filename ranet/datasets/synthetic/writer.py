@@ -13,6 +13,7 @@ from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
 from ranet.datasets.synthetic.casting import draw_scene
 from ranet.datasets.synthetic.film import draw_film
+from ranet.differences import differences
 from ranet.errors import ConfigError, OutputError
 from ranet.files import atomic_folder, output_errors, write_json, write_text
 
@@ -133,13 +134,12 @@ def _is_there(root: Path, settings: _Settings) -> bool:
             f"Cannot write synthetic videos to {root}: expected a new or an empty folder, but "
             "something else is there. Choose another folder."
         )
-    differences = ", ".join(
-        f"{key} {found.get(key)} instead of {value}"
-        for key, value in {**dict.fromkeys(found), **wanted}.items()
-        if found.get(key) != value
-    )
+    changed = [
+        f"{name} {there} instead of {now}" for name, there, now in differences(found, wanted)
+    ]
     raise OutputError(
-        f"Cannot write synthetic videos to {root}: it holds others, made with {differences}. "
+        f"Cannot write synthetic videos to {root}: it holds others, made with "
+        f"{', '.join(changed)}. "
         "Remove that folder or choose another one."
     )
 
