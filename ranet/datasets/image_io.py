@@ -9,7 +9,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,9 @@ from ranet.palette import PALETTE
 
 __all__ = [
     "VOID",
+    "MaskReader",
     "image_size",
+    "label_reader",
     "read_binary_mask",
     "read_image",
     "read_instances",
@@ -39,6 +41,9 @@ __all__ = [
     "write_image",
     "write_labels",
 ]
+
+MaskReader = Callable[[Path], np.ndarray]
+"""From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
 """What Pillow raises for files that are missing, truncated, corrupt, or no images."""
@@ -120,6 +125,19 @@ def read_binary_mask(path: str | Path) -> np.ndarray:
     path = Path(path)
     with _opened(path) as image:
         return object_of(image, path)
+
+
+def label_reader(year: int) -> MaskReader:
+    """How the rules of a DAVIS year read a mask.
+
+    In 2016 there is one object, 1: all that is not black (:func:`read_binary_mask`). From 2017 on
+    it is :func:`read_labels`.
+    """
+    return _read_foreground if year == 2016 else read_labels
+
+
+def _read_foreground(path: Path) -> np.ndarray:
+    return read_binary_mask(path).view(np.uint8)
 
 
 def read_saliency(path: str | Path) -> np.ndarray:

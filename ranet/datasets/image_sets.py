@@ -3,14 +3,11 @@
 A new set is a new entry of :data:`IMAGE_SETS`, and its name a new ``kind`` in the configuration.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import numpy as np
-
-from ranet.datasets.image_io import read_instances, read_labels, read_saliency
+from ranet.datasets.image_io import MaskReader, read_instances, read_labels, read_saliency
 from ranet.datasets.index import (
     IMAGE_SUFFIXES,
     contents_of,
@@ -21,9 +18,6 @@ from ranet.datasets.index import (
 )
 from ranet.errors import DataError
 from ranet.wording import some_of
-
-MaskReader = Callable[[Path], np.ndarray]
-"""From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""
 
 _JPEG, _PNG = (".jpg", ".jpeg"), (".png",)
 

@@ -17,7 +17,7 @@ from ranet.config import (
     YouTubeVOSSource,
 )
 from ranet.datasets.colour import change_colours, random_colour_map
-from ranet.datasets.image_io import VOID, read_binary_mask, read_image, read_labels
+from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image, read_labels
 from ranet.datasets.image_sets import IMAGE_SETS, ImageMaskPair, choose_pairs, index_image_set
 from ranet.datasets.index import VideoSequence, index_davis, index_frames
 from ranet.datasets.pasting import paste_beside, paste_over
@@ -63,23 +63,23 @@ class VideoSource:
     """Two frames of one video, and the mask of a frame near the second. Annotated frames only."""
 
     def __init__(
-        self, sequences: Sequence[VideoSequence], config: VideoConfig, *, one_object: bool
+        self, sequences: Sequence[VideoSequence], config: VideoConfig, read_mask: MaskReader
     ) -> None:
-        """``one_object`` makes one object of all labels, as DAVIS 2016 does."""
+        """``read_mask`` reads an annotation as labels."""
         self.config = config
         self._sequences = sequences
         self._annotated = [
             [i for i, path in enumerate(sequence.annotations) if path is not None]
             for sequence in sequences
         ]
-        self._one_object = one_object
+        self._read_mask = read_mask
 
     @classmethod
     def open(cls, source: DavisSource | YouTubeVOSSource, config: VideoConfig) -> "VideoSource":
         """Index a tree of videos."""
         if isinstance(source, YouTubeVOSSource):
             videos = index_youtube_vos(source.root, split=source.split)
-            return cls(videos, config, one_object=False)
+            return cls(videos, config, read_labels)
         sequences = index_davis(
             source.root,
             year=source.year,
@@ -87,7 +87,7 @@ class VideoSource:
             set_file=source.set_file,
             resolution=source.resolution,
         )
-        return cls(sequences, config, one_object=source.year == 2016)
+        return cls(sequences, config, label_reader(source.year))
 
     def draw(self, length: int, rng: np.random.Generator) -> Draw:
         """See :class:`SampleSource`. With one annotated frame only, it is all of them."""
@@ -140,10 +140,7 @@ class VideoSource:
         return Frame(image, labels)
 
     def _read_labels(self, sequence: VideoSequence, index: int) -> np.ndarray:
-        path = sequence.annotations[index]
-        if self._one_object:
-            return read_binary_mask(path).view(np.uint8)
-        return _without_void(read_labels(path))
+        return _without_void(self._read_mask(sequence.annotations[index]))
 
 
 class StaticSource:

@@ -6,13 +6,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ranet.config import EvalConfig, InferenceConfig
-from ranet.datasets.image_io import read_binary_mask, read_labels
+from ranet.datasets.image_io import label_reader
 from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
@@ -202,7 +201,7 @@ def _segment(
     timing = segment_sequence(
         method.follower,
         ImageFrames(sequence.frames),
-        _FIRST_LABELS[config.year](first),
+        label_reader(config.year)(first),
         results.masks / sequence.name,
         labels_from=first,
         after_frame=lambda frame, labels: bar.update(),
@@ -214,14 +213,6 @@ def _segment(
         peak_bytes=peak_bytes,
         memory_counted=counted,
     )
-
-
-def _foreground(path: Path) -> np.ndarray:
-    return read_binary_mask(path).view(np.uint8)
-
-
-_FIRST_LABELS = {2016: _foreground, 2017: read_labels}
-"""How the year's rules read an annotation."""
 
 
 def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from ranet.datasets.image_io import VOID, read_binary_mask, read_labels
+from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_labels
 from ranet.datasets.index import entries, images_by_name
 from ranet.errors import ConfigError, DataError
 from ranet.wording import bullets, count, some_of
@@ -24,7 +22,7 @@ class ScoredFrame:
     prediction: Path
     annotation: Path
     objects: int  # K
-    read: Callable[[Path], np.ndarray]  # mask to H×W uint8 labels
+    read: MaskReader
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class ScoredVideo:
 class _Rules:
     """What differs between the years."""
 
-    read: Callable[[Path], np.ndarray]
+    read: MaskReader
     count_objects: Callable[[Path], int]  # first annotation to K
 
 
@@ -83,10 +81,6 @@ def raise_all(problems: Sequence[str]) -> None:
         raise DataError(f"Cannot score the predictions, {told}:\n{bullets(problems)}")
 
 
-def _read_foreground(path: Path) -> np.ndarray:
-    return read_binary_mask(path).view(np.uint8)
-
-
 def _largest_id(annotation: Path) -> int:
     labels = read_labels(annotation)
     largest = int(labels.max(where=labels != VOID, initial=0))
@@ -99,8 +93,8 @@ def _largest_id(annotation: Path) -> int:
 
 
 _RULES = {
-    2016: _Rules(read=_read_foreground, count_objects=lambda annotation: 1),
-    2017: _Rules(read=read_labels, count_objects=_largest_id),
+    2016: _Rules(label_reader(2016), count_objects=lambda annotation: 1),
+    2017: _Rules(label_reader(2017), count_objects=_largest_id),
 }
 
 

@@ -14,6 +14,7 @@ from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
 
 from ranet.datasets.image_io import (
     image_size,
+    label_reader,
     read_binary_mask,
     read_image,
     read_labels,
@@ -560,3 +561,11 @@ def test_a_real_image_as_opencv_sees_it(shared_data):
     path = shared_data / "DAVIS" / "JPEGImages" / "480p" / "camel" / "00000.jpg"
     difference = read_image(path).astype(int) - cv2.imread(str(path))[..., ::-1]
     assert np.abs(difference).mean() < 1
+
+
+def test_a_year_of_davis_tells_how_masks_are_read(tmp_path):
+    path = tmp_path / "m.png"
+    write_labels(path, np.array([[0, 1, 3, 255]], np.uint8))
+    assert label_reader(2016)(path).tolist() == [[0, 1, 1, 1]]
+    assert label_reader(2016)(path).dtype == np.uint8
+    assert label_reader(2017)(path).tolist() == [[0, 1, 3, 255]]

@@ -20,7 +20,7 @@ from ranet.config import (
     VideoConfig,
     YouTubeVOSSource,
 )
-from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.image_io import label_reader, write_image, write_labels
 from ranet.datasets.index import VideoSequence
 from ranet.datasets.sampling import TrainingSamples
 from ranet.datasets.sources import StaticSource, VideoSource, open_source
@@ -239,7 +239,7 @@ def test_a_source_of_given_sequences(tmp_path):
     root = write_videos(tmp_path, frames=3, names=("a",))
     frames = tuple(sorted((root / "JPEGImages/480p/a").iterdir()))
     masks = tuple(sorted((root / "Annotations/480p/a").iterdir()))
-    source = VideoSource([VideoSequence("x", frames, masks)], VideoConfig(), one_object=True)
+    source = VideoSource([VideoSequence("x", frames, masks)], VideoConfig(), label_reader(2016))
     assert source.draw(1, generator()).name.startswith("x: ")
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ranet.datasets.image_io import VOID, image_size, read_image, read_labels
-from ranet.datasets.image_sets import MaskReader
+from ranet.datasets.image_io import VOID, MaskReader, image_size, read_image, read_labels
 from ranet.errors import DataError
 
 
