@@ -156,3 +156,17 @@ def one_hot_masks(labels: Tensor, objects: int) -> Tensor:
     """
     ids = torch.arange(1, objects + 1, device=labels.device, dtype=labels.dtype)
     return (labels.unsqueeze(-3) == ids[:, None, None]).float()
+
+
+def add_background(logits: Tensor) -> Tensor:
+    """Put a background logit of zero before those of the objects (§3.3).
+
+    With one object, the softmax over the two is the sigmoid of the object's logit.
+
+    Args:
+        logits: B×K×H×W.
+
+    Returns:
+        B×(K+1)×H×W, channel k for label k.
+    """
+    return torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ranet.structures import one_hot_masks
+from ranet.structures import add_background, one_hot_masks
 
 
 class Fusion(NamedTuple):
@@ -29,7 +28,7 @@ class Fusion(NamedTuple):
 
 
 def _softmax_with_background(logits: Tensor) -> Tensor:
-    return F.softmax(F.pad(logits, (0, 0, 0, 0, 1, 0)), dim=1)[:, 1:]
+    return add_background(logits).softmax(dim=1)[:, 1:]
 
 
 FUSIONS = {

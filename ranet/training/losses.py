@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ranet.structures import one_hot_masks
+from ranet.structures import add_background, one_hot_masks
 
 # Of a sample's pixels, those that count in bootstrapping: what STCN and XMem come down to, after
 # thousands of steps on all pixels.
@@ -15,9 +15,7 @@ _HARDEST = 0.15
 
 
 def with_background(logits: Tensor, objects: Tensor) -> Tensor:
-    """Put a background logit of zero before the objects' logits.
-
-    With one object, the softmax over the two is the sigmoid of the object's logit.
+    """Put a background logit of zero before those of the objects that a sample has.
 
     Args:
         logits: B×K×H×W.
@@ -29,7 +27,7 @@ def with_background(logits: Tensor, objects: Tensor) -> Tensor:
     numbers = torch.arange(logits.shape[1], device=logits.device)
     absent = numbers >= objects[:, None]  # B×K
     logits = logits.masked_fill(absent[:, :, None, None], -torch.inf)
-    return torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)
+    return add_background(logits)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
