@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.optim.swa_utils import AveragedModel
 
+from ranet.config import TrainConfig
 from ranet.errors import CheckpointError
 from ranet.model.ranet import RANet
 from ranet.model.state_dicts import (
@@ -70,6 +71,22 @@ class Progress(NamedTuple):
     """Figures of the steps that are not in the log yet."""
 
 
+def save_network(path: Path, model: RANet, config: TrainConfig, step: int, **extra: Any) -> None:
+    """Write a network together with the run, step and revision that it comes from.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    save_checkpoint(
+        path,
+        model,
+        config=config.model_dump(mode="json"),
+        step=step,
+        revision=revision(),
+        **extra,
+    )
+
+
 def save_training_state(
     folder: Path,
     progress: Progress,
@@ -77,27 +94,25 @@ def save_training_state(
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     average: AveragedModel | None,
-    config: Mapping[str, Any],
-    keep: int,
+    config: TrainConfig,
 ) -> Path:
-    """Write the state of a run, then remove all but the newest ``keep`` checkpoints.
+    """Write the state of a run, then remove older checkpoints than the newest few.
 
     Raises:
         OutputError: the file cannot be written; older checkpoints stay.
     """
     path = checkpoint_path(folder, progress.step)
-    save_checkpoint(
+    save_network(
         path,
         model,
+        config,
         **progress._asdict(),
         optimizer=optimizer.state_dict(),
         scaler=scaler.state_dict(),
         average=None if average is None else average.state_dict(),
         random_state=_random_state(),
-        config=dict(config),
-        revision=revision(),
     )
-    for old in checkpoints_in(folder)[:-keep]:
+    for old in checkpoints_in(folder)[: -config.keep_checkpoints]:
         old.unlink(missing_ok=True)
     return path
 

@@ -20,13 +20,13 @@ from ranet.errors import CheckpointError, OutputError
 from ranet.files import make_folder, remove_leftovers, write_json
 from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
-from ranet.model.weights import build_model, load_checkpoint, save_checkpoint
-from ranet.provenance import revision
+from ranet.model.weights import build_model, load_checkpoint
 from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (
     Progress,
     TrainingState,
     checkpoints_in,
+    save_network,
     save_training_state,
 )
 from ranet.training.clip import ClipNetwork
@@ -196,7 +196,7 @@ class _Keeper:
         self._board = TensorBoard(config.output / "tensorboard", first)
         self._validation = None
         if config.validation is not None:
-            self._validation = Validation(config.validation, config.output, progress.best)
+            self._validation = Validation(config, progress.best)
             scored = first - 1 if progress.validation_due else first
             self._scores = Records(config.output / "validation.jsonl", scored)
 
@@ -241,8 +241,7 @@ class _Keeper:
             learner.step.optimizer,
             learner.step.scaler,
             learner.average,
-            self._config.model_dump(mode="json"),
-            self._config.keep_checkpoints,
+            self._config,
         )
 
     def finish(self, done: int) -> None:
@@ -251,13 +250,7 @@ class _Keeper:
         final = self._config.output / _RESULT
         if self._began_at == done and final.exists():
             return
-        save_checkpoint(
-            final,
-            self._learner.result,
-            config=self._config.model_dump(mode="json"),
-            step=done,
-            revision=revision(),
-        )
+        save_network(final, self._learner.result, self._config, done)
         _logger.info("wrote %s", final)
 
 

@@ -1,16 +1,17 @@
 """Scoring a network during its training, exactly as ``scripts/eval_davis.py`` scores a file."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from ranet.config import TrainConfig, ValidationConfig
+from ranet.config import TrainConfig
 from ranet.files import output_errors
 from ranet.inference.run import Method, evaluate_split, network
 from ranet.model.ranet import RANet
-from ranet.model.weights import save_checkpoint
+from ranet.training.checkpoint import save_network
 from ranet.training.interrupt import StopRequest
 
 
@@ -23,15 +24,14 @@ class Validation:
     """Writes the network, scores what was written, and keeps the best as ``best.pt``.
 
     Args:
-        config: the split, and how it is segmented.
-        output: folder of the run; masks and scores of the last validation are in ``validation``.
-        best: the best J&F so far, of a run that is resumed.
+        run: whose network it is; masks and scores of the last validation are in the folder
+            ``validation`` of its output.
+        best: the best J&F so far.
     """
 
-    def __init__(self, config: ValidationConfig, output: Path, best: float | None = None) -> None:
-        self.config = config
+    def __init__(self, run: TrainConfig, best: float | None) -> None:
         self.best = best
-        self._output = output
+        self._run = run
 
     def __call__(self, model: RANet, step: int, stop: StopRequest) -> dict[str, float]:
         """Score the network.
@@ -48,23 +48,30 @@ class Validation:
             RANetError: of the split, or of the folder that is written to.
             KeyboardInterrupt: asked to stop.
         """
-        candidate = self._output / "candidate.pt"
-        save_checkpoint(candidate, model, step=step)
-        method = network(self.config.evaluation, candidate)
+        candidate = self._run.output / "candidate.pt"
+        try:
+            save_network(candidate, model, self._run, step)
+            averages = self._averages(candidate, stop)
+            if self.best is None or averages["J&F-Mean"] > self.best:
+                self.best = averages["J&F-Mean"]
+                with output_errors(candidate):
+                    os.replace(candidate, self._run.output / "best.pt")
+        finally:
+            candidate.unlink(missing_ok=True)
+        return {name: averages[f"{name}-Mean"] for name in ("J&F", "J", "F")}
+
+    def _averages(self, candidate: Path, stop: StopRequest) -> Mapping[str, float]:
+        config = self._run.validation
+        method = network(config.evaluation, candidate)
         report = evaluate_split(
-            self.config.evaluation,
+            config.evaluation,
             replace(method, follower=_Stoppable(method, stop)),
-            self.config.davis,
-            self._output / "validation",
-            set_file=self.config.set_file,
+            config.davis,
+            self._run.output / "validation",
+            set_file=config.set_file,
             overwrite=True,
         )
-        averages = report.scores.averages
-        if self.best is None or averages["J&F-Mean"] > self.best:
-            self.best = averages["J&F-Mean"]
-            with output_errors(candidate):
-                os.replace(candidate, self._output / "best.pt")
-        return {name: averages[f"{name}-Mean"] for name in ("J&F", "J", "F")}
+        return report.scores.averages
 
 
 class _Stoppable:

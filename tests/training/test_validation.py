@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -36,8 +37,33 @@ def test_the_best_network_is_kept(validated_run: TrainConfig) -> None:
     assert list(by_step) == [2, 4, 6]
     best = torch.load(config.output / "best.pt", weights_only=True)
     assert best["step"] == max(by_step, key=by_step.__getitem__)
+    final = torch.load(config.output / "model.pt", weights_only=True)
+    assert {name: best[name] for name in ("config", "revision")} == {
+        name: final[name] for name in ("config", "revision")
+    }
     assert progress(config) == Progress(step=6, best=max(by_step.values()))
     assert (config.output / "validation" / "result.json").is_file()
+
+
+def score(patch: pytest.MonkeyPatch, *values: float) -> None:
+    """Let the next validations have these J&F."""
+    left = list(values)
+
+    def evaluate(*_: object, **__: object) -> SimpleNamespace:
+        averages = {"J&F-Mean": left.pop(0), "J-Mean": 0.0, "F-Mean": 0.0}
+        return SimpleNamespace(scores=SimpleNamespace(averages=averages))
+
+    patch.setattr(validation, "evaluate_split", evaluate)
+
+
+def test_only_the_best_network_is_kept(
+    validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score(monkeypatch, 0.5, 0.4)
+    train(validated_run)
+    assert torch.load(validated_run.output / "best.pt", weights_only=True)["step"] == 2
+    files = {path.name for path in validated_run.output.iterdir() if path.suffix == ".pt"}
+    assert files == {"best.pt", "model.pt"}
 
 
 def _asked_to_stop_in_the_step(patch: pytest.MonkeyPatch) -> None:
