@@ -16,8 +16,10 @@ from ranet.training.interrupt import StopRequest
 
 
 def validation_is_due(config: TrainConfig, step: int) -> bool:
-    """Whether the network after ``step`` steps is to be scored."""
-    return config.validation is not None and step % config.validation.every == 0
+    """Whether the network after ``step`` steps is to be scored; the final one always is."""
+    if config.validation is None:
+        return False
+    return step % config.validation.every == 0 or step == config.steps
 
 
 class Validation:
