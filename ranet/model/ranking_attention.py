@@ -97,9 +97,14 @@ class RankingAttentionModule(nn.Module):
         return foreground, background
 
     def score(self, similarity: Tensor, regions: Regions) -> Tensor:
-        """Ranking scores r_j of every map in every region, B×M×N (Eq. 2)."""
+        """Ranking scores r_j of every map in every region, B×M×N (Eq. 2).
+
+        Computed outside autocast, as the correlation is: in half precision, scores that differ
+        would become ties.
+        """
         peak = similarity.flatten(2).amax(dim=2)  # B×N
-        learned = F.relu(self.learned_scores(similarity, regions.weights))  # B×M×N or B×1×N
+        with torch.autocast(similarity.device.type, enabled=False):
+            learned = F.relu(self.learned_scores(similarity, regions.weights))  # B×M×N or B×1×N
         return regions.weights * peak[:, None] + _LEARNED_SHARE * regions.gates * learned
 
     def learned_scores(self, similarity: Tensor, weights: Tensor) -> Tensor:

@@ -84,6 +84,16 @@ def test_multi_object_background_is_every_other_region(ranked: int) -> None:
             assert torch.allclose(background[b, k], expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("objects", ["single", "multi"])
+def test_scores_keep_float32_under_autocast(objects: str) -> None:
+    ram = module(objects).float()
+    similarity, masks = (tensor.float() for tensor in inputs(2))
+    regions = ram.make_regions(masks.flatten(2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = ram.score(similarity, regions)
+    assert torch.equal(scores, ram.score(similarity, regions))
+
+
 def test_maps_without_weight_are_the_padding() -> None:
     ram = module("single", ranked=N)
     similarity, masks = inputs(1)
