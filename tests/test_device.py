@@ -6,6 +6,12 @@ from ranet.device import autocast, device_name, resolve_device
 from ranet.errors import ConfigError
 
 
+@pytest.fixture(autouse=True)
+def tf32(monkeypatch):
+    """Torch's setting at the start of a process, and again at the end of a test."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+
+
 @pytest.fixture
 def machine(monkeypatch):
     """Pretend to be a machine with so many CUDA GPUs, and an Apple one or not."""
@@ -45,6 +51,21 @@ def test_a_device_that_is_not_there_is_an_error(machine, name, cuda, message):
     machine(cuda)
     with pytest.raises(ConfigError, match=message):
         resolve_device(name)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda", "cuda:1"])
+def test_cuda_computes_float32_as_such(machine, name):
+    machine(cuda=2)
+    resolve_device(name)
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.conv.fp32_precision != "tf32"
+
+
+def test_only_who_computes_on_cuda_changes_how_it_computes(machine):
+    machine(cuda=2, mps=True)
+    for name in ("cpu", "mps"):
+        resolve_device(name)
+    assert torch.backends.cudnn.allow_tf32
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
