@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Convert one of the authors' checkpoints into one of this project's.
 
-The result names its architecture itself, so that no --objects is needed from then on.
+The result names its architecture itself, so that no --released-objects (of segment.py) and no
+released_objects (in the configuration of an evaluation) are needed from then on.
 
     python scripts/convert_released_weights.py RANet_video_single.pth \\
         --objects single --out checkpoints/ranet_video_single.pt
