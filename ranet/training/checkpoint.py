@@ -37,6 +37,7 @@ _ENTRIES: dict[str, type | tuple[type, ...]] = {
     "config": Mapping,
     "revision": str,
     "best": (float, NoneType),
+    "best_of": (Mapping, NoneType),
     "validation_due": bool,
     "noted": Mapping,
 }
@@ -65,6 +66,8 @@ class Progress(NamedTuple):
     """Steps done."""
     best: float | None = None
     """The best J&F of its validations."""
+    best_of: Mapping[str, Any] | None = None
+    """The section ``validation`` of the configuration that the best was found with."""
     validation_due: bool = False
     """Whether the network is still to be scored as it is after these steps."""
     noted: Mapping[str, list[float]] = {}
@@ -154,7 +157,10 @@ class TrainingState:
     @property
     def progress(self) -> Progress:
         """How far the run had come."""
-        return Progress(*(self.content[name] for name in Progress._fields))
+        progress = Progress(*(self.content[name] for name in Progress._fields))
+        if progress.best is not None and progress.best_of is None:  # older than the field
+            progress = progress._replace(best_of=self.config["validation"])
+        return progress
 
     def network(self) -> RANet:
         """The network, in evaluation mode, with the stages it knows of.

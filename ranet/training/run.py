@@ -36,7 +36,7 @@ from ranet.training.loop import TrainingStep, train_steps
 from ranet.training.memory import recompute_activations
 from ranet.training.processes import Processes, check_agreement, joined_processes
 from ranet.training.tensorboard import TensorBoard
-from ranet.training.validation import Validation, validation_is_due
+from ranet.training.validation import Validation, best_so_far, validation_is_due
 
 _logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class _Keeper:
         self._board = TensorBoard(config.output / "tensorboard", first)
         self._validation = None
         if config.validation is not None:
-            self._validation = Validation(config, progress.best)
+            self._validation = Validation(config, best_so_far(config, progress))
             scored = first - 1 if progress.validation_due else first
             self._scores = Records(config.output / "validation.jsonl", scored)
 
@@ -229,7 +229,11 @@ class _Keeper:
             return
         self._scores.add(done, scores)
         self._board.figures(done, scores, "validation")
-        self._progress = self._progress._replace(best=self._validation.best, validation_due=False)
+        self._progress = self._progress._replace(
+            best=self._validation.best,
+            best_of=self._config.validation.model_dump(mode="json"),
+            validation_due=False,
+        )
         self._save()
 
     def _save(self) -> None:

@@ -1,5 +1,6 @@
 """Scoring a network during its training, exactly as ``scripts/eval_davis.py`` scores a file."""
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ranet.config import TrainConfig
+from ranet.config import TrainConfig, ValidationConfig, parse_config
+from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import Method, evaluate_split, network
 from ranet.model.ranet import RANet
-from ranet.training.checkpoint import save_network
+from ranet.training.checkpoint import Progress, save_network
 from ranet.training.interrupt import StopRequest
+
+_logger = logging.getLogger(__name__)
 
 
 def validation_is_due(config: TrainConfig, step: int) -> bool:
@@ -22,13 +26,39 @@ def validation_is_due(config: TrainConfig, step: int) -> bool:
     return step % config.validation.every == 0 or step == config.steps
 
 
+# Fields of the section in which two validations may differ that are held against each other.
+_CHANGES_NO_SCORE = {
+    "every": True,
+    "evaluation": {"inference": {"device", "objects_at_once"}},
+}
+
+
+def best_so_far(config: TrainConfig, progress: Progress) -> float | None:
+    """The best J&F that the validations of ``config`` can be held against, if there is one."""
+    if progress.best is None:
+        return None
+    before = parse_config(ValidationConfig, progress.best_of, source="the validation before")
+    first, now = (
+        section.model_dump(exclude=_CHANGES_NO_SCORE) for section in (before, config.validation)
+    )
+    if changed := [f"validation.{name}" for name, _, _ in differences(first, now)]:
+        _logger.info(
+            "%s changed: the best J&F so far, %.4f, no longer counts, and the next network that is "
+            "scored takes the place of best.pt",
+            ", ".join(changed),
+            progress.best,
+        )
+        return None
+    return progress.best
+
+
 class Validation:
     """Writes the network, scores what was written, and keeps the best as ``best.pt``.
 
     Args:
         run: whose network it is; masks and scores of the last validation are in the folder
             ``validation`` of its output.
-        best: the best J&F so far.
+        best: :func:`best_so_far`.
     """
 
     def __init__(self, run: TrainConfig, best: float | None) -> None:

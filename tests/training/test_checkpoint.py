@@ -56,6 +56,16 @@ def test_what_is_missing_is_named(entry: str, content: dict[str, Any], tmp_path:
         TrainingState.read(tmp_path / "x.pt")
 
 
+def test_the_best_was_found_with_the_validation_of_its_checkpoint(
+    content: dict[str, Any], tmp_path: Path
+) -> None:
+    older = {"best": 0.5, "config": {"validation": {"every": 7}}}
+    torch.save(content | older, tmp_path / "x.pt")
+    assert TrainingState.read(tmp_path / "x.pt").progress.best_of == {"every": 7}
+    torch.save(content | older | {"best_of": {"every": 8}}, tmp_path / "x.pt")
+    assert TrainingState.read(tmp_path / "x.pt").progress.best_of == {"every": 8}
+
+
 def test_an_entry_of_another_kind_is_named(content: dict[str, Any], tmp_path: Path) -> None:
     torch.save(content | {"random_state": [1]}, tmp_path / "x.pt")
     with pytest.raises(CheckpointError, match=r"of another kind: random_state \(a list\)"):

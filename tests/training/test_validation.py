@@ -1,5 +1,6 @@
 """Scoring during the training: when, and what becomes of a run that is ended meanwhile."""
 
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -41,7 +42,11 @@ def test_the_best_network_is_kept(validated_run: TrainConfig) -> None:
     assert {name: best[name] for name in ("config", "revision")} == {
         name: final[name] for name in ("config", "revision")
     }
-    assert progress(config) == Progress(step=5, best=max(by_step.values()))
+    assert progress(config) == Progress(
+        step=5,
+        best=max(by_step.values()),
+        best_of=config.validation.model_dump(mode="json"),
+    )
     assert (config.output / "validation" / "result.json").is_file()
 
 
@@ -66,11 +71,11 @@ def test_only_the_best_network_is_kept(
     assert files == {"best.pt", "model.pt"}
 
 
-def _asked_to_stop_in_the_step(patch: pytest.MonkeyPatch) -> None:
+def _asked_to_stop_in_the_step(patch: pytest.MonkeyPatch, step: int = 2) -> None:
     compute = loop.learning_rate
 
     def ask(config: object, done: int, steps: int) -> float:
-        if done == 1:
+        if done == step - 1:
             os.kill(os.getpid(), signal.SIGTERM)
         return compute(config, done, steps)
 
@@ -145,3 +150,44 @@ def test_without_validation_nothing_is_made_up_for(
             train(validated_run)
         train(changed(validated_run, validation=None), resume=True)
     assert progress(validated_run) == Progress(step=4)
+
+
+@pytest.fixture
+def scored_run(validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
+    """A run stopped after three of four steps; after the second, its J&F was 0.9."""
+    with monkeypatch.context() as patch:
+        score(patch, 0.9)
+        _asked_to_stop_in_the_step(patch, 3)
+        with pytest.raises(KeyboardInterrupt):
+            train(validated_run)
+    return validated_run
+
+
+def test_scores_of_another_validation_are_not_compared(
+    scored_run: TrainConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    inference = changed(scored_run.validation.evaluation.inference, input_size=(40, 40))
+    evaluation = changed(scored_run.validation.evaluation, inference=inference)
+    other = changed(scored_run.validation, evaluation=evaluation)
+    score(monkeypatch, 0.5)
+    train(changed(scored_run, validation=other), resume=True)
+    assert progress(scored_run).best == 0.5
+    assert torch.load(scored_run.output / "best.pt", weights_only=True)["step"] == 4
+    (line,) = (line for line in caplog.messages if "best.pt" in line)
+    assert line.startswith(
+        "validation.evaluation.inference.input_size changed: the best J&F so far, 0.9000, "
+    )
+
+
+@pytest.mark.parametrize("change", ["none", "every", "no validation"])
+def test_the_best_is_kept_as_long_as_it_can_be_compared(
+    change: str, scored_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = scored_run.validation
+    later = {"none": section, "every": changed(section, every=4), "no validation": None}[change]
+    score(monkeypatch, 0.5)
+    train(changed(scored_run, validation=later), resume=True)
+    assert progress(scored_run).best == 0.9
+    assert progress(scored_run).best_of["davis"] == str(section.davis)
+    assert torch.load(scored_run.output / "best.pt", weights_only=True)["step"] == 2
