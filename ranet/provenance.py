@@ -1,5 +1,6 @@
 """Where a result comes from: the revision of this project and the versions it ran with."""
 
+import functools
 import platform
 import subprocess
 from pathlib import Path
@@ -7,8 +8,12 @@ from pathlib import Path
 import torch
 
 
+@functools.cache
 def revision() -> str:
     """The commit this package is run from, with ``+`` where files differ; "unknown" outside git.
+
+    Looked up once a process: what runs is what was loaded, whatever is committed meanwhile. Work
+    that takes long therefore asks when it begins.
 
     A copy that merely lies inside somebody's repository, as a virtual environment does, is
     outside.

@@ -21,6 +21,7 @@ from ranet.files import make_folder, remove_leftovers, write_json
 from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
 from ranet.model.weights import build_model, load_checkpoint
+from ranet.provenance import revision
 from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (
     Progress,
@@ -64,6 +65,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             agree, or a loss that is not finite.
         KeyboardInterrupt: asked to stop by Ctrl-C or SIGTERM; a checkpoint was written first.
     """
+    revision()  # looked up now, for checkpoints that are written much later
     with joined_processes(config) as processes:
         newest = _newest_checkpoint(config, resume)
         learner, progress = _learner(config, processes, newest)
