@@ -277,6 +277,18 @@ class StaticConfig(FramesConfig):
     )
 
 
+_EARLIER_NAMES = {"previous_mask": "around_objects", "previous_prediction": "around_objects"}
+
+
+def _crop_of_any_name(value: object) -> object:
+    """Checkpoints hold the names from before training and inference shared one."""
+    return _EARLIER_NAMES.get(value, value) if isinstance(value, str) else value
+
+
+Crop = Annotated[Literal["around_objects", "whole_frame"], BeforeValidator(_crop_of_any_name)]
+"""What the network sees of a frame: a box around all objects of the frame before, or all of it."""
+
+
 class SampleConfig(Section):
     """How two frames with masks become one training sample (§3.5)."""
 
@@ -285,8 +297,8 @@ class SampleConfig(Section):
     smallest_object: Annotated[float, Field(gt=0, le=1)] = Field(
         0.0005, description="smaller objects are background: share of the frame's pixels"
     )
-    crop: Literal["previous_mask", "whole_frame"] = Field(
-        "previous_mask", description="should be what inference does, see InferenceConfig.crop"
+    crop: Crop = Field(
+        "around_objects", description="should be what inference does, see InferenceConfig.crop"
     )
     crop_scale: Annotated[float, Field(ge=1)] = Field(
         1.5, description="side of the crop over the side of the object's bounding box"
@@ -363,8 +375,9 @@ class InferenceConfig(Section):
     frame_size: Size | None = Field(
         (480, 864), description="frames are fitted into this size and padded; null: their own size"
     )
-    crop: Literal["previous_prediction", "whole_frame"] = Field(
-        "previous_prediction", description="around all objects together, or none"
+    crop: Crop = Field(
+        "around_objects",
+        description="around all objects of the last prediction together, or none",
     )
     crop_scale: Annotated[float, Field(ge=1)] = Field(
         1.5, description="side of the crop over the side of the object's bounding box"

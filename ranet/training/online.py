@@ -30,9 +30,6 @@ from ranet.training.loop import TrainingStep
 from ranet.training.processes import alone
 from ranet.wording import size_text
 
-_CROPS = {"previous_prediction": "previous_mask", "whole_frame": "whole_frame"}
-"""How training calls the crops of inference."""
-
 _ANY_SIZE = 1e-9
 """Share of the frame that an object has to cover: every one counts, however small."""
 
@@ -90,7 +87,7 @@ def _samples(
         size=config.input_size,
         max_objects=objects,
         smallest_object=_ANY_SIZE,
-        crop=_CROPS[config.crop],
+        crop=config.crop,
         crop_scale=config.crop_scale,
         smallest_crop=config.smallest_crop,
         augment=online.augment,

@@ -5,6 +5,7 @@ from ranet.config import (
     DataConfig,
     DavisSource,
     ImageSource,
+    InferenceConfig,
     TrainConfig,
     load_config,
     parse_config,
@@ -102,3 +103,13 @@ def test_a_single_object_network_and_several_objects(file):
         load_config(TrainConfig, file, ["data.max_objects=2"])
     several = load_config(TrainConfig, file, ["data.max_objects=2", "model.objects=multi"])
     assert several.data.max_objects == 2
+
+
+def test_crops_have_one_name_and_earlier_configurations_are_read():
+    training = parse_config(DataConfig, {"sources": [PAIRS], "crop": "previous_mask"})
+    inference = parse_config(InferenceConfig, {"crop": "previous_prediction"})
+    assert training.crop == inference.crop == "around_objects"
+    assert training == parse_config(DataConfig, {"sources": [PAIRS]})
+    assert parse_config(InferenceConfig, {"crop": "whole_frame"}).crop == "whole_frame"
+    with pytest.raises(ConfigError, match=r"crop: .*'around_objects' or 'whole_frame'.*'box'"):
+        parse_config(InferenceConfig, {"crop": "box"})

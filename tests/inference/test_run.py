@@ -262,7 +262,7 @@ def test_what_a_killed_run_left_is_removed(tree, out):
         (
             EvalConfig(year=2017, inference=INFERENCE.model_copy(update={"crop": "whole_frame"})),
             "a",
-            r"config\.inference\.crop: 'previous_prediction' there, 'whole_frame' now",
+            r"config\.inference\.crop: 'around_objects' there, 'whole_frame' now",
         ),
     ],
 )
