@@ -4,7 +4,10 @@
     python scripts/train.py --config configs/quickstart.yaml
     python scripts/train.py --config configs/quickstart.yaml steps=500 optimizer.learning_rate=1e-4
     python scripts/train.py --config configs/quickstart.yaml --resume
+    torchrun --nproc-per-node 4 scripts/train.py --config configs/static_multi.yaml
 
+With torchrun, batch_size stays that of all processes together, data.workers is of each process, and
+several machines need an output folder that all of them see.
 Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C at once.
 """
 
