@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,7 +40,9 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         check_is_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        _check_sums(path)
+        with warnings.catch_warnings(action="ignore"):  # torch's doubts about what is no checkpoint
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(_unpickling_message(path, error)) from error
     except OSError as error:
@@ -54,6 +57,19 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
             f"{path} should hold a dictionary of weights, but it holds a {type(content).__name__}."
         )
     return content
+
+
+def _check_sums(path: Path) -> None:
+    """Find bytes that have changed since the file was written: torch does not look."""
+    if not zipfile.is_zipfile(path):
+        return  # as torch wrote until 2020, without sums
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise CheckpointError(
+            f"{path} is damaged: its entry {damaged} is not what was written. Copy or download it "
+            "again."
+        )
 
 
 def check_is_file(path: Path) -> None:
@@ -72,13 +88,13 @@ def unreadable(path: str | Path, error: OSError) -> CheckpointError:
 
 
 def _unpickling_message(path: Path, error: Exception) -> str:
-    if "Unsupported" in str(error) or "GLOBAL" in str(error):
+    if "GLOBAL" in str(error):
         return (
             f"{path} holds pickled Python objects besides tensors ({_offending_global(error)}). "
             "Loading them could run code, so it was not done. Save its state_dict() alone, with "
             "torch.save, in the program it comes from."
         )
-    return f"{path} is not a PyTorch checkpoint ({_first_line(error)})."
+    return f"{path} is not a PyTorch checkpoint. Is it another kind of file?"
 
 
 def _offending_global(error: Exception) -> str:
@@ -136,6 +152,20 @@ def check_names_and_shapes(
         raise CheckpointError(
             f"{source} does not fit the network:\n" + "\n".join(problems) + "\n"
             "Is it a checkpoint of another architecture?"
+        )
+
+
+def check_finite(weights: Mapping[str, Tensor], source: str) -> None:
+    """Require that all weights are numbers: one that is none spoils every mask.
+
+    Raises:
+        CheckpointError: lists the tensors that are not finite.
+    """
+    problems = _list("not finite", [n for n, w in weights.items() if not w.isfinite().all()])
+    if problems:
+        raise CheckpointError(
+            f"{source} holds weights that are no numbers:\n" + "\n".join(problems) + "\n"
+            "Its training has diverged, or it is damaged: use an earlier checkpoint."
         )
 
 

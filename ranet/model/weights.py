@@ -24,6 +24,7 @@ from ranet.model.released_weights import convert_released_state, is_released, re
 from ranet.model.stages import UNTOLD, released_stages
 from ranet.model.state_dicts import (
     check_entries,
+    check_finite,
     check_names_and_shapes,
     read_checkpoint_file,
     unreadable,
@@ -87,9 +88,11 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
         CheckpointError: an entry is missing, or weights and architecture do not fit.
     """
     if content.get("format") != FORMAT:
+        found = f"format {content['format']!r}" if "format" in content else "none"
         raise CheckpointError(
             f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
-            f"names of the authors' release, found entries {sorted(map(str, content))[:6]}."
+            f"names of the authors' release, found {found} and entries "
+            f"{sorted(map(str, content))[:6]}."
         )
     content = {"stages": [UNTOLD], "released": False, "input_size": None, **content}
     kinds = {
@@ -109,6 +112,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
         ) from error
     weights = content["model"]
     check_names_and_shapes(weights, model.state_dict(), str(source))
+    check_finite(weights, str(source))
     model.load_state_dict(weights)
     model.stages = list(content["stages"])
     model.released = content["released"]
@@ -129,7 +133,13 @@ def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
     """
     content = {**description_of(model), "model": model.state_dict(), **extra}
     with atomic_write(path) as file:
-        torch.save(content, file)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # torch's writer, as it is left, fails once more and hides what the system said.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def description_of(model: RANet) -> dict[str, Any]:
@@ -184,6 +194,7 @@ def _released_network(content: Mapping[str, Any], source: str | Path, objects: s
         for state in (weights, model.state_dict())
     )
     check_names_and_shapes(found, expected, f"{source} (released by the authors)")
+    check_finite(found, str(source))
     model.load_state_dict(weights)
     model.stages = released_stages(Path(source).name)
     model.released = True

@@ -1,8 +1,10 @@
 """Checkpoint files: what is read, and everything that is refused."""
 
+import copy
 import errno
 import os
 import random
+import resource
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +207,47 @@ def test_an_entry_that_is_missing(checkpoint: Path) -> None:
 def test_the_network_names_its_choices(argument: str, value: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RANet(**{argument: value})
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + bytes(64), b"no checkpoint\n" * 9])
+def test_another_kind_of_file_is_not_taken_for_code(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(tmp_path / "x.pt")
+    assert "pickled" not in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+
+
+def test_bytes_that_changed_inside_are_found(checkpoint: Path) -> None:
+    content = bytearray(checkpoint.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 100] = bytes(100)
+    checkpoint.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"network\.pt is damaged: its entry .*data/"):
+        load_checkpoint(checkpoint)
+
+
+def test_weights_that_are_no_numbers(network: RANet, tmp_path: Path) -> None:
+    spoiled = copy.deepcopy(network)
+    with torch.no_grad():
+        spoiled.merge.reduce.conv.weight[0] = torch.nan
+    save_checkpoint(tmp_path / "x.pt", spoiled)
+    with pytest.raises(CheckpointError, match=r"not finite: merge\.reduce\.conv\.weight"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+def test_the_format_that_was_found_is_told(network: RANet, tmp_path: Path) -> None:
+    torch.save({"format": "ranet-9", "model": network.state_dict()}, tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=r"expected format 'ranet-1'.*found format 'ranet-9'"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
+def test_a_disk_that_fills_up_while_torch_writes(network: RANet, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OutputError, match=r"Cannot write .*x\.pt: File too large"):
+            save_checkpoint(tmp_path / "x.pt", network)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
