@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Make a file to hand on of a trained network: .safetensors, half the size, no training state.
 
-    python scripts/export_checkpoint.py outputs/small_video/model.pt --out ranet_small.safetensors
+    python scripts/export_checkpoint.py outputs/small_clips/model.pt --out ranet_small.safetensors
 
 Whatever reads a checkpoint reads the result too.
 """

@@ -66,6 +66,7 @@ def test_all_stages_are_there():
         "video_davis17",
         "small_static",
         "small_video",
+        "small_clips",
         "debug",
         "quickstart",
     }
@@ -83,6 +84,7 @@ def test_names_and_outputs_are_those_of_the_files():
         ("video_davis16", "static_single"),
         ("video_davis17", "static_multi"),
         ("small_video", "small_static"),
+        ("small_clips", "small_video"),
     ],
 )
 def test_a_stage_starts_where_the_one_before_ends(stage, before):
@@ -122,7 +124,9 @@ def test_the_papers_numbers(name):
         assert f"video_davis{source.year % 100}" == name
 
 
-@pytest.mark.parametrize("name", ["small_static", "small_video", "debug", "quickstart"])
+@pytest.mark.parametrize(
+    "name", ["small_static", "small_video", "small_clips", "debug", "quickstart"]
+)
 def test_small_networks_can_be_built(name):
     model = training_runs()[name].model
     built = build_model(model.model_dump())
