@@ -17,9 +17,10 @@ import numpy as np
 
 from ranet.datasets.image_io import image_size, read_image
 from ranet.datasets.index import images_by_name, index_frames, is_image
+from ranet.datasets.missing_frames import MissingFrames
 from ranet.errors import DataError, OutputError, RANetError
 from ranet.files import atomic_path, output_errors
-from ranet.wording import size_text
+from ranet.wording import size_text, some_of
 
 if TYPE_CHECKING:
     import av
@@ -119,8 +120,7 @@ class VideoFrames:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         with _opened(self.path) as (_, stream):
-            rate = stream.average_rate or stream.guessed_rate
-            self.frame_rate = Fraction(rate.numerator, rate.denominator) if rate else None
+            self.frame_rate = _frame_rate(stream)
             self.count = stream.frames or None
             _warn_if_not_square(self.path, stream)
         frames = iter(self)
@@ -291,32 +291,59 @@ def _decoded(
 ) -> Iterator["av.VideoFrame"]:
     """The frames of a stream; damage and a missing end are errors that name the frame."""
     number, end = 0, 0.0
+    missing = MissingFrames(_frame_rate(stream), accounted=container.format.name == "matroska,webm")
     try:
-        for packet in container.demux(stream):
+        for packet in container.demux():
+            missing.see_packet(packet)
+            if packet.stream.index != stream.index:
+                continue
             for frame in packet.decode():
                 if frame.is_corrupt:
-                    raise _damaged(path, number, "its data are incomplete")
+                    raise _damaged(path, number, end, "its data are incomplete")
+                missing.see_frame(frame.time)
+                if missing.damage:
+                    reason = f"there is {missing.damage}, and a piece of the file is unreadable"
+                    raise _damaged(path, number, missing.damage.before, reason)
                 yield frame
                 number += 1
             if packet.is_corrupt:
-                raise _damaged(path, number, "a piece of the file is incomplete")
+                raise _damaged(path, number, end, "a piece of the file is incomplete")
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
     except _import_av().error.FFmpegError as error:
-        raise _damaged(path, number, error.strerror) from error
+        raise _damaged(path, number, end, error.strerror) from error
     announced = _announced_end(stream)
     if announced is not None and end < announced - _MISSING_END:
         reason = f"the video ends after {end:.2f} of {announced:.2f} seconds"
-        raise _damaged(path, number, reason)
+        raise _damaged(path, number, end, reason)
     if number == 0:
-        raise _damaged(path, number, "there are no frames")
+        raise _damaged(path, number, end, "there are no frames")
+    if missing.unusual:
+        _warn_of_holes(path, missing)
 
 
-def _damaged(path: Path, number: int, reason: str) -> DataError:
+def _damaged(path: Path, number: int, seconds: float, reason: str) -> DataError:
     return DataError(
-        f"{path} is damaged or truncated at frame {number} (counted from 0): {reason}. Copy the "
-        "file again, or extract the good frames into a folder."
+        f"{path} is damaged or truncated at frame {number} (counted from 0; at about "
+        f"{seconds:.1f} s): {reason}. Copy the file again, or extract the good frames into a "
+        "folder."
     )
+
+
+def _warn_of_holes(path: Path, missing: MissingFrames) -> None:
+    warnings.warn(
+        f"{path} may lack frames, though nothing in it is unreadable: there is "
+        f"{some_of([str(hole) for hole in missing.holes], at_most=3)}. Frames are numbered as they "
+        "are decoded. If it was not recorded that way, copy it again from its source.",
+        UserWarning,
+        stacklevel=4,
+    )
+
+
+def _frame_rate(stream: "av.VideoStream") -> Fraction | None:
+    """Frames a second, as the container tells or FFmpeg guesses."""
+    rate = stream.average_rate or stream.guessed_rate
+    return Fraction(rate.numerator, rate.denominator) if rate else None
 
 
 def _announced_end(stream: "av.VideoStream") -> float | None:

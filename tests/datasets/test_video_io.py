@@ -256,6 +256,53 @@ def test_corrupt_videos(tmp_path, name, codec):
         list(open_frames(path))
 
 
+@pytest.mark.parametrize(("name", "codec"), [("v.mkv", "h264"), ("v.webm", "libvpx")])
+def test_frames_that_ffmpeg_skips_without_a_word(tmp_path, name, codec):
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no {codec}")
+    # FFmpeg goes on with the next cluster: so that there is one, each is 0.4 s here.
+    path = encoded(tmp_path / name, codec, 40, options={"cluster_time_limit": "400"})
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 6000] = busy_frame(99).tobytes()[:6000]
+    path.write_bytes(data)
+    with av.open(str(path)) as container:
+        times = [picture.time for picture in container.decode(video=0)]
+    behind = int(np.diff(times).argmax()) + 1
+    assert len(times) < 40  # this is what makes the test one
+    place = rf"at frame {behind} \(counted from 0; at about {times[behind - 1]:.1f} s\)"
+    with pytest.raises(DataError, match=rf"{name} is damaged or truncated {place}: .*unreadable"):
+        list(open_frames(path))
+
+
+def timed(path: Path, ticks, **options) -> Path:
+    """A video whose frames are shown at multiples of 1/25 s."""
+    with av.open(str(path), "w", **options) as container:
+        stream = container.add_stream("h264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for tick in ticks:
+            picture = av.VideoFrame.from_ndarray(busy_frame(tick), format="rgb24")
+            picture.pts, picture.time_base = tick, Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4"])
+def test_a_long_pause_is_a_warning(tmp_path, name):
+    path = timed(tmp_path / name, [*range(20), *range(26, 40)])
+    message = rf"{name} may lack frames.* no frame between 0\.76 and 1\.04 s, before frame 20\."
+    with pytest.warns(UserWarning, match=message):
+        assert len(shown(open_frames(path))) == 34
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4"])
+def test_a_variable_frame_rate_is_none_of_our_business(tmp_path, name, recwarn):
+    ticks = np.cumsum(np.random.default_rng(1).integers(1, 9, 40)).tolist()
+    assert len(shown(open_frames(timed(tmp_path / name, ticks)))) == 40
+    assert not recwarn.list
+
+
 def test_what_is_no_video(tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
     (tmp_path / "empty.mp4").write_bytes(b"")
