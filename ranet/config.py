@@ -6,11 +6,12 @@ mistakes are told at once, and an unknown key is refused together with the neare
 overrides of the command line.
 """
 
+import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -535,12 +536,32 @@ def load_config(
         overrides: ``"section.key=value"`` strings; the value is read as YAML.
 
     Raises:
-        ConfigError: the file is missing or not YAML, or values are wrong; all are listed.
+        ConfigError: the file is missing or not YAML, or values are wrong; all are listed, those of
+            the overrides apart.
     """
-    values = _read_yaml(Path(path))
+    of_file = _read_yaml(Path(path))
+    values = copy.deepcopy(of_file)
     for override in overrides:
         _apply_override(values, override)
-    return parse_config(kind, values, source=str(path))
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        mistakes = _mistakes(kind, error)
+    # What is wrong without the overrides, too, is the file's.
+    file_alone = _mistakes_in(kind, of_file)
+    raise ConfigError(
+        "\n".join(
+            _not_valid(source, lines)
+            for source, lines in (
+                (str(path), [line for line in mistakes if line in file_alone]),
+                (
+                    f"The command line (key=value, on top of {path})",
+                    [line for line in mistakes if line not in file_alone],
+                ),
+            )
+            if lines
+        )
+    )
 
 
 def parse_config(
@@ -554,8 +575,42 @@ def parse_config(
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        lines = [_describe(kind, dict(problem)) for problem in error.errors()]
-        raise ConfigError(f"{source} is not valid:\n" + "\n".join(lines)) from None
+        raise ConfigError(_not_valid(source, _mistakes(kind, error))) from None
+
+
+def _mistakes(kind: type[Section], error: ValidationError) -> list[str]:
+    """One line for each."""
+    return [_describe(kind, dict(problem)) for problem in error.errors()]
+
+
+def _mistakes_in(kind: type[Section], values: Mapping[str, Any]) -> list[str]:
+    """One line for each; none if the values are valid."""
+    try:
+        kind.model_validate(values)
+    except ValidationError as error:
+        return _mistakes(kind, error)
+    return []
+
+
+def _not_valid(source: str, mistakes: Sequence[str]) -> str:
+    return f"{source} is not valid:\n" + "\n".join(mistakes)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML forbids a key to stand twice in a mapping, but PyYAML takes the last one."""
+
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        seen: set[str] = set()
+        for key in keys:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands there twice; keep one of the two",
+                    problem_mark=key.start_mark,
+                )
+            seen.add(key.value)
+        return node
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -567,7 +622,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
             "project are in configs/."
         ) from error
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
@@ -582,7 +637,7 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     if not equals or not key.strip():
         raise ConfigError(f"An override reads section.key=value, but found {override!r}.")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"The value of the override {override!r} is not YAML: {error}") from error
     *parents, last = key.strip().split(".")
@@ -621,16 +676,40 @@ def _position(items: list[Any], key: str, override: str) -> int:
 
 def _describe(kind: type[Section], problem: dict[str, Any]) -> str:
     """One line for one pydantic error."""
-    location = ".".join(str(part) for part in problem["loc"]) or "(whole file)"
+    location = ".".join(str(part) for part in problem["loc"]) or "(all together)"
     if problem["type"] == "extra_forbidden":
-        known = sorted(_section_at(kind, problem["loc"][:-1]).model_fields)
-        nearest = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.4)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys: {', '.join(known)}"
+        section = _section_at(kind, problem["loc"][:-1])
+        hint = _hint(kind, section, str(problem["loc"][-1]), problem["input"])
         return f"  {location}: unknown key; {hint}"
     message = re.sub(r"^Value error, ", "", problem["msg"])
     if problem["type"] in ("missing", "value_error"):
         return f"  {location}: {message}"
     return f"  {location}: {message}, found {problem['input']!r}"
+
+
+def _hint(kind: type[Section], section: type[Section], key: str, value: object) -> str:
+    """What may have been meant by an unknown key of a section of ``kind``, given its value."""
+    known = sorted(section.model_fields)
+    if nearest := difflib.get_close_matches(key, known, n=1):
+        return f"did you mean {nearest[0]!r}?"
+    inside = value if isinstance(value, dict) else {}  # of a section that is there in other files
+    elsewhere = [name for name in _dotted_names(kind) if name.rpartition(".")[2] in {key, *inside}]
+    question = f"did you mean {' or '.join(map(repr, elsewhere))}?"
+    if elsewhere and section is kind:  # only its section was left out
+        return question
+    keys = f"known keys here: {', '.join(known)}"
+    return f"{question} {keys}" if elsewhere else keys
+
+
+def _dotted_names(kind: type[Section]) -> list[str]:
+    """All fields, as an override calls them; of a list of sections, those of its first item."""
+    names = []
+    for name, field in kind.model_fields.items():
+        names.append(name)
+        prefix = f"{name}.0" if get_origin(field.annotation) is tuple else name
+        for section in _sections_in(field.annotation):
+            names += [f"{prefix}.{inner}" for inner in _dotted_names(section)]
+    return list(dict.fromkeys(names))  # kinds of items have fields in common
 
 
 def _section_at(kind: type[Section], location: Sequence[int | str]) -> type[Section]:
