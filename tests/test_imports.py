@@ -12,12 +12,13 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ranet"
 
 # Every room may use these: they know nothing of the others.
-COMMON = {"errors", "files", "palette", "differences", "provenance", "wording"}
+COMMON = {"errors", "files", "lock", "palette", "differences", "provenance", "wording"}
 
 # Room (a folder or a file of the package) → what of the package it may import besides COMMON.
 MAY_IMPORT = {
     "errors": set(),
     "files": set(),
+    "lock": set(),
     "palette": set(),
     "differences": set(),
     "provenance": set(),

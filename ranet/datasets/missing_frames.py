@@ -71,9 +71,9 @@ class MissingFrames:
 
     def see_frame(self, time: float | None) -> None:
         """Look at the next frame, shown at ``time`` in seconds; None: unknown."""
-        if self._longest_step is not None and self._time is not None and time is not None:
-            if time - self._time > self._longest_step:
-                self.holes.append(Hole(self._frames, self._time, time))
+        known = None not in (self._longest_step, self._time, time)
+        if known and time - self._time > self._longest_step:
+            self.holes.append(Hole(self._frames, self._time, time))
         self._frames, self._time = self._frames + 1, time
 
     @property
