@@ -59,6 +59,21 @@ def check_writable(folder: str | Path) -> None:
             raise PermissionError(13, f"no permission to write in {nearest}")
 
 
+def check_outside(folder: str | Path, data: Iterable[str | Path]) -> None:
+    """Raise :class:`OutputError` where results in ``folder`` would lie among data.
+
+    Args:
+        folder: for results; need not exist.
+        data: folders that are only read.
+    """
+    for source in data:
+        if Path(folder).resolve().is_relative_to(Path(source).resolve()):
+            raise OutputError(
+                f"{folder} is part of the data in {source}, where results would be taken for data. "
+                "Choose another folder for the results."
+            )
+
+
 def temporary_beside(path: Path) -> Path:
     """A hidden file name next to ``path``, with its ending, that no other writer uses."""
     token = secrets.token_hex(_TOKEN_DIGITS // 2)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ranet.cli import positive_int, run_script, usable_cores
 from ranet.datasets.index import read_set_file
-from ranet.files import check_writable
+from ranet.files import check_outside, check_writable
 from ranet.metrics import evaluate_davis, format_table
 from ranet.options import script_parser
 
@@ -23,6 +23,7 @@ from ranet.options import script_parser
 def main() -> None:
     arguments = parse_arguments()
     if arguments.out:
+        check_outside(arguments.out, [arguments.annotations])
         check_writable(arguments.out)
     result = evaluate_davis(
         arguments.annotations,

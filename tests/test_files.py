@@ -12,6 +12,7 @@ from ranet.errors import OutputError
 from ranet.files import (
     atomic_path,
     atomic_write,
+    check_outside,
     make_folder,
     output_errors,
     remove_leftovers,
@@ -208,3 +209,14 @@ def test_only_what_a_killed_writer_left_is_removed(tmp_path):
     assert len(list(tmp_path.iterdir())) == 7
     remove_leftovers(tmp_path)
     assert sorted(tmp_path.iterdir()) == kept
+
+
+def test_results_do_not_go_among_data(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "link").symlink_to(data)
+    for folder in (data, data / "new" / "results", tmp_path / "link", data / "x" / ".."):
+        with pytest.raises(OutputError, match=r"is part of the data in .*data.*another folder"):
+            check_outside(folder, [tmp_path / "other", data])
+    for folder in (tmp_path, tmp_path / "data2", data / ".." / "results"):
+        check_outside(folder, [data])

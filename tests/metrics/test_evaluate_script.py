@@ -135,6 +135,14 @@ def test_set_that_names_an_unknown_sequence(options, tmp_path):
     require_clean_error(done, "annotations/zebra: expected the masks of this sequence")
 
 
+def test_results_among_the_annotations_are_refused(options, tmp_path):
+    annotations = tmp_path / "annotations"
+    before = sorted(annotations.rglob("*"))
+    for out in (annotations, annotations / "ant" / "scores"):
+        require_clean_error(run(*options, "--out", out), f"is part of the data in {annotations}")
+    assert sorted(annotations.rglob("*")) == before
+
+
 def test_output_that_cannot_be_written_is_told_before_anything_is_read(options, tmp_path):
     (tmp_path / "file").write_text("in the way")
     _cut_a_file(tmp_path)
