@@ -61,6 +61,21 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
 
+    def __init__(self, **values: Any) -> None:
+        """As ``parse_config``, for fields given in Python.
+
+        Raises:
+            ConfigError: with one line for every mistake.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            kind = type(self)
+            raise ConfigError(_not_valid(kind.__name__, _mistakes(kind, error))) from None
+
+    # pydantic goes on to build the sections inside a section by itself, and gathers all mistakes.
+    __init__.__pydantic_base_init__ = True
+
 
 _FEWEST_CHANNELS = 8
 """Of a layer whose channels ``width`` scales (ranet.model.pyramid_decoder)."""

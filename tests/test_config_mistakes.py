@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ranet.config import EvalConfig, InferenceConfig, TrainConfig, load_config
+from ranet.config import EvalConfig, InferenceConfig, OnlineLearning, TrainConfig, load_config
 from ranet.errors import ConfigError
 
 TRAINING = "{name: n, output: o, data: {sources: [{kind: davis, root: r}]}}"
@@ -117,3 +117,28 @@ def test_merged_sections_may_replace_keys(tmp_path):
     with pytest.raises(ConfigError, match="unknown key") as caught:  # YAML was all right
         load_config(InferenceConfig, path)
     assert "twice" not in str(caught.value)
+
+
+# --- in Python
+
+
+def test_fields_given_in_python_are_told_the_same_way():
+    with pytest.raises(ConfigError) as caught:
+        OnlineLearning(step=1)
+    assert str(caught.value).splitlines() == [
+        "OnlineLearning is not valid:",
+        "  steps: Field required",
+        "  step: unknown key; did you mean 'steps'?",
+    ]
+
+
+def test_sections_inside_tell_all_their_mistakes_together():
+    with pytest.raises(ConfigError) as caught:
+        EvalConfig(yaer=2016, inference={"dtype": "half", "online": {"step": 1}})
+    places = re.findall(r"^  ([\w.]+):", str(caught.value), re.MULTILINE)
+    assert set(places) == {
+        "yaer",
+        "inference.dtype",
+        "inference.online.steps",
+        "inference.online.step",
+    }
