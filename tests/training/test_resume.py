@@ -1,41 +1,17 @@
 """A run that was ended goes on to the same end, whatever it is configured to do."""
 
-import os
-import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from runs import changed, stop_after
 
 from ranet.config import TrainConfig
-from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import train
-
-
-def changed(config: Any, **changes: object) -> Any:
-    """A copy; ``data__size`` stands for the field ``data.size``."""
-    for name, value in changes.items():
-        section, _, field = name.rpartition("__")
-        if section:
-            value = changed(getattr(config, section), **{field: value})
-        config = config.model_copy(update={section or name: value})
-    return config
-
-
-def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
-    """Ask the next run to stop, as Ctrl-C does, while it computes ``step``."""
-    compute = loop.learning_rate
-
-    def ask(config: object, done: int, steps: int) -> float:
-        if done == step - 1:
-            os.kill(os.getpid(), signal.SIGINT)
-        return compute(config, done, steps)
-
-    patch.setattr(loop, "learning_rate", ask)
 
 
 def in_two_parts(config: TrainConfig, first: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,22 +14,18 @@ from typing import BinaryIO
 import pytest
 import torch
 import yaml
+from runs import changed, stop_after
 from scripts_in_process import ScriptRunner
 
 from ranet.config import TrainConfig, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
 from ranet.model.torchvision_import import import_torchvision_models
 from ranet.model.weights import load_checkpoint
-from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
 
 ROOT = Path(__file__).parents[2]
-
-
-def changed(config: TrainConfig, **changes: object) -> TrainConfig:
-    return config.model_copy(update=changes)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -47,18 +43,6 @@ def figures(folder: Path) -> list[dict[str, float]]:
 def assert_same_weights(a: Path, b: Path) -> None:
     first, second = weights(a), weights(b)
     assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
-    """Ask the next run to stop, as Ctrl-C does, while it computes ``step``."""
-    compute = loop.learning_rate
-
-    def ask(config: object, done: int, steps: int) -> float:
-        if done == step - 1:
-            os.kill(os.getpid(), signal.SIGINT)
-        return compute(config, done, steps)
-
-    patch.setattr(loop, "learning_rate", ask)
 
 
 def test_ten_steps_are_five_and_five_more(

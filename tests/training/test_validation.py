@@ -4,23 +4,21 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from runs import changed, stop_after
 
 from ranet.config import TrainConfig
 from ranet.errors import DataError, OutputError
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.training import loop, run, validation
+from ranet.training import run, validation
 from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import train
-
-
-def changed(config: TrainConfig, **changes: object) -> TrainConfig:
-    return config.model_copy(update=changes)
 
 
 def scores(config: TrainConfig) -> list[dict[str, float]]:
@@ -71,17 +69,6 @@ def test_only_the_best_network_is_kept(
     assert files == {"best.pt", "model.pt"}
 
 
-def _asked_to_stop_in_the_step(patch: pytest.MonkeyPatch, step: int = 2) -> None:
-    compute = loop.learning_rate
-
-    def ask(config: object, done: int, steps: int) -> float:
-        if done == step - 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return compute(config, done, steps)
-
-    patch.setattr(loop, "learning_rate", ask)
-
-
 def _asked_to_stop_in_the_validation(patch: pytest.MonkeyPatch) -> None:
     step, calls = VideoSegmenter.step, []
 
@@ -115,7 +102,7 @@ def _scores_are_not_saved(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("disturb", "error"),
     [
-        (_asked_to_stop_in_the_step, KeyboardInterrupt),
+        (partial(stop_after, 2), KeyboardInterrupt),
         (_asked_to_stop_in_the_validation, KeyboardInterrupt),
         (_validation_fails, DataError),
         (_scores_are_not_saved, OutputError),
@@ -157,7 +144,7 @@ def scored_run(validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> T
     """A run stopped after three of four steps; after the second, its J&F was 0.9."""
     with monkeypatch.context() as patch:
         score(patch, 0.9)
-        _asked_to_stop_in_the_step(patch, 3)
+        stop_after(3, patch)
         with pytest.raises(KeyboardInterrupt):
             train(validated_run)
     return validated_run
