@@ -110,15 +110,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            descriptor = os.open(temporary, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            _flush(temporary)
             os.replace(temporary, path)
+            # Its new name, too, survives a power cut; without, the old content would be back.
+            # Not every system and file system can do that for a folder.
+            with contextlib.suppress(OSError):
+                _flush(path.parent)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until what was written to a file, or the list of files in a folder, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -220,3 +221,19 @@ def test_results_do_not_go_among_data(tmp_path):
             check_outside(folder, [tmp_path / "other", data])
     for folder in (tmp_path, tmp_path / "data2", data / ".." / "results"):
         check_outside(folder, [data])
+
+
+def test_the_file_then_its_name_are_flushed_to_the_disk(tmp_path, monkeypatch):
+    flushed = []
+    path = tmp_path / "file.txt"
+
+    def fsync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        flushed.append(("folder" if is_folder else "file", path.exists()))
+        if is_folder:
+            raise OSError(errno.EINVAL, "a file system that cannot")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(path, "text")
+    assert flushed == [("file", False), ("folder", True)]
+    assert path.read_text() == "text"
