@@ -47,7 +47,7 @@ _LOG = "log.jsonl"
 _RESULT = "model.pt"
 
 
-def train(config: TrainConfig, resume: bool = False) -> Path:
+def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
     """Train a network as ``config`` says.
 
     Started by ``torchrun``, all its processes call this with the same arguments and share every
@@ -56,6 +56,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
     Args:
         config: the run.
         resume: go on from the newest checkpoint in ``config.output``; without one, begin.
+        scorers: threads that score the frames of a validation.
 
     Returns:
         The final network's checkpoint, ``<output>/model.pt``.
@@ -82,7 +83,7 @@ def train(config: TrainConfig, resume: bool = False) -> Path:
             process=processes.rank,
             processes=processes.count,
         )
-        keeper = _Keeper(config, learner, progress) if processes.is_first else None
+        keeper = _Keeper(config, learner, progress, scorers) if processes.is_first else None
         with StopRequest() as stop:
             between = _BetweenSteps(config, learner, keeper, stop)
             done = first
@@ -183,9 +184,12 @@ class _Keeper:
         config: of the run.
         learner: what is kept.
         progress: of the run so far.
+        scorers: threads that score a validation.
     """
 
-    def __init__(self, config: TrainConfig, learner: _Learner, progress: Progress) -> None:
+    def __init__(
+        self, config: TrainConfig, learner: _Learner, progress: Progress, scorers: int
+    ) -> None:
         first = self._began_at = progress.step
         self._config, self._learner, self._progress = config, learner, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
@@ -198,7 +202,7 @@ class _Keeper:
         self._board = TensorBoard(config.output / "tensorboard", first)
         self._validation = None
         if config.validation is not None:
-            self._validation = Validation(config, best_so_far(config, progress))
+            self._validation = Validation(config, best_so_far(config, progress), scorers)
             scored = first - 1 if progress.validation_due else first
             self._scores = Records(config.output / "validation.jsonl", scored)
 

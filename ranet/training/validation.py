@@ -59,11 +59,12 @@ class Validation:
         run: whose network it is; masks and scores of the last validation are in the folder
             ``validation`` of its output.
         best: :func:`best_so_far`.
+        scorers: threads that score frames.
     """
 
-    def __init__(self, run: TrainConfig, best: float | None) -> None:
+    def __init__(self, run: TrainConfig, best: float | None, scorers: int) -> None:
         self.best = best
-        self._run = run
+        self._run, self._scorers = run, scorers
 
     def __call__(self, model: RANet, step: int, stop: StopRequest) -> dict[str, float]:
         """Score the network.
@@ -102,6 +103,7 @@ class Validation:
             self._run.output / "validation",
             set_file=config.set_file,
             overwrite=True,
+            workers=self._scorers,
         )
         return report.scores.averages
 

@@ -10,8 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 from runs import changed, stop_after
+from scripts_in_process import ScriptRunner
 
+from ranet import cli
 from ranet.config import TrainConfig
 from ranet.errors import DataError, OutputError
 from ranet.inference.segmenter import VideoSegmenter
@@ -57,6 +60,26 @@ def score(patch: pytest.MonkeyPatch, *values: float) -> None:
         return SimpleNamespace(scores=SimpleNamespace(averages=averages))
 
     patch.setattr(validation, "evaluate_split", evaluate)
+
+
+def test_the_script_scores_on_all_cores(
+    validated_run: TrainConfig,
+    tmp_path: Path,
+    run_script: ScriptRunner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers = []
+
+    def evaluate(*_: object, **options: object) -> None:
+        workers.append(options["workers"])
+        raise DataError("a mask is damaged")
+
+    monkeypatch.setattr(validation, "evaluate_split", evaluate)
+    monkeypatch.setattr(cli, "usable_cores", lambda: 7)
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(validated_run.model_dump(mode="json")))
+    assert run_script("train.py", "--config", config, "validation.every=1").status == 1
+    assert workers == [7]
 
 
 def test_only_the_best_network_is_kept(
