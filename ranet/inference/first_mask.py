@@ -3,8 +3,9 @@
 Labels are H×W uint8: 0 background, 1…254 objects.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -80,6 +81,15 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
             "Mark at least one object with an id of 1…254."
         )
     return np.where(labels == VOID, 0, labels).astype(np.uint8), ids
+
+
+@contextlib.contextmanager
+def naming_first_mask(source: str | Path) -> Iterator[None]:
+    """Say in a DataError about labels where they come from."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"The first mask {source} cannot be used. {error}") from error
 
 
 def labels_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:

@@ -12,27 +12,45 @@ A sequence's masks appear when all are written, so whatever stops a run, the sam
 after the last finished sequence.
 """
 
+import contextlib
 import json
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ranet.datasets.image_io import read_labels
 from ranet.datasets.index import VideoSequence
 from ranet.differences import differences
-from ranet.errors import OutputError
+from ranet.errors import DataError, OutputError
 from ranet.files import make_folder, output_errors, write_json
 from ranet.inference.sequence import Timing
+from ranet.lock import only_writer
+from ranet.metrics import score_files
 
 WRITTEN_BY = "ranet.inference.run"
 """Marks our settings.json: only what lies beside one is ever replaced."""
+
+
+@contextlib.contextmanager
+def opened_results(
+    path: Path, settings: dict[str, Any], *, overwrite: bool = False
+) -> Iterator["ResultsFolder"]:
+    """Such a folder, which no other run writes to meanwhile; see :class:`ResultsFolder`.
+
+    Raises:
+        OutputError: another run does so now.
+    """
+    with only_writer(path, make_folder(path) / ".lock"):
+        yield ResultsFolder(path, settings, overwrite=overwrite)
 
 
 class ResultsFolder:
     """Such a folder, claimed for one set of settings.
 
     Args:
-        path: the folder; made if missing.
+        path: the folder.
         settings: all that the results depend on, as JSON holds it.
         overwrite: remove the results that a run with other settings left there.
 
@@ -42,7 +60,7 @@ class ResultsFolder:
 
     def __init__(self, path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> None:
         settings = {"written_by": WRITTEN_BY, **json.loads(json.dumps(settings))}  # as in the file
-        self.path = make_folder(path)
+        self.path = path
         self.masks = path / "masks"
         self._timing = path / "timing.json"
         self._result = path / "result.json"
@@ -61,6 +79,11 @@ class ResultsFolder:
         folder = self.masks / sequence.name
         expected = {f"{frame.stem}.png" for frame in sequence.frames}
         return folder.is_dir() and {path.name for path in folder.iterdir()} == expected
+
+    def damaged(self, sequences: Iterable[VideoSequence]) -> list[Path]:
+        """The folders of finished sequences that hold a mask that cannot be read."""
+        folders = (self.masks / sequence.name for sequence in sequences)
+        return [folder for folder in folders if not _all_readable(folder)]
 
     def timings(self) -> dict[str, Timing]:
         """How long the sequences took that were segmented so far, by name."""
@@ -88,7 +111,7 @@ class ResultsFolder:
 
     def _check_free(self) -> None:
         """Nothing may be there that could be taken for ours, or be replaced by ours."""
-        found = [p.name for p in (self.masks, self._timing, self._result) if p.exists()]
+        found = [path.name for path in (self.masks, *self._files()) if path.exists()]
         if found:
             raise OutputError(
                 f"{self.path} holds {', '.join(found)}, but no {self._settings.name} that says "
@@ -96,11 +119,25 @@ class ResultsFolder:
             )
 
     def _remove_results(self) -> None:
+        """Remove all but the settings: until all is gone, what is left still belongs to them."""
         with output_errors(self.path):
+            for path in self._files():
+                path.unlink(missing_ok=True)
             if self.masks.exists():
                 shutil.rmtree(self.masks)
-            for path in (self._timing, self._result, self._settings):
-                path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """The files that hold results, there or not."""
+        return [self._result, *score_files(self.path), self._timing]
+
+
+def _all_readable(folder: Path) -> bool:
+    try:
+        for path in folder.iterdir():
+            read_labels(path)
+    except DataError:
+        return False
+    return True
 
 
 def _made_otherwise(path: Path, changed: list[tuple[str, Any, Any]]) -> OutputError:

@@ -1,6 +1,7 @@
 """A whole DAVIS split: segmented, scored and reported; the only file that knows all the parts."""
 
 import logging
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,19 +12,22 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ranet.config import EvalConfig, InferenceConfig
-from ranet.datasets.image_io import label_reader
+from ranet.datasets.image_io import image_size, label_reader
 from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
-from ranet.errors import DataError
+from ranet.errors import DataError, OutputError
+from ranet.files import check_outside
+from ranet.inference.first_mask import checked_labels, naming_first_mask
 from ranet.inference.report import Report, summarise_times
-from ranet.inference.results_folder import ResultsFolder
+from ranet.inference.results_folder import ResultsFolder, opened_results
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask, Follower, Timing, segment_sequence
-from ranet.metrics import evaluate_davis
+from ranet.metrics import DavisResult, evaluate_davis
 from ranet.model.weights import fingerprint, load_checkpoint
 from ranet.provenance import revision, versions
 from ranet.tables.published import PublishedResult, published, published_result
+from ranet.wording import bullets, count
 
 _logger = logging.getLogger(__name__)
 
@@ -94,9 +98,11 @@ def evaluate_split(
 
     Raises:
         DataError: of the tree; found before anything is segmented, damaged files apart.
-        OutputError: ``out`` cannot be written or holds other results.
+        OutputError: ``out`` cannot be written, holds other results, is written to by another run,
+            or lies among the data.
         KeyboardInterrupt: finished sequences are kept.
     """
+    _check_apart(out, root)
     sequences = index_davis(
         root,
         year=config.year,
@@ -105,6 +111,7 @@ def evaluate_split(
         resolution=config.resolution,
     )
     _check_scorable(sequences)
+    _check_first_masks(sequences, config.year)
     if method.inference is not None:
         config = config.model_copy(update={"inference": method.inference})
     made_with = {**method.settings, "davis": str(root.resolve())}
@@ -112,28 +119,47 @@ def evaluate_split(
         **made_with,
         "config": config.model_dump(mode="json", exclude=_CHANGES_NO_RESULT),
     }
-    results = ResultsFolder(out, decisive, overwrite=overwrite)
-    reset_peak_memory(method.device)
-    _segment_unfinished(config, method, sequences, results)
-
-    set_name = set_file.stem if set_file else config.split
-    scores = evaluate_davis(
-        root / "Annotations" / choose_resolution(root, config.resolution),
-        results.masks,
-        year=config.year,
-        sequences=[sequence.name for sequence in sequences],
-        workers=workers,
-    )
-    scores.write(out, set_name)
-    report = Report(
-        set_name=set_name,
-        scores=scores,
-        published=_published(config, scores.videos),
-        timings={name: t for name, t in results.timings().items() if name in scores.videos},
-    )
     settings = {**made_with, "config": config.model_dump(mode="json")}
-    results.write_result(_everything(report, method, settings))
+    set_name = set_file.stem if set_file else config.split
+    with opened_results(out, decisive, overwrite=overwrite) as results:
+        reset_peak_memory(method.device)
+        _segment_unfinished(config, method, sequences, results)
+        scores = _scored(config, root, sequences, results, workers)
+        scores.write(out, set_name)
+        report = Report(
+            set_name=set_name,
+            scores=scores,
+            published=_published(config, scores.videos),
+            timings={name: t for name, t in results.timings().items() if name in scores.videos},
+        )
+        results.write_result(_everything(report, method, settings))
     return report
+
+
+def _scored(
+    config: EvalConfig,
+    root: Path,
+    sequences: Sequence[VideoSequence],
+    results: ResultsFolder,
+    workers: int,
+) -> DavisResult:
+    """The scores of the masks; says what to do where masks of an earlier run are damaged."""
+    try:
+        return evaluate_davis(
+            root / "Annotations" / choose_resolution(root, config.resolution),
+            results.masks,
+            year=config.year,
+            sequences=[sequence.name for sequence in sequences],
+            workers=workers,
+        )
+    except DataError as error:
+        damaged = results.damaged(sequences)
+        if not damaged:
+            raise
+        raise DataError(
+            f"{error}\nDelete these folders with damaged masks, and run the same command again, "
+            f"which will redo them:\n{bullets([str(folder) for folder in damaged])}"
+        ) from error
 
 
 def _published(config: EvalConfig, sequences: Iterable[str]) -> PublishedResult | None:
@@ -142,6 +168,35 @@ def _published(config: EvalConfig, sequences: Iterable[str]) -> PublishedResult 
     if not set(sequences) <= set(split):
         return None
     return published_result(config.year, config.split, online=config.inference.online is not None)
+
+
+def _check_apart(out: Path, root: Path) -> None:
+    """Nothing is ever written among the data; other folders in the tree are the user's."""
+    if out.resolve() == root.resolve():
+        raise OutputError(
+            f"{out} is the DAVIS tree itself, where results would lie among the data. Choose "
+            "another folder for the results."
+        )
+    check_outside(out, [root / part for part in ("JPEGImages", "Annotations", "ImageSets")])
+
+
+def _check_first_masks(sequences: Sequence[VideoSequence], year: int) -> None:
+    """Say before the work which sequences could not be started, all of them at once."""
+    problems = []
+    for sequence in sequences:
+        first = sequence.annotations[0]
+        try:
+            with warnings.catch_warnings(action="ignore"):  # told when the sequence is segmented
+                labels = label_reader(year)(first)
+            with naming_first_mask(first):
+                checked_labels(labels, image_size(sequence.frames[0]))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
+        raise DataError(
+            f"{len(problems)} of {count(sequences, 'sequence')} cannot be segmented:\n"
+            + bullets(problems)
+        )
 
 
 def _check_scorable(sequences: Sequence[VideoSequence]) -> None:

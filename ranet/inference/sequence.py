@@ -12,9 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from ranet.datasets.image_io import write_labels
-from ranet.errors import DataError
 from ranet.files import atomic_folder
-from ranet.inference.first_mask import checked_labels
+from ranet.inference.first_mask import checked_labels, naming_first_mask
 
 
 class Follower(Protocol):
@@ -111,7 +110,8 @@ def write_masks(
     began, step_ms = time.perf_counter(), []
     for index, (name, frame) in enumerate(frames):
         if index == 0:
-            result = _start(follower, frame, labels, labels_from)
+            with naming_first_mask(labels_from):
+                result = follower.start(frame, labels)
         else:
             result = follower.step(frame)
             step_ms.append(1000 * follower.step_seconds)
@@ -122,12 +122,3 @@ def write_masks(
         total_ms=1000 * (time.perf_counter() - began),
         online_ms=1000 * follower.online_seconds,
     )
-
-
-def _start(
-    follower: Follower, frame: np.ndarray, labels: np.ndarray, labels_from: str | Path
-) -> np.ndarray:
-    try:
-        return follower.start(frame, labels)
-    except DataError as error:
-        raise DataError(f"The first mask {labels_from} cannot be used. {error}") from error

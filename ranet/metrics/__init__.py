@@ -3,7 +3,14 @@
 from ranet.metrics.boundary import boundary_map, boundary_radius, f_measure
 from ranet.metrics.davis import evaluate_davis
 from ranet.metrics.region import jaccard
-from ranet.metrics.result import DavisResult, Measure, ObjectResult, VideoResult, format_table
+from ranet.metrics.result import (
+    DavisResult,
+    Measure,
+    ObjectResult,
+    VideoResult,
+    format_table,
+    score_files,
+)
 from ranet.metrics.statistics import decay, mean, recall
 
 __all__ = [
@@ -20,4 +27,5 @@ __all__ = [
     "jaccard",
     "mean",
     "recall",
+    "score_files",
 ]

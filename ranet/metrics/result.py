@@ -133,6 +133,12 @@ class DavisResult:
         }
 
 
+def score_files(folder: Path) -> list[Path]:
+    """What :meth:`DavisResult.write` writes into a folder, for whichever set; there or not."""
+    tables = ("global_results-*.csv", "per-sequence_results-*.csv")
+    return [folder / "davis.json", *(path for name in tables for path in folder.glob(name))]
+
+
 def average(results: Sequence[ObjectResult]) -> dict[str, float]:
     """The seven numbers of DAVIS, each the mean over scored objects, in the official order.
 

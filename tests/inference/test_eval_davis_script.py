@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -147,7 +148,7 @@ def test_a_corrupt_annotation(evaluate, tree, tmp_path):
     path = tree / "Annotations/480p/two/00000.png"
     path.write_bytes(path.read_bytes()[:40] + b"\0" * 40)
     assert_error(evaluate(), "two/00000.png")
-    assert masks_of(tmp_path / "out") == {"one": FRAMES}
+    assert not (tmp_path / "out").exists()
 
 
 class _Bomb:
@@ -211,7 +212,8 @@ def test_a_full_disk(evaluate, tmp_path, monkeypatch):
     real = os.fsync
 
     def fsync(descriptor):
-        writes.append(descriptor)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            writes.append(descriptor)
         if len(writes) == 12:  # in the second sequence
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)

@@ -10,7 +10,7 @@ from moving_squares import moving
 from PIL import Image
 
 from ranet.config import EvalConfig, InferenceConfig
-from ranet.datasets.image_io import read_labels
+from ranet.datasets.image_io import read_labels, write_labels
 from ranet.errors import DataError, OutputError
 from ranet.inference import run as run_module
 from ranet.inference.run import Method, copying, evaluate_split, network
@@ -284,6 +284,74 @@ def test_other_settings_may_overwrite(tree, out):
     assert result_of(out)["settings"]["checkpoint_sha256"] == "b"
 
 
+def test_what_is_replaced_goes_before_anything_new_comes(tree, out):
+    """Scores of the old settings never lie beside masks or settings of the new ones."""
+    (out / "notes").mkdir(parents=True)
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    (out / "global_results-mine.csv").write_text("of another set")
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours("b", stop_at=2), tree, out, overwrite=True)
+    assert sorted(path.name for path in out.iterdir()) == ["masks", "notes", "settings.json"]
+    assert masks_of(out) == {}
+    evaluate_split(YEAR_2017, colours("b"), tree, out)
+
+
+def test_a_removal_that_was_interrupted_leaves_the_old_settings(tree, out, monkeypatch):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    before = (out / "settings.json").read_text()
+
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours("b"), tree, out, overwrite=True)
+    assert sorted(path.name for path in out.iterdir()) == ["masks", "settings.json"]
+    assert (out / "settings.json").read_text() == before
+
+
+class Meanwhile(CopyFirstMask):
+    """Does something in the middle of a run."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def step(self, frame):
+        self.act()
+        return super().step(frame)
+
+
+def test_two_runs_at_once_in_one_folder_are_refused(tree, out):
+    def second_run():
+        with pytest.raises(OutputError, match=r"Another run is writing to .*out: .*process"):
+            evaluate_split(YEAR_2017, copying(), tree, out)
+
+    method = Method(Meanwhile(second_run), torch.device("cpu"), copying().settings)
+    evaluate_split(YEAR_2017, method, tree, out)
+    assert masks_of(out) == dict.fromkeys(("one", "three", "two"), FRAMES)
+    assert not list(out.glob(".*"))
+
+
+@pytest.mark.parametrize("part", ["", "JPEGImages", "Annotations/480p", "ImageSets/2017/new"])
+def test_results_among_the_data_are_refused(tree, part):
+    before = sorted(tree.rglob("*"))
+    with pytest.raises(OutputError, match=r"the DAVIS tree itself|is part of the data"):
+        evaluate_split(YEAR_2017, colours(), tree, tree / part)
+    assert sorted(tree.rglob("*")) == before
+    evaluate_split(YEAR_2017, copying(), tree, tree / "Results" / "copying")
+
+
+def test_a_damaged_mask_of_an_earlier_run_may_be_removed(tree, out):
+    evaluate_split(YEAR_2017, copying(), tree, out)
+    mask = out / "masks/two/00003.png"
+    mask.write_bytes(mask.read_bytes()[:60])
+    message = r"two/00003\.png(.|\n)*Delete these folders(.|\n)*out/masks/two$"
+    with pytest.raises(DataError, match=message):
+        evaluate_split(YEAR_2017, copying(), tree, out)
+    shutil.rmtree(out / "masks/two")
+    evaluate_split(YEAR_2017, copying(), tree, out)
+
+
 def test_masks_of_somebody_else_are_never_touched(tree, out):
     (out / "masks").mkdir(parents=True)
     (out / "masks" / "mine.png").write_text("mine")
@@ -378,3 +446,12 @@ def test_a_sequence_of_two_frames_is_segmented_but_not_scored(tree, out):
         evaluate_split(YEAR_2017, colours(), tree, out)
     assert masks_of(out)["short"] == FRAMES[:2]
     assert result_of(out)["sequences"]["short"]["objects"]["1"]["J-Mean"] is None
+
+
+def test_all_first_masks_are_looked_at_before_the_work(tree, out):
+    write_labels(tree / "Annotations/480p/two/00000.png", np.ones((9, 9), np.uint8))
+    write_labels(tree / "Annotations/480p/three/00000.png", np.zeros(SIZE, np.uint8))
+    message = r"2 of 3 sequences (.|\n)*two/00000\.png.* 9×9(.|\n)*three/00000\.png.*no object"
+    with pytest.raises(DataError, match=message):
+        evaluate_split(YEAR_2017, colours(), tree, out)
+    assert not out.exists()
