@@ -92,7 +92,7 @@ class TrainingStep:
         parts = batch.split(self.accumulate)
         for number, part in enumerate(parts, start=1):
             with self._exchange(number == len(parts)):
-                losses = self._forward(part)
+                losses = self.forward(part)
                 self.scaler.scale(losses["total"] / len(parts)).backward()
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
@@ -104,8 +104,8 @@ class TrainingStep:
             return nullcontext()
         return self.network.no_sync()
 
-    def _forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        """Forward pass and losses of a batch that is not yet on the device."""
+    def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        """Every loss of a batch that is not yet on the device; nothing is updated."""
         count = batch.object_count  # read here, where no device has to be waited for
         batch = batch.to(self.processes.device)
         half = self.dtype != torch.float32

@@ -6,6 +6,8 @@ will be.
 """
 
 import copy
+import math
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -22,7 +24,7 @@ from ranet.config import (
 )
 from ranet.datasets.views import Draw, Frame, make_sample
 from ranet.device import DTYPES
-from ranet.errors import DataError
+from ranet.errors import DataError, TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.clip import ClipNetwork
@@ -35,6 +37,9 @@ _ANY_SIZE = 1e-9
 
 _DRAWS = 100
 """How often views are drawn anew because an object got lost in them."""
+
+_CLEARLY_WORSE = 1.5
+"""Loss of the same views after learning over that before; a rate that suits stays below 1.05."""
 
 
 def fine_tune(
@@ -56,6 +61,8 @@ def fine_tune(
     Raises:
         DataError: no view shows an object; they are too small for this input size.
         TrainingError: a loss is not finite.
+
+    Warns if the frame is segmented clearly worse than before: the learning rate is too high.
     """
     online = config.online
     objects = online.max_objects if _objects_compete(model, config) else 1
@@ -65,10 +72,39 @@ def fine_tune(
         adapted = copy.deepcopy(model).train()
         step = _training_step(adapted, online, config)
         for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):
-            batch = [next(samples) for _ in range(online.batch_size)]
-            step(TrainingBatch.collate(batch), number)
+            batch = TrainingBatch.collate([next(samples) for _ in range(online.batch_size)])
+            loss = step(batch, number)["total"]
+            if number == 0:
+                first_batch, before = batch, loss
+        _check_learned(step, first_batch, before, online)
     adapted.zero_grad(set_to_none=True)  # the memory of the gradients
     return adapted.eval()
+
+
+@torch.no_grad()
+def _check_learned(
+    step: TrainingStep, batch: TrainingBatch, before: float, online: OnlineLearning
+) -> None:
+    """Compare the loss of a batch with what it was before; the very same views, so without noise.
+
+    The losses of the steps themselves would tell nothing of the last update, which a high learning
+    rate makes as harmful as any.
+    """
+    after = step.forward(batch)["total"].item()
+    lower = "Lower inference.online.lr."
+    if not math.isfinite(after):
+        raise TrainingError(
+            f"Online learning has diverged: with lr = {online.lr:g}, the loss on the first frame "
+            f"went from {before:.3g} to {after}. {lower}"
+        )
+    if after > _CLEARLY_WORSE * before:
+        warnings.warn(
+            f"Online learning has made the network worse on the first frame: with lr = "
+            f"{online.lr:g} and steps = {online.steps}, the loss went from {before:.3g} to "
+            f"{after:.3g}. {lower}",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def _objects_compete(model: RANet, config: InferenceConfig) -> bool:

@@ -1,5 +1,7 @@
 """Online learning: a copy learns the first frame, and nothing else changes."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -253,6 +255,24 @@ def test_a_loss_that_is_not_finite():
         model.decoder.logits.bias.fill_(torch.nan)
     with pytest.raises(TrainingError, match=r"not finite.*the first frame"):
         learned(model)
+
+
+@pytest.mark.parametrize("steps", [1, 3])  # the only update may be the harmful one
+def test_learning_that_makes_the_network_worse_is_told(steps):
+    expected = rf"worse on the first frame: with lr = 1000 and steps = {steps}, .* 0\.\d+ to \d"
+    with pytest.warns(UserWarning, match=expected):
+        learned(steps=steps, lr=1000)
+
+
+def test_learning_that_goes_well_is_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learned(steps=3)
+
+
+def test_a_last_update_that_leaves_no_finite_loss():
+    with pytest.raises(TrainingError, match=r"lr = 1e\+30, .* to (nan|inf)\. Lower"):
+        learned(steps=1, lr=1e30)
 
 
 @pytest.mark.parametrize(
