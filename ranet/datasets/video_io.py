@@ -43,6 +43,8 @@ class FrameSource(Protocol):
 
     size: tuple[int, int]
     """(height, width) of the frames."""
+    paths: tuple[Path, ...]
+    """The files that the frames are read from."""
     frame_rate: Fraction | None
     """Frames a second; None if unknown, as for images."""
     count: int | None
@@ -119,6 +121,7 @@ class VideoFrames:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.paths = (self.path,)
         with _opened(self.path) as (_, stream):
             self.frame_rate = _frame_rate(stream)
             self.count = stream.frames or None

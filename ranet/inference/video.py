@@ -14,6 +14,7 @@ from ranet.datasets.video_io import FrameSource, VideoWriter
 from ranet.errors import DataError, OutputError
 from ranet.files import atomic_folder, check_writable
 from ranet.inference.sequence import Follower, write_masks
+from ranet.lock import only_writer
 from ranet.visual.overlay import overlay
 from ranet.wording import some_of
 
@@ -50,13 +51,17 @@ def segment_video(
 
     Raises:
         DataError: the video is shorter than ``start``, damaged, or the labels do not fit it.
-        OutputError: something cannot be written, or ``out`` is not empty.
+        OutputError: something cannot be written, ``out`` is not empty or another run writes to it,
+            or the overlay would replace the video.
     """
-    _check_free(out)
     if overlay_path is not None:
-        _check_overlay(overlay_path, out)
+        _check_overlay(overlay_path, out, source)
     frames = source.count and max(source.count - start, 0)
     with contextlib.ExitStack() as stack:
+        place = out.resolve()
+        # The lock lies beside the folder, which is not there yet.
+        stack.enter_context(only_writer(out, place.parent / f".{place.name}.lock"))
+        _check_free(out)
         bar = stack.enter_context(tqdm(total=frames, unit="frame", disable=None))
         unfinished = stack.enter_context(atomic_folder(out))
         # Left before the folder: a video that cannot be finished takes the masks with it.
@@ -93,9 +98,14 @@ def _check_free(out: Path) -> None:
         )
 
 
-def _check_overlay(path: Path, out: Path) -> None:
-    """Raise OutputError where the overlay could not appear once the work is done."""
+def _check_overlay(path: Path, out: Path, source: FrameSource) -> None:
+    """Raise OutputError where the overlay could not appear once the work is done, or must not."""
     check_writable(path.parent)
+    if path.exists() and any(path.samefile(read) for read in source.paths):
+        raise OutputError(
+            f"The overlay {path} is the video itself, which it would replace. Choose another name "
+            "for the overlay."
+        )
     if path.is_dir() or out.resolve().is_relative_to(path.resolve()):
         raise OutputError(
             f"The overlay {path} is to be a file, but it is a folder, or that of the masks. Choose "

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from ranet import files
 from ranet.config import InferenceConfig, load_config
 from ranet.datasets.image_io import read_labels, write_image, write_labels
 from ranet.datasets.video_io import VideoWriter, open_frames
+from ranet.lock import only_writer
 
 PROJECT = Path(__file__).resolve().parents[2]
 SIZE = (48, 80)
@@ -199,9 +201,10 @@ def test_a_wrong_key(segment, tmp_path):
 
 
 def test_an_output_in_use_is_left_alone(segment, tmp_path):
-    outcome = segment(out=tmp_path / "frames")
-    assert outcome.status == 1
-    assert "is not empty" in outcome.error
+    for out in (tmp_path / "frames", tmp_path / "frames" / "..", "."):
+        outcome = segment(out=out)
+        assert outcome.status == 1
+        assert "is not empty" in outcome.error
     assert len(names(tmp_path / "frames")) == 6
 
 
@@ -225,12 +228,39 @@ def test_an_overlay_in_the_place_of_a_folder(segment, tmp_path):
     )
 
 
+def test_the_video_itself_is_never_overwritten(segment, tmp_path, video):
+    film = tmp_path / "film.mp4"
+    with VideoWriter(film, frame_rate=12) as writer:
+        for frame, _ in video:
+            writer.write(frame)
+    (tmp_path / "link.mp4").symlink_to(film)
+    before = film.read_bytes()
+    for overlay in (film, tmp_path / "frames/../film.mp4", tmp_path / "link.mp4"):
+        outcome = segment("--overlay", overlay, video=film)
+        assert outcome.status == 1
+        assert "is the video itself" in outcome.error
+        assert film.read_bytes() == before
+    assert names(tmp_path) == ["film.mp4", "first.png", "frames", "link.mp4"]
+
+
+def test_two_runs_at_once_into_one_folder(segment, tmp_path):
+    with only_writer(tmp_path / "out", tmp_path / ".out.lock"):
+        outcome = segment()
+        assert outcome.status == 1
+        assert "Another run is writing to" in outcome.error
+        assert f"process {os.getpid()}" in outcome.error
+        assert not (tmp_path / "out").exists()
+    assert segment().status == 0
+    assert names(tmp_path) == ["first.png", "frames", "out"]
+
+
 @pytest.mark.parametrize("full_at", [3, 7], ids=["a mask", "the overlay"])
 def test_a_full_disk_leaves_nothing(segment, tmp_path, monkeypatch, full_at):
     writes, real = [], os.fsync
 
     def fsync(descriptor):
-        writes.append(descriptor)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            writes.append(descriptor)
         if len(writes) == full_at:  # of six masks and the overlay
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
