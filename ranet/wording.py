@@ -15,9 +15,10 @@ def bullets(lines: Sequence[str], at_most: int = 10) -> str:
     return "\n".join([f"  - {line}" for line in lines[:at_most]] + more)
 
 
-def count(things: Sized, noun: str) -> str:
+def count(things: Sized | int, noun: str) -> str:
     """How many there are: ``1 frame``, ``2 frames``."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+    number = things if isinstance(things, int) else len(things)
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def size_text(size: Sequence[int]) -> str:

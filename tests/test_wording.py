@@ -15,6 +15,7 @@ def test_long_lists_are_cut_short():
 
 def test_counts_have_their_plural():
     assert [count(LETTERS[:n], "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
+    assert [count(n, "pixel") for n in (1, 2)] == ["1 pixel", "2 pixels"]
 
 
 @pytest.mark.parametrize("size", [(480, 854), [480, 854], np.empty((480, 854, 3)).shape])

@@ -58,6 +58,11 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
     Raises:
         DataError: another size or type, ids that cannot be, or no object.
     """
+    if not isinstance(labels, np.ndarray):
+        raise DataError(
+            "Labels should be an H×W numpy array of integers, found "
+            f"{type(labels).__name__}. Make it one with numpy.asarray."
+        )
     if labels.ndim != 2 or not (labels.dtype == bool or np.issubdtype(labels.dtype, np.integer)):
         raise DataError(
             "Labels should be an H×W array of integers (0 background, 1…254 objects), found shape "
@@ -100,21 +105,32 @@ def labels_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:
         size: (H, W) of the frame.
 
     Raises:
-        DataError: a box holds no pixel of the frame, or is hidden by others; or they are too many.
+        DataError: a box is empty or goes beyond the frame, or is hidden by others; or they are too
+            many.
     """
     if len(boxes) >= VOID:
         raise DataError(f"At most 254 objects can be followed at once, found {len(boxes)} boxes.")
     labels = np.zeros(size, np.uint8)
-    for label, (top, left, bottom, right) in enumerate(boxes, start=1):
-        labels[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = label
+    for label, box in enumerate(boxes, start=1):
+        top, left, bottom, right = box
+        if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
+            raise DataError(
+                f"Box {label}, {_box_text(box)}, does not lie inside the frame of "
+                f"{size_text(size)} (height×width). Expected top,left,bottom,right in pixels with "
+                f"0 ≤ top < bottom ≤ {size[0]} and 0 ≤ left < right ≤ {size[1]}."
+            )
+        labels[top:bottom, left:right] = label
     for label, box in enumerate(boxes, start=1):
         if not (labels == label).any():
             raise DataError(
-                f"Box {label}, {','.join(map(str, box))}, marks no pixel of the frame of "
-                f"{size_text(size)} (height×width). Expected top,left,bottom,right in pixels with "
-                "top < bottom and left < right, inside the frame, not hidden by a later box."
+                f"Box {label}, {_box_text(box)}, is hidden by later boxes. Give the boxes in the "
+                "order from back to front."
             )
     return labels
+
+
+def _box_text(box: Box) -> str:
+    return ",".join(map(str, box))
 
 
 def labels_of_polygons(path: str | Path, size: tuple[int, int]) -> np.ndarray:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.device import resolve_device, synchronise
@@ -34,7 +34,7 @@ from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
-from ranet.wording import size_text
+from ranet.wording import count, size_text, some_of
 
 
 @dataclass
@@ -60,6 +60,7 @@ class VideoSegmenter:
 
     Raises:
         ConfigError: the machine lacks the device asked for.
+        TypeError: ``model`` is no network.
     """
 
     def __init__(
@@ -69,6 +70,11 @@ class VideoSegmenter:
         *,
         online: OnlineLearning | None = None,
     ) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(
+                "VideoSegmenter takes a network, as load_checkpoint(path) returns it, found "
+                f"{model!r}, a {type(model).__name__}."
+            )
         self.config = resolved(config or InferenceConfig(), model)
         """As it was given, with what it leaves to the network filled in."""
         if online is not None:
@@ -108,7 +114,8 @@ class VideoSegmenter:
             H×W uint8: the labels, void as background; the result of this frame.
 
         Raises:
-            DataError: frame or labels have another shape or type, or there is no object.
+            DataError: frame or labels have another shape or type, or there is no object, or none
+                that the network could see.
             TrainingError: online learning met a loss that is not finite.
         """
         _check_frame(frame)
@@ -216,26 +223,42 @@ class VideoSegmenter:
         ordered = torch.from_numpy(channels[labels])[None].to(self.device)
         masks = one_hot_masks(video.canvas.place_labels(ordered), len(ids))
         template = video.frame_step.encode_template(video.image, masks)
-        self._warn_of_lost(template, labels, ids)
+        self._check_seen(template, labels, ids)
         video.templates.append(template)
         covered = masks.amax(dim=1, keepdim=True)
         video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
         video.labels = np.where(labels > 0, labels, video.labels)
         video.ids += ids
 
-    def _warn_of_lost(self, template: Template, labels: np.ndarray, ids: Sequence[int]) -> None:
-        """Name the objects that are so small that the network does not see them at all."""
+    def _check_seen(self, template: Template, labels: np.ndarray, ids: Sequence[int]) -> None:
+        """Name the objects that are too small for the network, in one go; all is an error."""
         seen = template.masks.amax(dim=(0, 2, 3)).cpu().numpy() > 0
-        for label in np.array(ids)[~seen]:
-            warnings.warn(
-                f"Object {label} is not seen by the network and will not be followed: its "
-                f"{(labels == label).sum()} pixels in a frame of "
-                f"{size_text(labels.shape)} (height×width) are lost when that is resized "
-                f"to frame_size {self.config.frame_size} and input_size {self.config.input_size}. "
-                "Raise them, or mark it larger.",
-                UserWarning,
-                stacklevel=4,
+        pixels = np.bincount(labels.ravel(), minlength=256)
+        unseen = [
+            f"{label} ({count(int(pixels[label]), 'pixel')})"
+            for label, is_seen in zip(ids, seen, strict=True)
+            if not is_seen
+        ]
+        if not unseen:
+            return
+        cause_and_cure = (
+            f"{some_of(unseen)}. A frame of {size_text(labels.shape)} (height×width) is resized to "
+            f"frame_size {self.config.frame_size}, and its part around the objects to input_size "
+            f"{self.config.input_size}, where nothing is left of them. Raise these sizes, or mark "
+            "the objects larger; many tiny ones come of smoothed masks: save those without "
+            "smoothing."
+        )
+        if len(unseen) == len(ids):
+            raise DataError(
+                "The network sees none of the objects that are marked, as they are too small or "
+                f"too thin: {cause_and_cure}"
             )
+        warnings.warn(
+            f"{len(unseen)} of {count(ids, 'object')} are too small or too thin for the network to "
+            f"see, which can at best go by their last masks: {cause_and_cure}",
+            UserWarning,
+            stacklevel=4,
+        )
 
     def _place(self, frame: np.ndarray, canvas: Canvas) -> Tensor:
         """A frame on its canvas, on the device: 1×3×h×w in [0, 1]."""
@@ -261,6 +284,11 @@ def _check_next(frame: np.ndarray, video: _Video) -> None:
 
 
 def _check_frame(frame: np.ndarray) -> None:
+    if not isinstance(frame, np.ndarray):
+        raise DataError(
+            "A frame should be an H×W×3 uint8 RGB numpy array, found "
+            f"{type(frame).__name__}. Make it one with numpy.asarray."
+        )
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
         raise DataError(
             "A frame should be an H×W×3 uint8 RGB array, found shape "

@@ -65,29 +65,32 @@ def test_boxes_are_half_open_and_numbered():
     assert np.bincount(labels.ravel()).tolist() == [600 - 24 - 1, 24, 1]
 
 
-def test_later_boxes_are_in_front_and_the_frame_cuts_them():
-    labels = labels_of_boxes([(0, 0, 10, 10), (5, 5, 99, 99)], SIZE)
+def test_later_boxes_are_in_front():
+    labels = labels_of_boxes([(0, 0, 10, 10), (5, 5, 20, 30)], SIZE)
     assert (labels == 1).sum() == 75
     assert (labels == 2).sum() == 15 * 25
-    assert (labels_of_boxes([(-4, -3, 2, 2)], SIZE) == 1).sum() == 4
 
 
 @pytest.mark.parametrize(
     "boxes",
     [
         [(1, 1, 5, 5), (20, 0, 30, 5)],  # below the frame
-        [(1, 1, 5, 5), (-9, -9, 0, 0)],
+        [(1, 1, 5, 5), (-1, 0, 5, 5)],
+        [(1, 1, 5, 5), (0, -1, 5, 5)],
+        [(1, 1, 5, 5), (0, 0, 21, 5)],
+        [(1, 1, 5, 5), (0, 0, 5, 31)],  # as left,top,right,bottom would be
         [(1, 1, 5, 5), (8, 8, 8, 9)],  # no height
         [(1, 1, 5, 5), (9, 9, 5, 12)],  # upside down
     ],
 )
-def test_a_box_without_a_pixel_is_an_error(boxes):
-    with pytest.raises(DataError, match=r"Box 2, .* marks no pixel of the frame of 20×30"):
+def test_a_box_that_is_empty_or_goes_beyond_the_frame_is_an_error(boxes):
+    message = r"Box 2, .* not lie inside the frame of 20×30 .*top,left,bottom,right .*bottom ≤ 20 "
+    with pytest.raises(DataError, match=message):
         labels_of_boxes(boxes, SIZE)
 
 
 def test_a_hidden_box_is_an_error():
-    with pytest.raises(DataError, match="Box 1, 3,3,5,5, marks no pixel"):
+    with pytest.raises(DataError, match="Box 1, 3,3,5,5, is hidden by later boxes"):
         labels_of_boxes([(3, 3, 5, 5), (2, 2, 8, 8)], SIZE)
 
 

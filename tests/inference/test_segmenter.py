@@ -121,10 +121,29 @@ def test_results_are_not_overwritten_by_later_frames():
 def test_an_object_too_small_to_be_seen_is_named(frame_size):
     frame, labels = draw((480, 864), [(1, 20, 20, 300), (5, 400, 600, 1)])
     segmenter = VideoSegmenter(ColourNetwork(), config(frame_size=frame_size))
-    with pytest.warns(UserWarning, match="Object 5 is not seen.* 1 pixels .*480×864") as caught:
+    message = r"1 of 2 objects .* go by their last masks: 5 \(1 pixel\)\. A frame of 480×864"
+    with pytest.warns(UserWarning, match=message) as caught:
         segmenter.start(frame, labels)
     assert len(caught) == 1
     assert set(np.unique(segmenter.step(frame))) == {0, 1}
+
+
+def test_many_objects_too_small_are_told_in_one_line():
+    """As a smoothed mask has them: its edges are ids of single pixels."""
+    frame, labels = draw((480, 864), [(1, 20, 20, 300)])
+    labels[400, 100:800:10] = np.arange(2, 72)
+    with pytest.warns(UserWarning, match=r"70 of 71 objects .* \(70 in all\)\..*smooth") as caught:
+        VideoSegmenter(ColourNetwork(), config(frame_size=(480, 864))).start(frame, labels)
+    assert len(caught) == 1
+
+
+def test_an_only_object_too_small_to_be_seen_is_an_error():
+    frame, labels = draw((2160, 3840), [(1, 700, 900, 1)])
+    segmenter = VideoSegmenter(ColourNetwork(), config())
+    with pytest.raises(
+        DataError, match=r"sees none of the objects .*: 1 \(1 pixel\)\..*frame_size"
+    ):
+        segmenter.start(frame, labels)
 
 
 def test_many_objects_need_no_mask_each_at_the_frames_size():
@@ -455,6 +474,9 @@ def test_all_groups_of_objects_compete_for_a_pixel():
         (np.zeros((0, 9, 3), np.uint8), np.ones((0, 9), np.uint8), r"\(0, 9, 3\)"),
         (np.zeros((8, 9, 3), np.uint8), np.ones((9, 8), np.uint8), "labels are 9×8, .* is 8×9"),
         (np.zeros((8, 9, 3), np.uint8), np.zeros((8, 9), np.uint8), "mark no object"),
+        ([[[0, 0, 0]]], np.ones((1, 1), np.uint8), r"frame should be .* numpy array, found list\."),
+        (torch.zeros(8, 9, 3), np.ones((8, 9), np.uint8), "found Tensor"),
+        (np.zeros((1, 1, 3), np.uint8), [[1]], r"Labels should be .* numpy array .*found list\."),
     ],
 )
 def test_a_wrong_start_is_an_error(frame, labels, message):
@@ -498,6 +520,8 @@ def test_a_frame_of_another_size_is_an_error():
         segmenter.add_objects(other, labels)
     with pytest.raises(DataError, match="H×W×3"):
         segmenter.step(other[..., 0])
+    with pytest.raises(DataError, match="found list"):
+        segmenter.step(other.tolist())
 
 
 def test_an_added_id_has_to_be_new():
@@ -507,6 +531,11 @@ def test_an_added_id_has_to_be_new():
     with pytest.raises(DataError, match=r"Objects \[5\] are followed already"):
         segmenter.add_objects(frame, labels)
     assert segmenter.ids == (5,)
+
+
+def test_a_file_is_no_network():
+    with pytest.raises(TypeError, match=r"takes a network, as load_checkpoint.*'file\.pt', a str"):
+        VideoSegmenter("file.pt")
 
 
 def test_a_missing_device_is_an_error(monkeypatch):
