@@ -8,7 +8,6 @@ replace it while it is locked.
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
 import sys
@@ -19,6 +18,11 @@ from pathlib import Path
 
 from ranet.errors import OutputError
 from ranet.files import output_errors
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 """What file systems say that have no locks."""
@@ -31,7 +35,7 @@ _NOTE_BYTES = 1000
 def only_writer(place: Path, lock: Path) -> Iterator[None]:
     """Let no other process enter for the same ``lock`` while this one is inside.
 
-    Where the file system has no locks, a warning says so, and all may enter.
+    Where the file system or Windows has no such locks, a warning says so, and all may enter.
 
     Args:
         place: what is written to, for messages.
@@ -40,6 +44,10 @@ def only_writer(place: Path, lock: Path) -> Iterator[None]:
     Raises:
         OutputError: another process is inside, or the file cannot be made.
     """
+    if fcntl is None:
+        _warn_of_no_locks(place, "Windows")
+        yield
+        return
     with output_errors(place):
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _locked(place, lock)
@@ -80,12 +88,16 @@ def _lock(descriptor: int, place: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        warnings.warn(
-            f"The file system of {place} has no locks ({error.strerror}), so two runs that write "
-            "there at once would not be noticed. Start only one.",
-            UserWarning,
-            stacklevel=5,
-        )
+        _warn_of_no_locks(place, error.strerror)
+
+
+def _warn_of_no_locks(place: Path, reason: str) -> None:
+    warnings.warn(
+        f"{place} cannot be locked ({reason}), so two runs that write there at once would not be "
+        "noticed. Start only one.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def _this_process() -> bytes:

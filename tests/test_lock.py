@@ -92,8 +92,15 @@ def test_a_file_system_without_locks_is_a_warning(lock, monkeypatch):
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(lock_module.fcntl, "flock", no_locks)
-    with pytest.warns(UserWarning, match="has no locks"), only_writer(lock.parent, lock):
+    with pytest.warns(UserWarning, match="cannot be locked"), only_writer(lock.parent, lock):
         pass
+
+
+def test_a_system_without_locks_is_a_warning(lock, monkeypatch):
+    monkeypatch.setattr(lock_module, "fcntl", None)
+    with pytest.warns(UserWarning, match=r"cannot be locked \(Windows\)"):
+        with only_writer(lock.parent, lock):
+            pass
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
