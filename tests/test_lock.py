@@ -98,9 +98,9 @@ def test_a_file_system_without_locks_is_a_warning(lock, monkeypatch):
 
 def test_a_system_without_locks_is_a_warning(lock, monkeypatch):
     monkeypatch.setattr(lock_module, "fcntl", None)
-    with pytest.warns(UserWarning, match=r"cannot be locked \(Windows\)"):
-        with only_writer(lock.parent, lock):
-            pass
+    warned = pytest.warns(UserWarning, match=r"cannot be locked \(Windows\)")
+    with warned, only_writer(lock.parent, lock):
+        assert not lock.exists()
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
