@@ -5,6 +5,7 @@ import sys
 import torch
 
 from ranet.errors import ConfigError
+from ranet.wording import count
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """By the name in the configuration."""
@@ -65,7 +66,7 @@ def device_name(device: torch.device) -> str:
     """What to call the device in a report."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return {"cpu": f"CPU ({torch.get_num_threads()} threads)", "mps": "Apple GPU (MPS)"}[
+    return {"cpu": f"CPU ({count(torch.get_num_threads(), 'thread')})", "mps": "Apple GPU (MPS)"}[
         device.type
     ]
 

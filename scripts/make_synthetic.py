@@ -13,18 +13,37 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ranet.cli import positive_int, run_script, usable_cores
-from ranet.datasets.synthetic import write_synthetic_davis
+from ranet.cli import number_within, positive_int, run_script, usable_cores
+from ranet.datasets.synthetic import LIMITS, write_synthetic_davis
 from ranet.options import script_parser
+from ranet.wording import count
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = script_parser(__doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder to make; new or empty")
-    add("--train", type=int, default=40, metavar="N", help="training videos (%(default)s)")
-    add("--val", type=int, default=8, metavar="N", help="validation videos (%(default)s)")
-    add("--frames", type=int, default=20, metavar="N", help="frames of each video (%(default)s)")
+    add(
+        "--train",
+        type=number_within(int, *LIMITS["train"]),
+        default=40,
+        metavar="N",
+        help="training videos (%(default)s)",
+    )
+    add(
+        "--val",
+        type=number_within(int, *LIMITS["val"]),
+        default=8,
+        metavar="N",
+        help="validation videos (%(default)s)",
+    )
+    add(
+        "--frames",
+        type=number_within(int, *LIMITS["frames"]),
+        default=20,
+        metavar="N",
+        help="frames of each video (%(default)s)",
+    )
     add(
         "--size",
         type=int,
@@ -33,11 +52,23 @@ def parse_arguments() -> argparse.Namespace:
         metavar=("H", "W"),
         help="height and width in pixels (240 432)",
     )
-    add("--seed", type=int, default=0, metavar="S", help="other seeds, other videos (%(default)s)")
-    add("--max-objects", type=int, default=3, metavar="K", help="objects a video (%(default)s)")
+    add(
+        "--seed",
+        type=number_within(int, *LIMITS["seed"]),
+        default=0,
+        metavar="S",
+        help="other seeds, other videos (%(default)s)",
+    )
+    add(
+        "--max-objects",
+        type=number_within(int, *LIMITS["max_objects"]),
+        default=3,
+        metavar="K",
+        help="objects a video (%(default)s)",
+    )
     add(
         "--clutter",
-        type=float,
+        type=number_within(float, *LIMITS["clutter"]),
         default=1.0,
         metavar="C",
         help="look-alikes, obstacles and scenery, from 0 (none) to 1 (many) (%(default)s)",
@@ -49,7 +80,10 @@ def parse_arguments() -> argparse.Namespace:
         metavar="N",
         help="videos drawn at a time (one a core: %(default)s)",
     )
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.train + arguments.val == 0:
+        parser.error("there is no video to draw: set --train or --val above 0")
+    return arguments
 
 
 def main() -> None:
@@ -68,7 +102,10 @@ def main() -> None:
             workers=arguments.workers,
             on_video=lambda name: bar.update(),
         )
-    print(f"{arguments.out}: " + (f"{total} videos written" if written else "already there, kept"))
+    print(
+        f"{arguments.out}: "
+        + (f"{count(total, 'video')} written" if written else "already there, kept")
+    )
 
 
 if __name__ == "__main__":

@@ -81,5 +81,7 @@ def test_autocast_leaves_float32_alone():
         assert convolution(torch.rand(1, 3, 8, 8)).dtype == torch.float32
 
 
-def test_the_cpu_is_named_with_its_threads():
-    assert device_name(torch.device("cpu")) == f"CPU ({torch.get_num_threads()} threads)"
+@pytest.mark.parametrize(("threads", "name"), [(1, "CPU (1 thread)"), (4, "CPU (4 threads)")])
+def test_the_cpu_is_named_with_its_threads(threads, name, monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert device_name(torch.device("cpu")) == name

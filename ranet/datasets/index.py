@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ranet.errors import DataError
-from ranet.wording import bullets, some_of
+from ranet.wording import bullets, count, some_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings, in lower case, of the files that are taken as images."""
@@ -93,7 +93,7 @@ def index_davis(
     if problems:
         total = len(problems) + len(sequences)
         raise DataError(
-            f"{len(problems)} of the {total} sequences in {set_file} cannot be used:\n"
+            f"{len(problems)} of the {count(total, 'sequence')} in {set_file} cannot be used:\n"
             + bullets(problems)
             + f"\nAll that is wrong with this folder: python scripts/check_data.py {root}"
         )
@@ -143,8 +143,8 @@ def match_annotations(frames: str | Path, annotations: str | Path) -> VideoSeque
     orphans = unmatched(masks, (path.stem for path in paths))
     if orphans:
         raise DataError(
-            f"{len(orphans)} annotations have no frame: {some_of(orphans)} in {annotations}, but "
-            f"{frames} has no image of that name. Copy the missing frames or remove the masks."
+            f"No frame for {count(orphans, 'annotation')}: {some_of(orphans)} in {annotations}, "
+            f"but {frames} has no image of that name. Copy the missing frames or remove the masks."
         )
     return VideoSequence(frames.name, paths, tuple(masks.get(path.stem) for path in paths))
 
@@ -188,11 +188,15 @@ def read_set_file(path: str | Path) -> list[str]:
         name = match.group(1) if match else line
         if not name or (match and name in names):
             continue
-        if "/" in name or "\\" in name or name in (".", "..") or name in names:
-            found = "again" if name in names else "which is no name"
+        if "/" in name or "\\" in name or name in (".", ".."):
+            raise DataError(
+                f"{path}, line {number}: expected a name alone, without a path, but found "
+                f"{line!r}. Correct this line."
+            )
+        if name in names:
             raise DataError(
                 f"{path}, line {number}: expected a name that is not listed yet, but found "
-                f"{line!r}, {found}. Correct this line."
+                f"{line!r} again. Remove this line."
             )
         names.append(name)
     if not names:

@@ -10,6 +10,7 @@ from ranet.inference.report import Report
 from ranet.inference.run import evaluate_split, network
 from ranet.tables.published import published
 from ranet.visual.trade_off import Series, draw_trade_off
+from ranet.wording import count
 
 _MEASURE = "J&F-Mean"
 
@@ -56,18 +57,18 @@ def measure_online_curve(
         RANetError: as for :func:`ranet.inference.run.evaluate_split`.
     """
     points = []
-    for count in sorted(set(steps)):
-        with_steps = _with_steps(config, count)
+    for number in sorted(set(steps)):
+        with_steps = _with_steps(config, number)
         report = evaluate_split(
             with_steps,
             network(with_steps, checkpoint),
             root,
-            out / f"steps-{count:05d}",
+            out / f"steps-{number:05d}",
             set_file=set_file,
             overwrite=overwrite,
             workers=workers,
         )
-        points.append(_point(count, report))
+        points.append(_point(number, report))
         _write(points, report, out)
     return points
 
@@ -108,9 +109,9 @@ def _write(points: Sequence[OnlinePoint], report: Report, out: Path) -> None:
         [
             Series("paper, 20 sequences, Titan Xp", papers, joined=True),
             Series(
-                f"measured, {len(report.scores.videos)} sequences, {report.device}",
+                f"measured, {count(report.scores.videos, 'sequence')}, {report.device}",
                 [(point.seconds, point.score) for point in timed],
-                [f"{point.steps} steps" for point in timed],
+                [count(point.steps, "step") for point in timed],
                 ours=True,
                 joined=True,
             ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ranet.inference.sequence import Timing
 from ranet.metrics import DavisResult
 from ranet.tables.published import PublishedResult
-from ranet.wording import aligned_table
+from ranet.wording import aligned_table, count
 
 WARM_UP_STEPS = 1
 """Steps at the start of every sequence that are not timed: memory and kernels are chosen there."""
@@ -56,8 +56,9 @@ class Report:
         rows += self._time_rows()
         rows.append(("peak memory", "", self._memory()))
         title = (
-            f"DAVIS-{scores.year} {self.set_name}: {len(scores.videos)} sequences, "
-            f"{len(scores.objects)} objects, {scores.scored_frames} scored frames; {self.device}"
+            f"DAVIS-{scores.year} {self.set_name}: {count(scores.videos, 'sequence')}, "
+            f"{count(scores.objects, 'object')}, {count(scores.scored_frames, 'scored frame')}; "
+            f"{self.device}"
         )
         return "\n".join([title, "", *aligned_table(rows), *self._notes()])
 

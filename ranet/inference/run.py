@@ -216,7 +216,7 @@ def _segment_unfinished(
     unfinished = [sequence for sequence in sequences if not results.is_finished(sequence)]
     done = len(sequences) - len(unfinished)
     if done:
-        _logger.info("%d of %d sequences are finished already, kept", done, len(sequences))
+        _logger.info("%d of %s finished already, kept", done, count(sequences, "sequence"))
     frames = sum(len(sequence.frames) for sequence in unfinished)
     code = revision()  # now: files that change during the work are not what runs
     try:
@@ -228,18 +228,18 @@ def _segment_unfinished(
                 results.add_timing(sequence.name, replace(timing, revision=code))
                 done += 1
                 _logger.info(
-                    "%d/%d %s: %d frames, %.0f ms a frame",
+                    "%d/%d %s: %s, %.0f ms a frame",
                     done,
                     len(sequences),
                     sequence.name,
-                    len(sequence.frames),
+                    count(sequence.frames, "frame"),
                     timing.total_ms / len(sequence.frames),
                 )
     except KeyboardInterrupt:
         _logger.info(
-            "%d of %d sequences are finished and kept in %s; the same command goes on from there",
+            "%d of %s finished and kept in %s; the same command goes on from there",
             done,
-            len(sequences),
+            count(sequences, "sequence"),
             results.path,
         )
         raise

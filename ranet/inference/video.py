@@ -16,7 +16,7 @@ from ranet.files import atomic_folder, check_writable
 from ranet.inference.sequence import Follower, write_masks
 from ranet.lock import only_writer
 from ranet.visual.overlay import overlay
-from ranet.wording import some_of
+from ranet.wording import count, some_of
 
 _logger = logging.getLogger(__name__)
 
@@ -81,10 +81,14 @@ def segment_video(
                 after_frame=after_frame,
             )
         except KeyboardInterrupt:
-            _logger.info("stopped after %d frames: nothing was kept, %s is as before", bar.n, out)
+            _logger.info(
+                "stopped after %s: nothing was kept, %s is as before", count(bar.n, "frame"), out
+            )
             raise
     written = len(timing.step_ms) + 1
-    _logger.info("%d masks in %s, %.0f ms a frame", written, out, timing.total_ms / written)
+    _logger.info(
+        "%s in %s, %.0f ms a frame", count(written, "mask"), out, timing.total_ms / written
+    )
 
 
 def _check_free(out: Path) -> None:

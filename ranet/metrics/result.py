@@ -9,7 +9,7 @@ import numpy as np
 
 from ranet.files import make_folder, write_csv, write_json
 from ranet.metrics import statistics
-from ranet.wording import aligned_table
+from ranet.wording import aligned_table, count
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def format_table(result: DavisResult) -> str:
         *((name, *_cells(scores, len(averages))) for name, scores in objects.items()),
     ]
     title = (
-        f"DAVIS {result.year}: {len(result.videos)} sequences, {len(objects)} objects, "
-        f"{result.scored_frames} scored frames"
+        f"DAVIS {result.year}: {count(result.videos, 'sequence')}, {count(objects, 'object')}, "
+        f"{count(result.scored_frames, 'scored frame')}"
     )
     return "\n".join([title, "", *aligned_table(rows)])
 

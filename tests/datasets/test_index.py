@@ -116,7 +116,7 @@ def test_all_unusable_sequences_are_named_at_once(tmp_path):
             f"No folder {frames / 'one'}",
             f"No folder {masks / 'two'}",
             f"the first frame, has no annotation: expected {masks / 'three' / '00000.png'}",
-            f"annotations have no frame: 00001 in {masks / 'four'}",
+            f"No frame for 1 annotation: 00001 in {masks / 'four'}",
             f"No frames in {frames / 'five'}",
         ],
         strict=True,
@@ -202,8 +202,8 @@ def test_lists_of_davis_2016(tmp_path, slash):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("camel\nbear\ncamel\n", r"line 3: .* found 'camel', again"),
-        ("camel\n../../etc\n", r"line 2: .*which is no name"),
+        ("camel\nbear\ncamel\n", r"line 3: .* not listed yet, but found 'camel' again"),
+        ("camel\n../../etc\n", r"line 2: expected a name alone, without a path, but found"),
         ("..\n", r"line 1"),
         ("a\\b\n", r"line 1"),
         ("", "names nothing"),

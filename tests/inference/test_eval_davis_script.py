@@ -67,7 +67,7 @@ def test_the_main_job(evaluate, tmp_path):
     assert result["times"]["timed_steps"] == 8
     again = evaluate()
     assert again.status == 0, again.error
-    assert "2 of 2 sequences are finished already, kept" in again.error
+    assert "2 of 2 sequences finished already, kept" in again.error
 
 
 @pytest.mark.parametrize("name", ["eval_davis16", "eval_davis17"])
@@ -260,14 +260,14 @@ def test_a_stopped_run_goes_on(tmp_path, checkpoint, number, status):
     finally:
         process.kill()
     assert process.returncode == status
-    assert "1 of 2 sequences are finished and kept" in error
+    assert "1 of 2 sequences finished and kept" in error
     assert "Traceback" not in error
     assert set(masks_of(tmp_path / "out")) == {"one"}
     assert not list((tmp_path / "out").rglob(".*"))
 
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
-    assert "1 of 2 sequences are finished already, kept" in done.stderr
+    assert "1 of 2 sequences finished already, kept" in done.stderr
     assert {name: len(masks) for name, masks in masks_of(tmp_path / "out").items()} == {
         "one": 40,
         "two": 40,

@@ -59,9 +59,10 @@ def test_a_curve_is_measured_drawn_and_continued(curve, tmp_path):
     offline = json.loads((out / "steps-00000/result.json").read_text())
     assert offline["settings"]["config"]["inference"]["online"] is None
 
-    again = curve(steps="0,1,2")
+    again = curve(steps="2,0,1,2")  # in any order, and twice
     assert again.status == 0, again.error
-    assert again.error.count("1 of 1 sequences are finished already, kept") == 2
+    assert again.error.count("1 of 1 sequence finished already, kept") == 2
+    assert [line.split()[0] for line in again.out.splitlines()[-4:-1]] == ["0", "1", "2"]
     assert [row[1] for row in rows_of(out / "curve.csv")[6:]] == ["0", "1", "2"]
     assert rows_of(out / "curve.csv")[6] == measured[0]
 

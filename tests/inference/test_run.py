@@ -162,7 +162,7 @@ def test_another_list_of_sequences_may_be_given(tree, out, tmp_path):
     report = evaluate_split(YEAR_2017, colours(), tree, out, set_file=tmp_path / "mine.txt")
     assert masks_of(out) == {"two": FRAMES}
     assert (out / "global_results-mine.csv").exists()
-    assert "DAVIS-2017 mine: 1 sequences" in str(report)
+    assert "DAVIS-2017 mine: 1 sequence," in str(report)
     evaluate_split(YEAR_2017, colours(), tree, out)  # the others are added
     assert set(masks_of(out)) == {"one", "two", "three"}
 
@@ -209,7 +209,7 @@ def test_an_interrupted_run_keeps_what_was_finished_and_goes_on(tree, out, tmp_p
     with pytest.raises(KeyboardInterrupt):
         evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)  # in the second sequence
     assert masks_of(out) == {"one": FRAMES}
-    assert "1 of 3 sequences are finished and kept" in caplog.text
+    assert "1 of 3 sequences finished and kept" in caplog.text
     assert not (out / "result.json").exists()
     kept = (out / "masks/one/00003.png").stat().st_mtime_ns
 

@@ -35,7 +35,7 @@ def test_scores_a_set_and_writes_all_files(options, tmp_path):
     done = run(*options, "--set", tmp_path / "tiny.txt", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert "1 sequences, 1 objects, 2 scored frames" in done.stdout
+    assert "1 sequence, 1 object, 2 scored frames" in done.stdout
     assert "ant_1" in done.stdout
     assert "bear" not in done.stdout
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

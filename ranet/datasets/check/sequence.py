@@ -85,9 +85,9 @@ def sequence_table(sequences: list[ListedSequence], facts: Facts) -> list[str]:
         shown = ("unreadable" if size is None else size_text(size) for size in sizes)
         cells = (len(sequence.frames), len(sequence.masks), "–" if first is None else len(first))
         rows.append((sequence.name, *map(str, cells), ", ".join(shown)))
-    total = [sum(int(row[column]) for row in rows) for column in (1, 2)]
+    frames, masks = (sum(int(row[column]) for row in rows) for column in (1, 2))
     header = ("sequence", "frames", "masks", "objects", "height×width")
-    summary = f"{count(rows, 'sequence')}, {total[0]} frames, {total[1]} masks"
+    summary = f"{count(rows, 'sequence')}, {count(frames, 'frame')}, {count(masks, 'mask')}"
     return [summary, *aligned_table([header, *rows])]
 
 

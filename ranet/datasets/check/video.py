@@ -12,7 +12,7 @@ from ranet.datasets.check.sequence import (
 )
 from ranet.datasets.video_io import VideoFrames
 from ranet.errors import DataError
-from ranet.wording import size_text
+from ranet.wording import count, size_text
 
 
 def check_frames(root: Path, masks: Path | None, reading: Reading) -> DataReport:
@@ -43,5 +43,5 @@ def check_video(path: Path) -> DataReport:
     except DataError as error:
         problems.append(str(error))
     rate = "" if video.frame_rate is None else f", {float(video.frame_rate):g} frames a second"
-    contents = f"{number} frames of {size_text(video.size)}{rate}"
+    contents = f"{count(number, 'frame')} of {size_text(video.size)}{rate}"
     return DataReport(path, "a video file", (contents,), tuple(problems))

@@ -44,8 +44,8 @@ def check_youtube_vos(root: Path, split: str, reading: Reading) -> DataReport:
         for group in zip(*((video.frames, video.masks) for video in videos), strict=True)
     )
     contents = (
-        f"{split}: {count(videos, 'video')}, {frames} frames, {masks} masks",
-        f"meta.json: {count(objects, 'video')}, {sum(map(len, objects.values()))} objects",
+        f"{split}: {count(videos, 'video')}, {count(frames, 'frame')}, {count(masks, 'mask')}",
+        f"meta.json: {count(objects, 'video')}, {count(sum(map(len, objects.values())), 'object')}",
     )
     return DataReport(root, "YouTube-VOS", contents, tuple(problems))
 
