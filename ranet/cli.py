@@ -8,6 +8,7 @@ behind. A mistake of the program itself keeps its traceback.
 import argparse
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -15,23 +16,37 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from ranet.errors import RANetError
+
+_Number = TypeVar("_Number", int, float)
 
 _TIME_TO_TELL = 10.0
 """Seconds that the first process of a machine has to tell of an error, after another has met it."""
 
 
-def positive_int(text: str) -> int:
-    """An ``argparse`` type: a whole number of at least 1."""
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, but found {text!r}")
-    return number
+def number_within(
+    kind: type[_Number], least: float, most: float | None = None
+) -> Callable[[str], _Number]:
+    """An ``argparse`` type: an ``int`` or ``float`` within limits, both of them allowed."""
+    noun = "whole number" if kind is int else "number"
+    limits = f"from {least} on" if most is None else f"from {least} to {most}"
+
+    def read(text: str) -> _Number:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= (math.inf if most is None else most):
+            raise argparse.ArgumentTypeError(f"expected a {noun} {limits}, but found {text!r}")
+        return number
+
+    return read
+
+
+positive_int = number_within(int, 1)
+"""An ``argparse`` type: a whole number of at least 1."""
 
 
 def usable_cores() -> int:

@@ -244,7 +244,7 @@ class TestScript:
         assert "already there" in second.stdout
 
     def test_a_mistake_is_one_message(self, tmp_path):
-        result = self.run("--out", tmp_path / "tree", "--max-objects", 0)
+        result = self.run("--out", tmp_path / "tree", "--size", 40, 64)
         assert result.returncode == 1
         assert result.stderr.startswith("error: ")
         assert len(result.stderr.splitlines()) == 1

@@ -22,6 +22,19 @@ SETTINGS_FILE = "synthetic.json"
 
 _LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
 _SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
+
+LIMITS = {
+    "train": (0, None),
+    "val": (0, None),
+    "frames": (2, 100_000),
+    "the height in size": (_SMALLEST_SIDE, 4320),
+    "the width in size": (_SMALLEST_SIDE, 7680),
+    "seed": (0, None),
+    "max_objects": (1, _LARGEST_CAST),
+    "clutter": (0, 1),
+}
+"""What the arguments of :func:`write_synthetic_davis` may be, limits included; None: no limit."""
+
 _GENERATOR = 4  # counts changes of what is drawn, so that trees of an older drawing are not reused
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 90
@@ -42,19 +55,10 @@ class _Settings:
 
     def check(self) -> None:
         """Raise ConfigError for values that make no videos."""
-        height, width = self.size
-        limits = {
-            "train": (self.train, 0, None),
-            "val": (self.val, 0, None),
-            "frames": (self.frames, 2, 100_000),
-            "the height in size": (height, _SMALLEST_SIDE, 4320),
-            "the width in size": (width, _SMALLEST_SIDE, 7680),
-            "seed": (self.seed, 0, None),
-            "max_objects": (self.max_objects, 1, _LARGEST_CAST),
-            "clutter": (self.clutter, 0, 1),
-        }
-        for name, (value, least, most) in limits.items():
-            _check_range(name, value, least, most)
+        values = dataclasses.asdict(self)
+        values["the height in size"], values["the width in size"] = self.size
+        for name, limits in LIMITS.items():
+            _check_range(name, values[name], *limits)
         if self.train + self.val == 0:
             raise ConfigError("A synthetic DAVIS needs videos: set train or val above 0.")
 
