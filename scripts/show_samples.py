@@ -25,6 +25,7 @@ def main() -> None:
     config = load_config(TrainConfig, arguments.config, arguments.overrides)
     samples = TrainingSamples(config.data, seed=config.seed)
     write_image(arguments.out, sample_sheet([samples[n] for n in range(arguments.count)]))
+    print(f"wrote {arguments.out}")
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -37,7 +37,7 @@ def run(script, *arguments):
 def test_show_samples(config, tmp_path):
     sheet = tmp_path / "sheets" / "sheet.png"
     done = run("scripts/show_samples.py", "--config", config, "--out", sheet, "--count", 3)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stdout) == (0, f"wrote {sheet}\n"), done.stderr
     height, width, _ = read_image(sheet).shape
     assert height > 3 * HEIGHT
     assert width > 4 * WIDTH
