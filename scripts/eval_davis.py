@@ -4,7 +4,7 @@
     python scripts/eval_davis.py --config configs/eval_davis16.yaml \\
         --davis data/DAVIS --out outputs/davis16
     python scripts/eval_davis.py --config configs/eval_davis17.yaml \\
-        --davis data/DAVIS --checkpoint checkpoints/ranet_multi.pt --out outputs/davis17 \\
+        --davis data/DAVIS --checkpoint outputs/small_clips/model.pt --out outputs/davis17 \\
         inference.dtype=bfloat16
     python scripts/eval_davis.py --config configs/eval_davis16.yaml \\
         --davis data/DAVIS --copy-first-mask --out outputs/copying

@@ -2,9 +2,9 @@
 """Measure what online learning brings and costs: Table 6's curve, J&F against seconds a frame.
 
     python scripts/online_curve.py --config configs/eval_davis16.yaml --davis data/DAVIS \\
-        --checkpoint checkpoints/ranet.pt --steps 0,10,50,100,500 --out outputs/online
+        --steps 0,10,50,100,500 --out outputs/online
     python scripts/online_curve.py --config configs/eval_davis16.yaml --davis data/DAVIS \\
-        --checkpoint checkpoints/ranet.pt --steps 0,10,50 --out outputs/online_decoder \\
+        --checkpoint outputs/small_clips/model.pt --steps 0,10,50 --out outputs/online_decoder \\
         inference.online.parameters=decoder_and_ranking
 
 Each number of steps is a whole evaluation in OUT/steps-<number>; 0 is without online learning. The
@@ -54,7 +54,7 @@ def parse_arguments() -> argparse.Namespace:
         type=step_counts,
         required=True,
         metavar="N,N,…",
-        help="numbers of steps a video, from 0 on",
+        help="numbers of steps a video, from 0 on, in any order",
     )
     add_overrides(parser, "inference.online.lr=1e-5")
     return parser.parse_intermixed_args()

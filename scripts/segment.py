@@ -5,11 +5,11 @@ The video is a folder of images, a pattern such as 'frames/*.png', or a video fi
 a mask (indexed PNG, or black and white), a box each, or polygons:
 
     python scripts/segment.py --video surf.mp4 --mask surf_first.png \\
-        --checkpoint checkpoints/ranet.pt --out outputs/surf --overlay outputs/surf.mp4
+        --out outputs/surf --overlay outputs/surf.mp4
     python scripts/segment.py --video frames --box 120,200,310,420 --box 80,500,300,640 \\
-        --checkpoint checkpoints/ranet_multi.pt --out outputs/two
+        --checkpoint outputs/small_clips/model.pt --out outputs/two
     python scripts/segment.py --video surf.mp4 --polygon surf.json --start 48 \\
-        --checkpoint checkpoints/ranet.pt --out outputs/surf input_size=[240,432]
+        --out outputs/surf_from_48 input_size=[240,432]
 
 A polygon file is {"objects": [{"id": 1, "polygons": [[[x, y], [x, y], [x, y]]]}]}, in pixels; an
 object is all that lies inside any of its polygons.
