@@ -18,6 +18,7 @@ import numpy as np
 from ranet.datasets.image_io import image_size, read_image
 from ranet.datasets.index import images_by_name, index_frames, is_image
 from ranet.datasets.missing_frames import MissingFrames
+from ranet.datasets.numbering import skipped_numbers
 from ranet.errors import DataError, OutputError, RANetError
 from ranet.files import atomic_path, output_errors
 from ranet.wording import size_text, some_of
@@ -66,13 +67,13 @@ def open_frames(source: str | Path) -> FrameSource:
     """
     path = Path(source)
     if path.is_dir():
-        return ImageFrames(index_frames(path))
+        return _images(index_frames(path), path)
     if path.is_file():
         return ImageFrames([path]) if is_image(path) else VideoFrames(path)
     if glob.has_magic(str(source)):
         images = images_by_name(filter(is_image, map(Path, glob.iglob(str(source)))))
         if images:
-            return ImageFrames(list(images.values()))
+            return _images(list(images.values()), source)
         raise DataError(
             f"No image matches {source}: expected a pattern such as 'frames/*.jpg'. "
             "Check the folder and the ending."
@@ -81,6 +82,18 @@ def open_frames(source: str | Path) -> FrameSource:
         f"No video {source}: expected a folder of images, a pattern such as 'frames/*.jpg', or a "
         "video file, but there is no such file or folder. Check the path."
     )
+
+
+def _images(paths: Sequence[Path], source: str | Path) -> "ImageFrames":
+    """The images of a video; a warning tells numbers that their names leave out."""
+    if skipped := skipped_numbers(path.stem for path in paths):
+        warnings.warn(
+            f"{source} skips frame numbers: {skipped}. The frames around them are taken as "
+            "neighbours. Copy the missing frames, if there are any.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return ImageFrames(paths)
 
 
 class ImageFrames:

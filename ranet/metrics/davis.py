@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from ranet.datasets.numbering import skipped_numbers
 from ranet.errors import DataError
 from ranet.metrics.boundary import boundary_radius, f_measure
 from ranet.metrics.masks import labelled_box
@@ -23,6 +24,8 @@ from ranet.wording import size_text, some_of
 
 FrameScores = list[tuple[float, float]]
 """J and F of the objects 1…K in one frame."""
+
+Shape = tuple[int, ...]
 
 
 def evaluate_davis(
@@ -49,7 +52,8 @@ def evaluate_davis(
 
     Returns:
         All values, the sequences in the order given. A sequence without a frame that counts has
-        none: a warning names it, and it does not enter the averages.
+        none: a warning names it, and it does not enter the averages. Another tells where
+        annotations seem to be missing.
 
     Raises:
         DataError: folders or frames are missing, corrupt, of another size, or hold ids above K.
@@ -70,7 +74,25 @@ def evaluate_davis(
             UserWarning,
             stacklevel=2,
         )
+    _warn_of_gaps(videos, annotations)
     return DavisResult(year, annotations, predictions, results)
+
+
+def _warn_of_gaps(videos: Sequence[ScoredVideo], annotations: Path) -> None:
+    """The protocol scores the frames that are annotated; say where one seems to be lost."""
+    gaps = [
+        f"{video.name} ({skipped})"
+        for video in videos
+        if (skipped := skipped_numbers(video.annotated))
+    ]
+    if gaps:
+        warnings.warn(
+            f"{annotations} lacks annotations among others: {some_of(gaps)}. These frames are not "
+            "scored, as the protocol has it, so the scores are not those of the whole data. Copy "
+            "the missing masks.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _score_all(frames: Sequence[ScoredFrame], workers: int) -> list[FrameScores]:
@@ -91,11 +113,7 @@ def _scores_or_problem(frame: ScoredFrame) -> FrameScores | DataError:
 def _score(frame: ScoredFrame) -> FrameScores:
     predicted, truth = frame.read(frame.prediction), frame.read(frame.annotation)
     if predicted.shape != truth.shape:
-        raise DataError(
-            f"{frame.prediction} has {size_text(predicted.shape)} pixels, but its annotation "
-            f"{frame.annotation} has {size_text(truth.shape)}. Write predictions at the "
-            "annotations' size."
-        )
+        raise DataError(_size_mistake(frame, predicted.shape, truth.shape))
     if predicted.max() > frame.objects:
         above = [str(label) for label in np.unique(predicted) if label > frame.objects]
         raise DataError(
@@ -106,6 +124,20 @@ def _score(frame: ScoredFrame) -> FrameScores:
     predicted, truth = predicted[box], truth[box]
     masks = ((predicted == label, truth == label) for label in range(1, frame.objects + 1))
     return [(jaccard(*pair), f_measure(*pair, radius=radius)) for pair in masks]
+
+
+def _size_mistake(frame: ScoredFrame, predicted: Shape, truth: Shape) -> str:
+    """Which of two masks of different sizes is wrong: the first annotation tells."""
+    if frame.read(frame.first).shape == predicted:
+        return (
+            f"{frame.annotation}, an annotation, has {size_text(truth)} pixels, but the first one "
+            f"of its sequence and the prediction have {size_text(predicted)}. Save all annotations "
+            "at the size of the frames."
+        )
+    return (
+        f"{frame.prediction} has {size_text(predicted)} pixels, but its annotation "
+        f"{frame.annotation} has {size_text(truth)}. Write predictions at the annotations' size."
+    )
 
 
 def _over_video(video: ScoredVideo, scores: list[FrameScores]) -> VideoResult:

@@ -21,6 +21,7 @@ class ScoredFrame:
 
     prediction: Path
     annotation: Path
+    first: Path  # the first annotation of the sequence
     objects: int  # K
     read: MaskReader
 
@@ -124,8 +125,11 @@ def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVi
             f"{predictions} lacks {len(missing)} of the {len(scored)} scored frames: "
             f"{some_of(missing)}. Write a mask for each, named like its annotation."
         )
-    objects = rules.count_objects(next(iter(truths.values())))
-    frames = (ScoredFrame(predicted[name], truths[name], objects, rules.read) for name in scored)
+    first = next(iter(truths.values()))
+    objects = rules.count_objects(first)
+    frames = (
+        ScoredFrame(predicted[name], truths[name], first, objects, rules.read) for name in scored
+    )
     return ScoredVideo(annotations.name, tuple(truths), objects, tuple(frames))
 
 

@@ -10,7 +10,6 @@ from PIL import Image, ImageFilter
 from youtube_vos_tree import write_youtube_vos
 
 from ranet.datasets.check import check_data
-from ranet.datasets.check.sequence import holes
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.image_sets import IMAGE_SETS
 
@@ -489,25 +488,6 @@ def test_a_video_file(tmp_path):
 def test_nothing_to_check(tmp_path):
     assert "it is empty" in only_problem(tmp_path)
     assert "there is no" in only_problem(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize(
-    ("numbers", "expected"),
-    [
-        ([], []),
-        ([4], []),
-        ([0, 7], []),
-        ([0, 1, 2], []),
-        ([0, 5, 10, 15], []),
-        ([0, 1, 3, 4, 7], [range(2, 3), range(5, 7)]),
-        ([0, 5, 10, 20], [range(15, 20, 5)]),
-        ([3, 8, 90, 1000], []),  # numbers without a step
-        ([1, 1, 1], []),
-        ([0, 1, 2, 10**9], [range(3, 10**9)]),
-    ],
-)
-def test_holes(numbers, expected):
-    assert holes(numbers) == expected
 
 
 # --- the script -----------------------------------------------------------------------------------

@@ -69,6 +69,14 @@ def test_a_folder_of_frames(tmp_path):
     assert np.array_equal(dict(source)["9"], frame(shift=9))
 
 
+def test_skipped_numbers_are_a_warning(tmp_path):
+    for number in (0, 1, 3, 4):
+        write_image(tmp_path / f"{number:05d}.png", frame(shift=number))
+    for source in (tmp_path, str(tmp_path / "*.png")):
+        with pytest.warns(UserWarning, match=r"skips frame numbers: 2\."):
+            assert len(shown(open_frames(source))) == 4
+
+
 def test_a_pattern(tmp_path):
     for name in ("a10.png", "a9.png", "b1.png", "a3.txt"):
         write_image(tmp_path / "x.png", frame())

@@ -4,6 +4,7 @@ from mask_tree import EMPTY, LEFT, SHIFTED, TWO, rectangle, still_video, write_t
 from PIL import Image
 
 from ranet.errors import DataError
+from ranet.metrics import evaluate_davis
 
 
 def test_first_and_last_frame_do_not_count(trees):
@@ -139,6 +140,27 @@ def test_all_that_is_wrong_with_the_masks_is_told_at_once(trees, tmp_path):
     assert "has 40×60" in message
     assert f"Cannot read {damaged}: the image is truncated or corrupt" in message
     assert "dog/00002.png holds the id 255, but ids up to 1 are expected" in message
+
+
+@pytest.mark.parametrize("year", [2016, 2017])
+def test_an_annotation_of_another_size_is_not_blamed_on_the_prediction(tmp_path, year):
+    small = np.ones((20, 30), dtype=np.uint8)
+    annotations = write_tree(tmp_path / "annotations", {"bear": [LEFT, LEFT, small, LEFT]})
+    predictions = write_tree(tmp_path / "predictions", {"bear": still_video(LEFT, 4)})
+    message = r"annotations/bear/00002\.png, an annotation, has 20×30 .* prediction have 40×60"
+    with pytest.raises(DataError, match=message):
+        evaluate_davis(annotations, predictions, year=year)
+
+
+def test_annotations_missing_among_others_are_a_warning(tmp_path):
+    roots = [tmp_path / "annotations", tmp_path / "predictions"]
+    for root in roots:
+        write_tree(root, {"ant": still_video(LEFT, 6), "bear": still_video(LEFT, 6)})
+    (roots[0] / "bear/00003.png").unlink()
+    with pytest.warns(UserWarning, match=r"annotations lacks .*: bear \(3\)\. These") as caught:
+        result = evaluate_davis(*roots, year=2017)
+    assert len(caught) == 1
+    assert result.scored_frames == 4 + 3
 
 
 def test_many_problems_are_counted_and_the_first_are_shown(trees):

@@ -1,7 +1,6 @@
 """The rules that the files of one video must follow."""
 
 import itertools
-import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, FileFacts
 from ranet.datasets.index import entries, images_in, is_image, unmatched
+from ranet.datasets.numbering import holes, skipped_numbers
 from ranet.errors import DataError
 from ranet.wording import aligned_table, count, size_text, some_of
 
@@ -91,29 +91,12 @@ def sequence_table(sequences: list[ListedSequence], facts: Facts) -> list[str]:
     return [summary, *aligned_table([header, *rows])]
 
 
-def holes(numbers: list[int]) -> list[range]:
-    """What an ascending sequence leaves out, if half of its steps or more are equal."""
-    steps = [after - before for before, after in itertools.pairwise(numbers)]
-    if not steps:
-        return []
-    step = statistics.mode(steps)
-    if step == 0 or steps.count(step) < len(steps) / 2:
-        return []
-    left_out = (range(before + step, after, step) for before, after in itertools.pairwise(numbers))
-    return [numbers for numbers in left_out if numbers]
-
-
 def _missing_numbers(frames: dict[str, Path], folder: Path) -> Iterator[str]:
     """Frame numbers that are left out, if the names are one word and a number."""
-    matches = [match for name in frames if (match := re.fullmatch(r"(.*?)([0-9]+)", name))]
-    if len(matches) < len(frames) or len({match[1] for match in matches}) > 1:
-        return
-    missing = holes([int(match[2]) for match in matches])
-    if missing:
-        shown = [str(n[0]) if len(n) == 1 else f"{n[0]}…{n[-1]}" for n in missing]
+    if skipped := skipped_numbers(frames):
         yield (
-            f"{folder} skips frame numbers: {some_of(shown)}. Copy the missing frames, or number "
-            "them through."
+            f"{folder} skips frame numbers: {skipped}. Copy the missing frames, or number them "
+            "through."
         )
 
 
