@@ -30,6 +30,19 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 _NOTE_BYTES = 1000
 """At most, of a holder's description."""
 
+_held: set[int] = set()
+"""Descriptors of the files that this process has locked."""
+
+
+def _leave_to_the_parent() -> None:
+    """A forked worker may outlive a killed process by seconds, and must not keep its locks."""
+    while _held:
+        os.close(_held.pop())
+
+
+if fcntl is not None:
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
 
 @contextlib.contextmanager
 def only_writer(place: Path, lock: Path) -> Iterator[None]:
@@ -51,6 +64,7 @@ def only_writer(place: Path, lock: Path) -> Iterator[None]:
     with output_errors(place):
         lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _locked(place, lock)
+    _held.add(descriptor)
     try:
         with output_errors(place):
             os.ftruncate(descriptor, 0)
@@ -58,6 +72,7 @@ def only_writer(place: Path, lock: Path) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)  # while it is held: nobody else's is removed
+        _held.remove(descriptor)
         os.close(descriptor)
 
 

@@ -70,6 +70,22 @@ def test_a_killed_process_holds_nothing(lock):
     assert not lock.exists()
 
 
+def test_a_worker_that_outlives_a_killed_process_holds_nothing(lock):
+    forks = HOLDER.replace("    print", "    import os; worker = os.fork()\n    print")
+    forks = forks.replace('"inside"', '"worker" if worker == 0 else worker')
+    command = [sys.executable, "-c", forks, str(lock)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        said = {holder.stdout.readline().strip() for _ in range(2)}
+        (worker,) = said - {"worker"}
+        try:
+            holder.kill()
+            holder.wait()
+            with only_writer(lock.parent, lock):
+                pass
+        finally:
+            os.kill(int(worker), signal.SIGKILL)
+
+
 def test_a_lock_that_its_holder_removes_meanwhile_is_not_taken_for_one(lock, monkeypatch):
     """Otherwise two could hold the locks of two files that have had one name."""
     lock.parent.mkdir()
