@@ -1,7 +1,8 @@
 """A training run from its configuration; the only file that knows all the parts."""
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ranet.device import DTYPES, device_name
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError
 from ranet.files import make_folder, remove_leftovers, write_json
+from ranet.lock import only_writer
 from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
 from ranet.model.weights import build_model, load_checkpoint
@@ -45,6 +47,7 @@ _logger = logging.getLogger(__name__)
 _CHECKPOINTS = "checkpoints"
 _LOG = "log.jsonl"
 _RESULT = "model.pt"
+_LOCK = ".lock"
 
 
 def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
@@ -63,11 +66,11 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
 
     Raises:
         RANetError: of the data, the checkpoint to start from, the output, processes that do not
-            agree, or a loss that is not finite.
+            agree, a loss that is not finite, or another run that is writing to the output.
         KeyboardInterrupt: asked to stop by Ctrl-C or SIGTERM; a checkpoint was written first.
     """
     revision()  # looked up now, for checkpoints that are written much later
-    with joined_processes(config) as processes:
+    with joined_processes(config) as processes, _only_run(config.output, processes):
         newest = _newest_checkpoint(config, resume)
         learner, progress = _learner(config, processes, newest)
         # From here on every process has read its checkpoint: the first may remove it.
@@ -96,6 +99,34 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
         if keeper:
             keeper.finish(done)
         return config.output / _RESULT
+
+
+@contextlib.contextmanager
+def _only_run(output: Path, processes: Processes) -> Iterator[None]:
+    """Keep other runs out of ``output``; the first process does, before any looks into it.
+
+    Raises:
+        OutputError: there is another run; in all processes.
+    """
+    with contextlib.ExitStack() as stack:
+        refusal = None
+        if processes.is_first:
+            if not output.exists():
+                stack.callback(_remove_if_empty, output)
+            try:
+                stack.enter_context(only_writer(output, output / _LOCK))
+            except OutputError as error:
+                refusal = error
+        refusal, *_ = processes.gather(refusal)
+        if refusal is not None:
+            raise refusal
+        yield
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """A run that cannot begin leaves no folder, though the lock needed one."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from runs import changed
 
 from ranet.config import TrainConfig
 from ranet.errors import ConfigError
+from ranet.lock import only_writer
 from ranet.model.weights import load_checkpoint
 from ranet.training.processes import check_agreement, joined_processes
 from ranet.training.run import train
@@ -90,6 +91,18 @@ def test_processes_that_see_different_checkpoints_are_refused(
     expected = "error: Process 0 would begin after step 1, but process 1 after step 0"
     assert expected in done.stderr
     assert "Choose with output=FOLDER a folder that all machines share" in done.stderr
+
+
+def test_processes_leave_a_folder_alone_that_another_run_writes_to(
+    slow_run: TrainConfig, tmp_path: Path
+) -> None:
+    config = write_config(slow_run, tmp_path / "run.yaml")
+    with only_writer(slow_run.output, slow_run.output / ".lock"):
+        done = two_processes(ROOT / "scripts/train.py", "--config", config)
+    assert done.returncode != 0
+    assert f"error: Another run is writing to {slow_run.output}" in done.stderr
+    assert "[rank1]" not in done.stderr  # no process ends with a traceback
+    assert list(slow_run.output.iterdir()) == []
 
 
 class OneAfterTheOther:

@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 import torch
@@ -19,8 +19,10 @@ from scripts_in_process import ScriptRunner
 
 from ranet.config import TrainConfig, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
+from ranet.lock import only_writer
 from ranet.model.torchvision_import import import_torchvision_models
 from ranet.model.weights import load_checkpoint
+from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
@@ -106,6 +108,33 @@ def test_a_finished_run_without_its_checkpoints_is_not_overwritten(tiny_run: Tra
         train(run)
     (run.output / "log.jsonl").write_text("")  # of a run that ended before its first line
     train(run)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_one_run_at_a_time_writes_to_a_folder(resume: bool, tiny_run: TrainConfig) -> None:
+    run = changed(tiny_run, steps=1)
+    lock = run.output / ".lock"
+    with only_writer(run.output, lock), pytest.raises(OutputError, match="Another run is writing"):
+        train(run, resume)
+    assert list(run.output.iterdir()) == []
+    train(run, resume)
+    assert not lock.exists()
+
+
+def test_a_folder_is_closed_to_others_while_a_run_writes_to_it(
+    tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(tiny_run, steps=1)
+    compute = loop.learning_rate
+
+    def begin_another_one(*arguments: Any) -> float:
+        with pytest.raises(OutputError, match="Another run is writing"):
+            train(run, resume=True)
+        return compute(*arguments)
+
+    monkeypatch.setattr(loop, "learning_rate", begin_another_one)
+    train(run)
+    assert len(read_log(run.output / "log.jsonl")) == 1
 
 
 def test_another_thread_than_the_main_one_can_train(tiny_run: TrainConfig) -> None:
