@@ -30,8 +30,14 @@ _DAMAGED = (
 )
 
 
-def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
+def read_checkpoint_file(
+    path: str | Path, if_damaged: str = "copy or download it again"
+) -> dict[str, Any]:
     """Load a ``torch.save`` file onto the CPU; only tensors and plain containers are accepted.
+
+    Args:
+        path: the file.
+        if_damaged: what to do about a file that is damaged, for messages.
 
     Raises:
         CheckpointError: no such file, no permission to read it, not a checkpoint, damaged, or it
@@ -40,17 +46,17 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         check_is_file(path)
-        _check_sums(path)
+        _check_sums(path, if_damaged)
         with warnings.catch_warnings(action="ignore"):  # torch's doubts about what is no checkpoint
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise CheckpointError(_unpickling_message(path, error)) from error
+        raise CheckpointError(_unpickling_message(path, error, if_damaged)) from error
     except OSError as error:
         raise unreadable(path, error) from error
     except _DAMAGED as error:
         raise CheckpointError(
             f"{path} is not a readable checkpoint ({_first_line(error)}). It may be cut short: "
-            "copy or download it again."
+            f"{if_damaged}."
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(
@@ -59,7 +65,7 @@ def read_checkpoint_file(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def _check_sums(path: Path) -> None:
+def _check_sums(path: Path, if_damaged: str) -> None:
     """Find bytes that have changed since the file was written: torch does not look."""
     if not zipfile.is_zipfile(path):
         return  # as torch wrote until 2020, without sums
@@ -67,8 +73,7 @@ def _check_sums(path: Path) -> None:
         damaged = archive.testzip()
     if damaged is not None:
         raise CheckpointError(
-            f"{path} is damaged: its entry {damaged} is not what was written. Copy or download it "
-            "again."
+            f"{path} is damaged: its entry {damaged} is not what was written; {if_damaged}."
         )
 
 
@@ -87,14 +92,17 @@ def unreadable(path: str | Path, error: OSError) -> CheckpointError:
     )
 
 
-def _unpickling_message(path: Path, error: Exception) -> str:
+def _unpickling_message(path: Path, error: Exception, if_damaged: str) -> str:
     if "GLOBAL" in str(error):
         return (
             f"{path} holds pickled Python objects besides tensors ({_offending_global(error)}). "
             "Loading them could run code, so it was not done. Save its state_dict() alone, with "
             "torch.save, in the program it comes from."
         )
-    return f"{path} is not a PyTorch checkpoint. Is it another kind of file?"
+    return (
+        f"{path} is not a PyTorch checkpoint. Is it another kind of file? If it is damaged: "
+        f"{if_damaged}."
+    )
 
 
 def _offending_global(error: Exception) -> str:

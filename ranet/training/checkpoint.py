@@ -139,7 +139,7 @@ class TrainingState:
         Raises:
             CheckpointError: it is no checkpoint, or holds no training state.
         """
-        content = read_checkpoint_file(path)
+        content = read_checkpoint_file(path, if_damaged=_way_on_without(path))
         if "optimizer" not in content:
             raise CheckpointError(
                 f"{path} is no training checkpoint: it lacks the optimiser's state. To start from "
@@ -192,13 +192,21 @@ class TrainingState:
             _set_random_state(self.content["random_state"])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(
-                f"The training state in {self.path} does not fit the run: {error}. It may be "
-                "damaged: remove it to go on from the checkpoint before it."
+                f"The training state in {self.path} does not fit the run: {error}. If it is "
+                f"damaged: {_way_on_without(self.path)}."
             ) from error
         if average is not None:
             saved = self.content["average"] or {}
             check_names_and_shapes(saved, average.state_dict(), f"The average in {self.path}")
             average.load_state_dict(saved)
+
+
+def _way_on_without(damaged: Path) -> str:
+    """What to do about a run's newest checkpoint, for messages: the user decides, not the run."""
+    older = [path for path in checkpoints_in(damaged.parent) if path != damaged]
+    if older:
+        return f"remove it, and --resume goes on from {older[-1].name}"
+    return "remove it, and --resume starts from the beginning, as there is no older checkpoint"
 
 
 def _random_state() -> dict[str, Any]:

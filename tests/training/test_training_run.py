@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -164,6 +166,50 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     assert [p.name for p in (full.output / "checkpoints").iterdir()] == ["step-00000002.pt"]
     train(full, resume=True)
     assert_same_weights(straight.output / "model.pt", full.output / "model.pt")
+
+
+def _flip_a_byte(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        place = max(archive.infolist(), key=lambda entry: entry.file_size)
+    content = bytearray(path.read_bytes())
+    content[place.header_offset + place.file_size // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _flip_a_byte,
+        lambda path: path.write_bytes(path.read_bytes()[:1000]),
+        lambda path: path.write_bytes(bytes(1000)),  # as a power cut leaves a file
+        lambda path: path.write_bytes(b""),
+    ],
+    ids=["a bit", "cut short", "zeros", "empty"],
+)
+def test_a_damaged_newest_checkpoint_is_left_to_the_user(
+    damage: Callable[[Path], object], tiny_run: TrainConfig
+) -> None:
+    run = changed(tiny_run, steps=3, checkpoint_every=1, keep_checkpoints=2)
+    final = train(run)
+    expected, newest = weights(final), checkpoints_in(run.output / "checkpoints")[-1]
+    damage(newest)
+    with pytest.raises(CheckpointError) as caught:
+        train(run, resume=True)
+    message = str(caught.value)
+    assert message.startswith(f"{newest} is ")
+    assert message.endswith(" remove it, and --resume goes on from step-00000002.pt.")
+    newest.unlink()
+    final.unlink()
+    after = weights(train(run, resume=True))
+    assert all(torch.equal(expected[name], after[name]) for name in expected)
+
+
+def test_a_damaged_checkpoint_without_an_older_one(tiny_run: TrainConfig) -> None:
+    run = changed(tiny_run, steps=1)
+    train(run)
+    checkpoints_in(run.output / "checkpoints")[-1].write_bytes(b"")
+    with pytest.raises(CheckpointError, match="remove it, and --resume starts from the beginning"):
+        train(run, resume=True)
 
 
 def test_resuming_with_another_configuration_is_refused(tiny_run: TrainConfig) -> None:
