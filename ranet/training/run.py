@@ -75,6 +75,8 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
         learner, progress = _learner(config, processes, newest)
         # From here on every process has read its checkpoint: the first may remove it.
         check_agreement(processes, config, progress.step)
+        if resume and processes.is_first:
+            _tell_where_it_goes_on(config, newest)
         first = progress.step
         batches = build_loader(
             config.data,
@@ -289,10 +291,12 @@ class _Keeper:
         """Write the result of the whole run; one that was finished before stays as it is."""
         self._board.close()
         final = self._config.output / _RESULT
-        if self._began_at == done and final.exists():
-            return
-        save_network(final, self._learner.result, self._config, done)
-        _logger.info("wrote %s", final)
+        was_finished = self._began_at == done
+        keep = was_finished and final.exists()
+        if not keep:
+            save_network(final, self._learner.result, self._config, done)
+        before = f"already finished at step {done}; " if was_finished else ""
+        _logger.info("%s%s %s", before, "kept" if keep else "wrote", final)
 
 
 def starting_model(config: TrainConfig) -> RANet:
@@ -408,7 +412,6 @@ def _state_of_the_same_run(path: Path, config: TrainConfig) -> TrainingState:
             f"{', '.join(changed)}. Resume with the same ones, or begin another run with "
             "start_from and another output."
         )
-    _logger.info("resuming from %s", path)
     return state
 
 
@@ -424,6 +427,14 @@ _FREE_TO_CHANGE = {
     "device",
     "data.workers",
 }
+
+
+def _tell_where_it_goes_on(config: TrainConfig, newest: Path | None) -> None:
+    if newest is None:
+        folder = config.output / _CHECKPOINTS
+        _logger.info("no checkpoint in %s to resume from: starting from the beginning", folder)
+    else:
+        _logger.info("resuming from %s", newest)
 
 
 def _describe_run(config: TrainConfig, learner: _Learner) -> None:

@@ -1,6 +1,7 @@
 """Whole training runs: learning, stopping, going on, refusing."""
 
 import errno
+import logging
 import os
 import shutil
 import signal
@@ -276,11 +277,32 @@ def test_fields_newer_than_the_checkpoint_have_their_default(tiny_run: TrainConf
         train(other, resume=True)
 
 
-def test_resuming_a_finished_run_changes_nothing(tiny_run: TrainConfig) -> None:
+def test_resuming_a_finished_run_changes_nothing(
+    tiny_run: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     short = changed(tiny_run, steps=2)
-    before = weights(train(short))
+    final = train(short)
+    before, written = weights(final), final.stat().st_mtime_ns
+    train(short, resume=True)
+    assert caplog.messages[-1] == f"already finished at step 2; kept {final}"
+    assert final.stat().st_mtime_ns == written
+    final.unlink()
     after = weights(train(short, resume=True))
+    assert caplog.messages[-1] == f"already finished at step 2; wrote {final}"
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_resuming_says_from_where(tiny_run: TrainConfig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    checkpoints = tiny_run.output / "checkpoints"
+    final = train(changed(tiny_run, steps=1), resume=True)
+    said = f"no checkpoint in {checkpoints} to resume from: starting from the beginning"
+    assert caplog.messages[0] == said
+    assert caplog.messages[-1] == f"wrote {final}"
+    caplog.clear()
+    train(changed(tiny_run, steps=1), resume=True)
+    assert caplog.messages[0] == f"resuming from {checkpoints / 'step-00000001.pt'}"
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(
