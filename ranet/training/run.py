@@ -67,7 +67,8 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
     Raises:
         RANetError: of the data, the checkpoint to start from, the output, processes that do not
             agree, a loss that is not finite, or another run that is writing to the output.
-        KeyboardInterrupt: asked to stop by Ctrl-C or SIGTERM; a checkpoint was written first.
+        KeyboardInterrupt: asked to stop by Ctrl-C or SIGTERM, with steps or a validation left to
+            do; a checkpoint was written first.
     """
     revision()  # looked up now, for checkpoints that are written much later
     with joined_processes(config) as processes, _only_run(config.output, processes):
@@ -94,7 +95,7 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
             done = first
             if between.catch_up(progress):
                 done = train_steps(learner.step, batches, first, between.after_step)
-            stopped = between.stopping()
+            stopped = between.stopping() and between.is_left(done)
         if stopped:
             _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
             raise KeyboardInterrupt
@@ -188,6 +189,11 @@ class _BetweenSteps:
         """Whether any process was asked to stop."""
         return self.learner.step.processes.any(self.stop.requested)
 
+    def is_left(self, done: int) -> bool:
+        """Whether there is anything to do after ``done`` steps but to write the result."""
+        due = self.keeper is not None and self.keeper.validation_due
+        return done < self.config.steps or self.learner.step.processes.any(due)
+
     def after_step(self, done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
         """Do what is due after ``done`` steps; returns whether to go on."""
         self.learner.average_weights()
@@ -274,6 +280,11 @@ class _Keeper:
             validation_due=False,
         )
         self._save()
+
+    @property
+    def validation_due(self) -> bool:
+        """Whether the network is still to be scored as it is now."""
+        return self._validation is not None and self._progress.validation_due
 
     def _save(self) -> None:
         learner = self._learner

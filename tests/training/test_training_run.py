@@ -76,6 +76,14 @@ def test_stopping_between_checkpoints_writes_one(
     assert not (tiny_run.output / "model.pt").exists()
 
 
+def test_stopping_in_the_last_step_finishes_the_run(
+    tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(2, monkeypatch)
+    final = train(changed(tiny_run, steps=2))
+    assert torch.load(final, weights_only=True)["step"] == 2
+
+
 def test_old_checkpoints_are_removed(tiny_run: TrainConfig) -> None:
     train(changed(tiny_run, steps=4, checkpoint_every=1, keep_checkpoints=2))
     names = [p.name for p in checkpoints_in(tiny_run.output / "checkpoints")]

@@ -151,6 +151,36 @@ def test_a_validation_that_was_not_finished_is_made_up_for(
     assert progress(disturbed) == progress(straight)
 
 
+def test_the_last_validation_is_left_when_asked_to_stop(
+    validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(validated_run, steps=1)
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+    assert progress(run).validation_due
+    assert not (run.output / "model.pt").exists()
+    score(monkeypatch, 0.5)
+    assert train(run, resume=True).is_file()
+    assert progress(run).best == 0.5
+
+
+def test_a_stop_after_the_last_frame_of_the_last_validation_finishes_the_run(
+    validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(validated_run, steps=1)
+
+    def evaluate(*_: object, **__: object) -> SimpleNamespace:
+        os.kill(os.getpid(), signal.SIGINT)
+        averages = {"J&F-Mean": 0.5, "J-Mean": 0.0, "F-Mean": 0.0}
+        return SimpleNamespace(scores=SimpleNamespace(averages=averages))
+
+    monkeypatch.setattr(validation, "evaluate_split", evaluate)
+    assert train(run).is_file()
+    assert progress(run).best == 0.5
+
+
 def test_without_validation_nothing_is_made_up_for(
     validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
