@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from ranet.cli import positive_int, run_script
+from ranet.cli import number_within, run_script
 from ranet.model.exchange import SUFFIX, write_exchange_file
+from ranet.model.ranet import SMALLEST_SIDE
 from ranet.model.weights import description_of, load_checkpoint
 from ranet.options import script_parser
 
@@ -41,11 +42,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--input-size",
-        type=positive_int,
+        type=number_within(int, SMALLEST_SIDE),
         nargs=2,
         metavar=("H", "W"),
-        help="what the network is to see of a frame where a configuration says auto (default: "
-        "the size it was trained at)",
+        help="what the network is to see of a frame where a configuration's input_size is null "
+        "(default: the size it was trained at)",
     )
     return parser.parse_args()
 

@@ -14,6 +14,9 @@ from ranet.model.regions import REGIONS
 from ranet.model.siamese_encoder import SiameseEncoder
 from ranet.structures import EncodedFrame, Template
 
+SMALLEST_SIDE = 33
+"""Pixels, of a frame: the backbone's coarsest stride is 32, and one position is too few."""
+
 
 class RANet(nn.Module):
     """Ranking Attention Network for video object segmentation.
@@ -112,7 +115,7 @@ class RANet(nn.Module):
         Raises:
             ValueError: the image has another shape, or is too small for a stride of 32.
         """
-        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[-2:]) <= 32:
+        if image.ndim != 4 or image.shape[1] != 3 or min(image.shape[-2:]) < SMALLEST_SIDE:
             raise ValueError(
                 f"image should be B×3×H×W with H and W above 32, found {tuple(image.shape)}"
             )

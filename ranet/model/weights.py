@@ -10,7 +10,7 @@ A ``.safetensors`` file holds the same entries, to hand on (:mod:`ranet.model.ex
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import torch
 from ranet.errors import CheckpointError
 from ranet.files import atomic_write
 from ranet.model.exchange import SUFFIX, read_exchange_file
-from ranet.model.ranet import RANet
+from ranet.model.ranet import SMALLEST_SIDE, RANet
 from ranet.model.released_weights import convert_released_state, is_released, released_name
 from ranet.model.stages import UNTOLD, released_stages
 from ranet.model.state_dicts import (
@@ -85,7 +85,8 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
     """The network that the content of one of this project's checkpoints describes.
 
     Raises:
-        CheckpointError: an entry is missing, or weights and architecture do not fit.
+        CheckpointError: an entry is missing or cannot be used, or weights and architecture do not
+            fit.
     """
     if content.get("format") != FORMAT:
         found = f"format {content['format']!r}" if "format" in content else "none"
@@ -103,6 +104,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
         "model": Mapping,
     }
     check_entries(content, kinds, source)
+    _check_input_size(content["input_size"], source)
     try:
         model = build_model(content["architecture"])
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
@@ -118,6 +120,18 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
     model.released = content["released"]
     model.input_size = content["input_size"] and tuple(content["input_size"])
     return model.eval()
+
+
+def _check_input_size(size: Sequence[Any] | None, source: str | Path) -> None:
+    if size is None:
+        return
+    sides = [side for side in size if isinstance(side, int) and side >= SMALLEST_SIDE]
+    if len(size) != 2 or len(sides) != 2:
+        raise CheckpointError(
+            f"{source} says that its network is used to frames of input_size {list(size)}: "
+            f"expected height and width, whole numbers from {SMALLEST_SIDE} on. Write it again, "
+            "with another size."
+        )
 
 
 def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:

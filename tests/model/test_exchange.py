@@ -109,6 +109,17 @@ def test_the_script_exports_a_checkpoint(
     assert load_checkpoint(out).input_size == (80, 120)
 
 
+def test_the_script_refuses_an_input_size_that_no_network_takes(
+    tmp_path: Path, run_script: ScriptRunner
+) -> None:
+    outcome = run_script(
+        *("export_checkpoint.py", tmp_path / "x.pt", "--out", tmp_path / "x.safetensors"),
+        *("--input-size", 32, 96),
+    )
+    assert outcome.status == 2
+    assert "expected a whole number from 33 on, but found '32'" in outcome.error
+
+
 def test_the_script_wants_a_safetensors_file(tmp_path: Path, run_script: ScriptRunner) -> None:
     outcome = run_script("export_checkpoint.py", tmp_path / "x.pt", "--out", tmp_path / "y.pt")
     assert outcome.status == 2

@@ -188,6 +188,13 @@ def test_an_entry_that_cannot_be_used(
         load_checkpoint(checkpoint)
 
 
+@pytest.mark.parametrize("size", [[32, 96], [64], [64, 96, 3], [64.0, 96.0], ["64", "96"], []])
+def test_an_input_size_that_no_network_takes(size: list, checkpoint: Path) -> None:
+    torch.save(torch.load(checkpoint) | {"input_size": size}, checkpoint)
+    with pytest.raises(CheckpointError, match=r"network\.pt .*input_size.*from 33 on"):
+        load_checkpoint(checkpoint)
+
+
 def test_an_entry_that_is_missing(checkpoint: Path) -> None:
     content = torch.load(checkpoint)
     del content["architecture"], content["model"]
