@@ -24,7 +24,9 @@ _KEY = "ranet"
 
 
 def read_exchange_file(path: str | Path) -> dict[str, Any]:
-    """The entries of a checkpoint: the description, and ``model``, its float32 weights.
+    """The entries of a checkpoint: the description, and ``model``, its weights.
+
+    Whatever precision numbers are stored in, they are read as float32; integers as they are.
 
     Raises:
         CheckpointError: no such file, no permission to read it, damaged, or of another project.
@@ -33,7 +35,8 @@ def read_exchange_file(path: str | Path) -> dict[str, Any]:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             description = (file.metadata() or {}).get(_KEY)
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            names = file.keys()
+            weights = {name: _cast(file.get_tensor(name), torch.float32) for name in names}
     except OSError as error:
         raise unreadable(path, error) from error
     except safetensors.SafetensorError as error:
@@ -69,13 +72,18 @@ def write_exchange_file(
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    stored = tensor.detach().cpu().to(dtype).contiguous()
+    stored = _cast(tensor.detach().cpu(), dtype).contiguous()
     if not stored.isfinite().all():
         raise CheckpointError(
             f"{name} holds numbers that are not finite in {dtype} (the largest is "
             f"{tensor.abs().max():.3g}). Store the network in float32."
         )
     return stored
+
+
+def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """Counters and other integers stay what they are."""
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _entries(description: str | None, path: str | Path) -> dict[str, Any]:

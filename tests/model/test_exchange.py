@@ -58,6 +58,14 @@ def test_a_weight_too_large_for_half_precision_is_refused(tmp_path: Path) -> Non
     assert not path.exists()
 
 
+def test_integers_stay_what_they_are(tmp_path: Path) -> None:
+    path, steps = tmp_path / "x.safetensors", torch.tensor(2**40 + 1)
+    write_exchange_file(path, {}, {"steps": steps}, torch.float16)
+    read = read_exchange_file(path)["model"]["steps"]
+    assert read.dtype == torch.int64
+    assert read == steps
+
+
 def test_a_file_that_is_cut_short(network: RANet, tmp_path: Path) -> None:
     path = write(tmp_path / "x.safetensors", network)
     path.write_bytes(path.read_bytes()[:-100])
