@@ -14,9 +14,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 def resolve_device(name: str) -> torch.device:
     """The device of a name in a configuration, where float32 is float32.
 
-    Unless told otherwise, torch convolves float32 in TF32 on CUDA, with 10 bits of mantissa for 23.
-    For a CUDA device, this tells it otherwise, in the whole process: speed is what the half
-    precisions are for.
+    Unless told otherwise, torch convolves float32 in TF32 on CUDA, with 10 bits of mantissa for 23,
+    and whoever imports it may have let matrix products do so too. For a CUDA device, this tells it
+    otherwise, in the whole process: speed is what the half precisions are for.
 
     Args:
         name: ``"cpu"``, ``"mps"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: CUDA if there is any,
@@ -43,9 +43,10 @@ def resolve_device(name: str) -> torch.device:
             "Use device: auto or cpu."
         )
     if device.type == "cuda":
-        # Of the two names for this, the one that torch.compile still reads: after the newer one,
-        # cudnn.conv.fp32_precision, reading it is an error.
+        # Of the two names for each, the one that torch.compile still reads: after the newer one,
+        # such as cudnn.conv.fp32_precision, reading it is an error.
         torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
     return device
 
 

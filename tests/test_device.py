@@ -7,9 +7,15 @@ from ranet.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
-def tf32(monkeypatch):
-    """Torch's setting at the start of a process, and again at the end of a test."""
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+def tf32():
+    """The fast settings of torch, and at the end of a test those that were there before it."""
+    settings = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [setting.allow_tf32 for setting in settings]
+    for setting in settings:
+        setting.allow_tf32 = True
+    yield
+    for setting, allowed in zip(settings, before, strict=True):
+        setting.allow_tf32 = allowed
 
 
 @pytest.fixture
@@ -58,7 +64,9 @@ def test_cuda_computes_float32_as_such(machine, name):
     machine(cuda=2)
     resolve_device(name)
     assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cudnn.conv.fp32_precision != "tf32"
+    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
 
 
 def test_only_who_computes_on_cuda_changes_how_it_computes(machine):
@@ -66,6 +74,7 @@ def test_only_who_computes_on_cuda_changes_how_it_computes(machine):
     for name in ("cpu", "mps"):
         resolve_device(name)
     assert torch.backends.cudnn.allow_tf32
+    assert torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
