@@ -93,7 +93,7 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
         with StopRequest() as stop:
             between = _BetweenSteps(config, learner, keeper, stop)
             done = first
-            if between.catch_up(progress):
+            if between.catch_up(first):
                 done = train_steps(learner.step, batches, first, between.after_step)
             stopped = between.stopping() and between.is_left(done)
         if stopped:
@@ -191,8 +191,7 @@ class _BetweenSteps:
 
     def is_left(self, done: int) -> bool:
         """Whether there is anything to do after ``done`` steps but to write the result."""
-        due = self.keeper is not None and self.keeper.validation_due
-        return done < self.config.steps or self.learner.step.processes.any(due)
+        return done < self.config.steps or self._validation_is_due()
 
     def after_step(self, done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
         """Do what is due after ``done`` steps; returns whether to go on."""
@@ -204,11 +203,14 @@ class _BetweenSteps:
             return self._validate(done)
         return not stopping
 
-    def catch_up(self, progress: Progress) -> bool:
+    def catch_up(self, done: int) -> bool:
         """Do what was due when the run was ended; returns whether to go on."""
-        if progress.validation_due and self.config.validation is not None:
-            return self._validate(progress.step)
-        return True
+        return self._validate(done) if self._validation_is_due() else True
+
+    def _validation_is_due(self) -> bool:
+        """Whether the first process is still to score the network; no other one's files count."""
+        due = self.keeper is not None and self.keeper.validation_due
+        return self.learner.step.processes.any(due)
 
     def _validate(self, done: int) -> bool:
         if self.keeper:

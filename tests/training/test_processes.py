@@ -1,19 +1,25 @@
 """Several processes train as one does."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from ranks import in_two_ranks
 from runs import changed
 
 from ranet.config import TrainConfig
 from ranet.errors import ConfigError
 from ranet.lock import only_writer
 from ranet.model.weights import load_checkpoint
+from ranet.training import validation
+from ranet.training.checkpoint import checkpoints_in
+from ranet.training.log import read_log
 from ranet.training.processes import check_agreement, joined_processes
 from ranet.training.run import train
 
@@ -68,6 +74,31 @@ def test_parts_of_a_batch_in_two_processes_make_the_same_network(
     # Adam makes much of rounding where a gradient is almost zero, but only there.
     differ = (one - two).abs() > 0.1 * run.optimizer.learning_rate
     assert differ.float().mean() < 0.05
+
+
+def resume_on_a_machine_of_its_own(rank: int, run: TrainConfig, outputs: list[Path]) -> None:
+    averages = {"J&F-Mean": 0.5, "J-Mean": 0.5, "F-Mean": 0.5}
+    report = SimpleNamespace(scores=SimpleNamespace(averages=averages))
+    validation.evaluate_split = lambda *_, **__: report
+    train(changed(run, output=outputs[rank]), resume=True)
+
+
+def test_the_first_process_decides_whether_a_validation_is_due(
+    validated_run: TrainConfig, tmp_path: Path
+) -> None:
+    """The same checkpoint is written before a validation, and once more after it."""
+    train(changed(validated_run, validation=None, steps=1))
+    run = changed(validated_run, steps=2)
+    outputs = [tmp_path / "machine 0", tmp_path / "machine 1"]
+    for output, due in zip(outputs, (True, False), strict=True):
+        shutil.copytree(validated_run.output, output)
+        (checkpoint,) = checkpoints_in(output / "checkpoints")
+        content = torch.load(checkpoint, weights_only=True)
+        content |= {"validation_due": due, "config": run.model_dump(mode="json")}
+        torch.save(content, checkpoint)
+    assert in_two_ranks(resume_on_a_machine_of_its_own, run, outputs) == [0, 0]
+    scored = [record["step"] for record in read_log(outputs[0] / "validation.jsonl")]
+    assert scored == [1, 2]
 
 
 TRAINS_IN_A_FOLDER_OF_ITS_OWN = """

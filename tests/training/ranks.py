@@ -1,0 +1,51 @@
+"""Two processes of a training run, as ``torchrun`` starts them, but in a second."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from typing import Any
+
+from torch.distributed import TCPStore
+
+# Its processes are copies of one that has imported all this already.
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["ranet.training.run"])
+
+
+def in_two_ranks(function: Callable[..., None], *arguments: Any) -> list[int]:
+    """Call ``function(rank, *arguments)`` in two processes.
+
+    Args:
+        function: of a test module, by its name.
+        arguments: can be pickled.
+
+    Returns:
+        The exit status of each; negative for one that had to be killed, as it would not end.
+    """
+    store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
+    ranks = [
+        _context.Process(target=_join, args=(rank, store.port, function, *arguments))
+        for rank in range(2)
+    ]
+    try:
+        for rank in ranks:
+            rank.start()
+        for rank in ranks:
+            rank.join(timeout=120)
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.join()
+    return [rank.exitcode for rank in ranks]
+
+
+def _join(rank: int, port: int, function: Callable[..., None], *arguments: Any) -> None:
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": "2",
+        "MASTER_ADDR": "localhost",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store of the test, no further one
+    }
+    function(rank, *arguments)
