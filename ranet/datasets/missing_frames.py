@@ -46,7 +46,8 @@ class MissingFrames:
 
     Args:
         frame_rate: frames a second that the container tells; None: unknown, no holes are found.
-        accounted: whether all bytes of the file are packets and short headers, as in Matroska.
+        accounted: whether all bytes of the file are packets and short headers, as in Matroska
+            without transparency.
     """
 
     def __init__(self, frame_rate: Fraction | None, *, accounted: bool) -> None:

@@ -307,7 +307,7 @@ def _decoded(
 ) -> Iterator["av.VideoFrame"]:
     """The frames of a stream; damage and a missing end are errors that name the frame."""
     number, end = 0, 0.0
-    missing = MissingFrames(_frame_rate(stream), accounted=container.format.name == "matroska,webm")
+    missing = MissingFrames(_frame_rate(stream), accounted=_is_accounted(container))
     try:
         for packet in container.demux():
             missing.see_packet(packet)
@@ -354,6 +354,15 @@ def _warn_of_holes(path: Path, missing: MissingFrames) -> None:
         UserWarning,
         stacklevel=4,
     )
+
+
+def _is_accounted(container: "av.container.InputContainer") -> bool:
+    """Whether all bytes of a file are those of its packets and short headers.
+
+    They are in Matroska, but for transparency, which lies beside the packets it belongs to.
+    """
+    transparent = any(stream.metadata.get("alpha_mode") == "1" for stream in container.streams)
+    return container.format.name == "matroska,webm" and not transparent
 
 
 def _frame_rate(stream: "av.VideoStream") -> Fraction | None:

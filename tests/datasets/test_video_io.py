@@ -283,13 +283,14 @@ def test_frames_that_ffmpeg_skips_without_a_word(tmp_path, name, codec):
         list(open_frames(path))
 
 
-def timed(path: Path, ticks, **options) -> Path:
-    """A video whose frames are shown at multiples of 1/25 s."""
-    with av.open(str(path), "w", **options) as container:
-        stream = container.add_stream("h264", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+def timed(path: Path, ticks, codec="h264", pixels="yuv420p", **options) -> Path:
+    """A video whose frames are shown at multiples of 1/25 s, with transparency if it has any."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=options)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
         for tick in ticks:
-            picture = av.VideoFrame.from_ndarray(busy_frame(tick), format="rgb24")
+            image = busy_frame(tick)
+            picture = av.VideoFrame.from_ndarray(np.dstack([image, image[..., 0]]), format="rgba")
             picture.pts, picture.time_base = tick, Fraction(1, 25)
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
@@ -301,6 +302,18 @@ def test_a_long_pause_is_a_warning(tmp_path, name):
     path = timed(tmp_path / name, [*range(20), *range(26, 40)])
     message = rf"{name} may lack frames.* no frame between 0\.76 and 1\.04 s, before frame 20\."
     with pytest.warns(UserWarning, match=message):
+        assert len(shown(open_frames(path))) == 34
+
+
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_a_long_pause_of_a_transparent_video_is_a_warning(tmp_path, codec):
+    """Its transparency lies between the packets, where otherwise only damage is."""
+    if codec not in av.codecs_available:
+        pytest.skip(f"this PyAV has no {codec}")
+    no_look_ahead = {"auto-alt-ref": "0"}  # which VP8 cannot do here
+    ticks = [*range(20), *range(26, 40)]
+    path = timed(tmp_path / "v.webm", ticks, codec, "yuva420p", **no_look_ahead)
+    with pytest.warns(UserWarning, match=r"may lack frames.* before frame 20\."):
         assert len(shown(open_frames(path))) == 34
 
 
