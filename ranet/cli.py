@@ -12,7 +12,6 @@ import math
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -21,9 +20,6 @@ from typing import NoReturn, TypeVar
 from ranet.errors import RANetError
 
 _Number = TypeVar("_Number", int, float)
-
-_TIME_TO_TELL = 10.0
-"""Seconds that the first process of a machine has to tell of an error, after another has met it."""
 
 
 def number_within(
@@ -54,23 +50,6 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def told_once() -> Iterator[None]:
-    """Errors in here are met by all processes that ``torchrun`` has started: one a machine tells.
-
-    Not for what a process may meet alone, such as an unreadable image: nobody would tell of that.
-    """
-    try:
-        yield
-    except RANetError:
-        if int(os.environ.get("LOCAL_RANK", "0")) == 0:
-            raise
-        # torchrun ends all as soon as one has ended: not before the first has told.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        time.sleep(_TIME_TO_TELL)
-        sys.exit(1)
 
 
 class Terminated(KeyboardInterrupt):

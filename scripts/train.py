@@ -13,7 +13,7 @@ Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a seco
 
 from pathlib import Path
 
-from ranet.cli import run_script, told_once, usable_cores
+from ranet.cli import run_script, usable_cores
 from ranet.config import TrainConfig, load_config
 from ranet.options import add_overrides, script_parser
 from ranet.training.run import train
@@ -27,8 +27,7 @@ def main() -> None:
     )
     add_overrides(parser, "optimizer.clip_norm=1")
     arguments = parser.parse_intermixed_args()
-    with told_once():
-        config = load_config(TrainConfig, arguments.config, arguments.overrides)
+    config = load_config(TrainConfig, arguments.config, arguments.overrides)
     # Others wait while the first process validates: it may use all cores.
     train(config, arguments.resume, scorers=usable_cores())
 

@@ -7,13 +7,12 @@ import textwrap
 import pytest
 
 
-def run(body, **environment):
+def run(body):
     """Run a script whose ``main`` has this body."""
     script = "import os, signal, sys, time\nfrom ranet.cli import run_script\ndef main():\n"
     script += textwrap.indent(textwrap.dedent(body), "    ") + "\nrun_script(main)\n"
     return subprocess.run(
         [sys.executable, "-c", script],
-        env=os.environ | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -66,48 +65,9 @@ def test_a_forked_worker_ends_by_the_signal_itself():
     assert (ended.returncode, ended.stdout) == (0, f"{-signal.SIGTERM}\n")
 
 
-ERROR_OF_ALL = """
-    from ranet import cli
-    from ranet.errors import ConfigError
-    cli._TIME_TO_TELL = 0
-    with cli.told_once():
-        raise ConfigError("wrong key")
-"""
-
-
-@pytest.mark.parametrize(
-    ("environment", "told"),
-    [
-        ({}, "error: wrong key\n"),
-        ({"LOCAL_RANK": "0", "RANK": "8"}, "error: wrong key\n"),  # the first of a second machine
-        ({"LOCAL_RANK": "1", "RANK": "9"}, ""),
-    ],
-)
-def test_one_process_a_machine_tells_of_an_error_of_all(environment, told):
-    ended = run(ERROR_OF_ALL, **environment)
-    assert (ended.returncode, ended.stderr) == (1, told)
-
-
-def test_the_others_wait_for_the_first_to_tell_and_end_without_a_word():
-    ended = run(
-        """
-        from ranet import cli
-        from ranet.errors import ConfigError
-        cli.time.sleep = lambda seconds: os.kill(os.getpid(), signal.SIGTERM)
-        with cli.told_once():
-            raise ConfigError("wrong key")
-        """,
-        LOCAL_RANK="1",
-    )
-    assert (ended.returncode, ended.stderr) == (-signal.SIGTERM, "")
-
-
-def test_an_error_of_one_process_is_told_by_it():
-    ended = run(
-        """
+def test_an_error_in_the_input_is_one_message():
+    ended = run("""
         from ranet.errors import DataError
         raise DataError("unreadable")
-        """,
-        LOCAL_RANK="1",
-    )
+    """)
     assert (ended.returncode, ended.stderr) == (1, "error: unreadable\n")
