@@ -67,7 +67,7 @@ def slow_run(tiny_run: TrainConfig) -> TrainConfig:
     learning rate goes this way or that. So the rate is small.
     """
     slow = tiny_run.optimizer.model_copy(update={"learning_rate": 1e-5})
-    return tiny_run.model_copy(update={"batch_size": 4, "steps": 4, "optimizer": slow})
+    return tiny_run.model_copy(update={"batch_size": 4, "steps": 2, "optimizer": slow})
 
 
 @pytest.fixture

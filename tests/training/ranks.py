@@ -7,9 +7,9 @@ from typing import Any
 
 from torch.distributed import TCPStore
 
-# Its processes are copies of one that has imported all this already.
+# Its processes are copies of one that has imported already what takes them seconds.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["ranet.training.run"])
+_context.set_forkserver_preload(["ranet.training.run", "torch._dynamo"])
 
 
 def in_two_ranks(function: Callable[..., None], *arguments: Any) -> list[int]:
