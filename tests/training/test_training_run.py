@@ -382,6 +382,7 @@ def script(*arguments: object) -> subprocess.CompletedProcess[str]:
         [sys.executable, ROOT / "scripts/train.py", *map(str, arguments)],
         capture_output=True,
         text=True,
+        timeout=300,
     )
 
 
@@ -437,9 +438,12 @@ def test_a_process_that_is_ended_goes_on_to_the_same_result(
     command = [sys.executable, ROOT / "scripts/train.py", "--config", config_file]
     command += ["steps=12", "checkpoint_every=3"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    wait_for(tiny_run.output / "log.jsonl", process)
-    process.send_signal(number)
-    process.communicate(timeout=60)
+    try:
+        wait_for(tiny_run.output / "log.jsonl", process)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[number]
     done = script(*command[2:], "--resume")
     assert done.returncode == 0, done.stderr
