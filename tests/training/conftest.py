@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from runs import tiny_config, validated
 
-from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig, parse_config
+from ranet.config import TrainConfig
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.training.log import read_log
 
@@ -19,44 +20,12 @@ def synthetic_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_run(synthetic_tree: Path, tmp_path: Path) -> TrainConfig:
-    return parse_config(
-        TrainConfig,
-        {
-            "name": "tiny",
-            "output": tmp_path / "run",
-            "model": {
-                "backbone": "resnet18",
-                "objects": "multi",
-                "template_grid": [3, 4],
-                "ranked": 8,
-                "width": 0.25,
-            },
-            "data": {
-                "sources": [{"kind": "davis", "root": synthetic_tree}],
-                "size": [64, 96],
-                "max_objects": 2,
-                "samples_per_epoch": 7,
-                "workers": 0,
-            },
-            "optimizer": {"learning_rate": 1e-3, "schedule": "cosine", "clip_norm": 1.0},
-            "losses": {"cross_entropy": 1.0, "jaccard": 0.5},
-            "batch_size": 2,
-            "steps": 10,
-            "checkpoint_every": 5,
-            "log_every": 1,
-            "device": "cpu",
-        },
-    )
+    return tiny_config(synthetic_tree, tmp_path / "run")
 
 
 @pytest.fixture
 def validated_run(tiny_run: TrainConfig, synthetic_tree: Path) -> TrainConfig:
-    """A run of four steps that is scored after every second one."""
-    inference = InferenceConfig(input_size=(64, 96), frame_size=None, device="cpu")
-    validation = ValidationConfig(
-        every=2, davis=synthetic_tree, evaluation=EvalConfig(year=2017, inference=inference)
-    )
-    return tiny_run.model_copy(update={"steps": 4, "validation": validation})
+    return validated(tiny_run, synthetic_tree)
 
 
 @pytest.fixture

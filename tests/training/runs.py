@@ -1,12 +1,55 @@
-"""Runs with another configuration, and runs that are asked to stop."""
+"""Miniature runs, runs with another configuration, and runs that are asked to stop."""
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.training import loop
+
+
+def tiny_config(data: Path, output: Path) -> TrainConfig:
+    """A run of ten steps of a small network on a DAVIS tree."""
+    return parse_config(
+        TrainConfig,
+        {
+            "name": "tiny",
+            "output": output,
+            "model": {
+                "backbone": "resnet18",
+                "objects": "multi",
+                "template_grid": [3, 4],
+                "ranked": 8,
+                "width": 0.25,
+            },
+            "data": {
+                "sources": [{"kind": "davis", "root": data}],
+                "size": [64, 96],
+                "max_objects": 2,
+                "samples_per_epoch": 7,
+                "workers": 0,
+            },
+            "optimizer": {"learning_rate": 1e-3, "schedule": "cosine", "clip_norm": 1.0},
+            "losses": {"cross_entropy": 1.0, "jaccard": 0.5},
+            "batch_size": 2,
+            "steps": 10,
+            "checkpoint_every": 5,
+            "log_every": 1,
+            "device": "cpu",
+        },
+    )
+
+
+def validated(run: TrainConfig, data: Path) -> TrainConfig:
+    """The run with four steps, scored on a DAVIS tree after every second one."""
+    inference = InferenceConfig(input_size=(64, 96), frame_size=None, device="cpu")
+    validation = ValidationConfig(
+        every=2, davis=data, evaluation=EvalConfig(year=2017, inference=inference)
+    )
+    return changed(run, steps=4, validation=validation)
 
 
 def changed(config: Any, **changes: object) -> Any:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import pytest
 import torch
 import yaml
-from runs import changed, stop_after
+from runs import changed, stop_after, tiny_config
 from scripts_in_process import ScriptRunner
 
 from ranet.config import TrainConfig, parse_config
@@ -50,20 +50,27 @@ def assert_same_weights(a: Path, b: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_ten_steps_are_five_and_five_more(
-    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def straight_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run that nothing has disturbed, finished."""
+    output = tmp_path_factory.mktemp("straight") / "run"
+    run = changed(tiny_config(synthetic_tree, output), steps=12)
+    train(run)
+    return run
+
+
+def test_twelve_steps_are_five_and_seven_more(
+    straight_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = changed(tiny_run, output=tmp_path / "straight")
-    train(straight)
-    halved = changed(tiny_run, output=tmp_path / "halved")
+    halved = changed(straight_run, output=tmp_path / "halved")
     with monkeypatch.context() as patch:
         stop_after(5, patch)
         with pytest.raises(KeyboardInterrupt):
             train(halved)
     with_worker = halved.model_copy(update={"data": halved.data.model_copy(update={"workers": 1})})
     train(with_worker, resume=True)  # another number of workers changes nothing either
-    assert_same_weights(straight.output / "model.pt", halved.output / "model.pt")
-    assert figures(straight.output) == figures(halved.output)
+    assert_same_weights(straight_run.output / "model.pt", halved.output / "model.pt")
+    assert figures(straight_run.output) == figures(halved.output)
 
 
 def test_stopping_between_checkpoints_writes_one(
@@ -433,7 +440,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_process_that_is_ended_goes_on_to_the_same_result(
-    number: signal.Signals, config_file: Path, tiny_run: TrainConfig, tmp_path: Path
+    number: signal.Signals, config_file: Path, tiny_run: TrainConfig, straight_run: TrainConfig
 ) -> None:
     command = [sys.executable, ROOT / "scripts/train.py", "--config", config_file]
     command += ["steps=12", "checkpoint_every=3"]
@@ -447,7 +454,5 @@ def test_a_process_that_is_ended_goes_on_to_the_same_result(
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[number]
     done = script(*command[2:], "--resume")
     assert done.returncode == 0, done.stderr
-    straight = changed(tiny_run, output=tmp_path / "straight", steps=12)
-    train(straight)
-    assert_same_weights(straight.output / "model.pt", tiny_run.output / "model.pt")
-    assert figures(straight.output) == figures(tiny_run.output)
+    assert_same_weights(straight_run.output / "model.pt", tiny_run.output / "model.pt")
+    assert figures(straight_run.output) == figures(tiny_run.output)

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from runs import changed, stop_after
+from runs import changed, stop_after, tiny_config, validated
 from scripts_in_process import ScriptRunner
 
 from ranet import cli
@@ -32,11 +32,19 @@ def progress(config: TrainConfig) -> Progress:
     return TrainingState.read(checkpoints_in(config.output / "checkpoints")[-1]).progress
 
 
-def test_the_best_network_is_kept(validated_run: TrainConfig) -> None:
-    config = changed(validated_run, steps=5)
-    train(config)
+@pytest.fixture(scope="module")
+def straight_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run of three steps that nothing has disturbed, finished."""
+    output = tmp_path_factory.mktemp("straight") / "run"
+    run = changed(validated(tiny_config(synthetic_tree, output), synthetic_tree), steps=3)
+    train(run)
+    return run
+
+
+def test_the_best_network_is_kept(straight_run: TrainConfig) -> None:
+    config = straight_run
     by_step = {record["step"]: record["J&F"] for record in scores(config)}
-    assert list(by_step) == [2, 4, 5]  # the final network is scored, too
+    assert list(by_step) == [2, 3]  # the final network is scored, too
     best = torch.load(config.output / "best.pt", weights_only=True)
     assert best["step"] == max(by_step, key=by_step.__getitem__)
     final = torch.load(config.output / "model.pt", weights_only=True)
@@ -44,7 +52,7 @@ def test_the_best_network_is_kept(validated_run: TrainConfig) -> None:
         name: final[name] for name in ("config", "revision")
     }
     assert progress(config) == Progress(
-        step=5,
+        step=3,
         best=max(by_step.values()),
         best_of=config.validation.model_dump(mode="json"),
     )
@@ -134,21 +142,19 @@ def _scores_are_not_saved(patch: pytest.MonkeyPatch) -> None:
 def test_a_validation_that_was_not_finished_is_made_up_for(
     disturb: Callable[[pytest.MonkeyPatch], None],
     error: type[BaseException],
-    validated_run: TrainConfig,
+    straight_run: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    straight = changed(validated_run, output=tmp_path / "straight")
-    train(straight)
-    disturbed = changed(validated_run, output=tmp_path / "disturbed", checkpoint_every=100)
+    disturbed = changed(straight_run, output=tmp_path / "disturbed", checkpoint_every=100)
     with monkeypatch.context() as patch:
         disturb(patch)
         with pytest.raises(error):
             train(disturbed)
     assert progress(disturbed) == Progress(step=2, best=None, validation_due=True)
     train(disturbed, resume=True)
-    assert scores(disturbed) == scores(straight)
-    assert progress(disturbed) == progress(straight)
+    assert scores(disturbed) == scores(straight_run)
+    assert progress(disturbed) == progress(straight_run)
 
 
 def test_the_last_validation_is_left_when_asked_to_stop(
