@@ -18,7 +18,7 @@ import argparse
 from ranet.cli import positive_int, run_script, usable_cores
 from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
-from ranet.inference.run import copying, evaluate_split, network
+from ranet.inference.run import copying, evaluate_split, network, repeatable
 from ranet.model.pretrained import pretrained_path
 from ranet.options import add_checkpoint, add_davis, add_overrides, script_parser
 
@@ -32,15 +32,16 @@ def main() -> None:
         if arguments.copy_first_mask
         else network(config, arguments.checkpoint or pretrained_path())
     )
-    report = evaluate_split(
-        config,
-        method,
-        arguments.davis,
-        arguments.out,
-        set_file=arguments.set,
-        overwrite=arguments.overwrite,
-        workers=arguments.workers,
-    )
+    with repeatable():
+        report = evaluate_split(
+            config,
+            method,
+            arguments.davis,
+            arguments.out,
+            set_file=arguments.set,
+            overwrite=arguments.overwrite,
+            workers=arguments.workers,
+        )
     print(report)
 
 

@@ -18,6 +18,7 @@ from ranet.cli import run_script, usable_cores
 from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
 from ranet.inference.online_curve import measure_online_curve
+from ranet.inference.run import repeatable
 from ranet.model.pretrained import pretrained_path
 from ranet.options import add_checkpoint, add_davis, add_overrides, script_parser
 
@@ -28,16 +29,17 @@ def main() -> None:
     overrides = ["inference.online.steps=1", *arguments.overrides]
     config = load_config(EvalConfig, arguments.config, overrides)
     check_writable(arguments.out)
-    points = measure_online_curve(
-        config,
-        arguments.checkpoint or pretrained_path(),
-        arguments.davis,
-        arguments.out,
-        steps=arguments.steps,
-        set_file=arguments.set,
-        overwrite=arguments.overwrite,
-        workers=usable_cores(),
-    )
+    with repeatable():
+        points = measure_online_curve(
+            config,
+            arguments.checkpoint or pretrained_path(),
+            arguments.davis,
+            arguments.out,
+            steps=arguments.steps,
+            set_file=arguments.set,
+            overwrite=arguments.overwrite,
+            workers=usable_cores(),
+        )
     print("steps  seconds a frame  J&F")
     for point in points:
         seconds = "–" if point.seconds is None else f"{point.seconds:.3f}"

@@ -1,8 +1,9 @@
 """A whole DAVIS split: segmented, scored and reported; the only file that knows all the parts."""
 
+import contextlib
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,19 @@ def evaluate_split(
     return report
 
 
+@contextlib.contextmanager
+def repeatable() -> Iterator[None]:
+    """In here, an interruption tells that the command that was interrupted goes on.
+
+    For commands that are made of :func:`evaluate_split` alone; training goes on in its own way.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        _logger.info("the same command goes on where this one ended")
+        raise
+
+
 def _scored(
     config: EvalConfig,
     root: Path,
@@ -237,7 +251,7 @@ def _segment_unfinished(
                 )
     except KeyboardInterrupt:
         _logger.info(
-            "%d of %s finished and kept in %s; the same command goes on from there",
+            "%d of %s finished and kept in %s",
             done,
             count(sequences, "sequence"),
             results.path,

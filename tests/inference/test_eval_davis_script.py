@@ -261,6 +261,7 @@ def test_a_stopped_run_goes_on(tmp_path, checkpoint, number, status):
         process.kill()
     assert process.returncode == status
     assert "1 of 2 sequences finished and kept" in error
+    assert "the same command goes on" in error
     assert "Traceback" not in error
     assert set(masks_of(tmp_path / "out")) == {"one"}
     assert not list((tmp_path / "out").rglob(".*"))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from davis_tree import write_tree
 
+from ranet.inference.segmenter import VideoSegmenter
+
 PROJECT = Path(__file__).parents[2]
 SMALL = ["inference.input_size=[48, 80]", "inference.frame_size=null", "inference.device=cpu"]
 
@@ -65,6 +67,16 @@ def test_a_curve_is_measured_drawn_and_continued(curve, tmp_path):
     assert [line.split()[0] for line in again.out.splitlines()[-4:-1]] == ["0", "1", "2"]
     assert [row[1] for row in rows_of(out / "curve.csv")[6:]] == ["0", "1", "2"]
     assert rows_of(out / "curve.csv")[6] == measured[0]
+
+
+def test_an_interrupted_curve_tells_how_it_goes_on(curve, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(VideoSegmenter, "step", interrupt)
+    outcome = curve(steps="0")
+    assert outcome.status == 130
+    assert "the same command goes on" in outcome.error
 
 
 def test_other_fields_of_online_learning_may_be_set(curve, tmp_path):

@@ -145,12 +145,15 @@ def test_a_validation_that_was_not_finished_is_made_up_for(
     straight_run: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.INFO)
     disturbed = changed(straight_run, output=tmp_path / "disturbed", checkpoint_every=100)
     with monkeypatch.context() as patch:
         disturb(patch)
         with pytest.raises(error):
             train(disturbed)
+    assert "the same command" not in caplog.text  # but --resume goes on
     assert progress(disturbed) == Progress(step=2, best=None, validation_due=True)
     train(disturbed, resume=True)
     assert scores(disturbed) == scores(straight_run)
