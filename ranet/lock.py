@@ -71,9 +71,11 @@ def only_writer(place: Path, lock: Path) -> Iterator[None]:
             os.pwrite(descriptor, _this_process(), 0)
         yield
     finally:
-        lock.unlink(missing_ok=True)  # while it is held: nobody else's is removed
-        _held.remove(descriptor)
-        os.close(descriptor)
+        if descriptor in _held:  # otherwise this is a forked worker, and the file its parent's
+            with contextlib.suppress(OSError):  # it may stay; what the run has met counts
+                lock.unlink()  # while it is held: nobody else's is removed
+            _held.remove(descriptor)
+            os.close(descriptor)
 
 
 def _locked(place: Path, lock: Path) -> int:

@@ -10,13 +10,32 @@ from ranet import lock as lock_module
 from ranet.errors import OutputError
 from ranet.lock import only_writer
 
-HOLDER = """
+INSIDE = 'print("inside", flush=True)'
+
+HOLDER = f"""
 import sys, time
 from pathlib import Path
 from ranet.lock import only_writer
 with only_writer(Path("results"), Path(sys.argv[1])):
-    print("inside", flush=True)
+    {INSIDE}
     time.sleep(60)
+"""
+
+
+FORKED = """
+import os, sys
+from pathlib import Path
+from ranet.lock import only_writer
+lock = Path(sys.argv[1])
+try:
+    with only_writer(Path("results"), lock):
+        worker = os.fork()
+        if worker == 0:
+            raise KeyboardInterrupt
+        assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 7
+        assert lock.exists()
+except KeyboardInterrupt:
+    os._exit(7)
 """
 
 
@@ -71,9 +90,10 @@ def test_a_killed_process_holds_nothing(lock):
 
 
 def test_a_worker_that_outlives_a_killed_process_holds_nothing(lock):
-    forks = HOLDER.replace("    print", "    import os; worker = os.fork()\n    print")
-    forks = forks.replace('"inside"', '"worker" if worker == 0 else worker')
-    command = [sys.executable, "-c", forks, str(lock)]
+    # Each line in one piece, as both write them at the same time.
+    told = 'os.write(1, b"worker\\n" if worker == 0 else b"%d\\n" % worker)'
+    forks = f"import os; worker = os.fork(); {told}"
+    command = [sys.executable, "-c", HOLDER.replace(INSIDE, forks), str(lock)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         said = {holder.stdout.readline().strip() for _ in range(2)}
         (worker,) = said - {"worker"}
@@ -84,6 +104,27 @@ def test_a_worker_that_outlives_a_killed_process_holds_nothing(lock):
                 pass
         finally:
             os.kill(int(worker), signal.SIGKILL)
+
+
+def test_a_worker_that_unwinds_leaves_the_lock_to_its_parent(lock):
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKED, str(lock)], capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert not lock.exists()
+
+
+def test_a_file_that_cannot_be_removed_does_not_hide_the_runs_error(lock, monkeypatch):
+    def read_only(*_, **__):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(lock), "unlink", read_only)
+        with pytest.raises(KeyError), only_writer(lock.parent, lock):
+            raise KeyError
+    with only_writer(lock.parent, lock):  # the first has let go of it
+        pass
+    assert not lock.exists()
 
 
 def test_a_lock_that_its_holder_removes_meanwhile_is_not_taken_for_one(lock, monkeypatch):
