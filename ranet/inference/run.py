@@ -32,7 +32,7 @@ from ranet.wording import bullets, count
 
 _logger = logging.getLogger(__name__)
 
-_CHANGES_NO_RESULT = {
+CHANGES_NO_RESULT = {
     "released_objects": True,  # the architecture tells
     "inference": {"device", "objects_at_once"},
 }
@@ -118,7 +118,7 @@ def evaluate_split(
     made_with = {**method.settings, "davis": str(root.resolve())}
     decisive = {
         **made_with,
-        "config": config.model_dump(mode="json", exclude=_CHANGES_NO_RESULT),
+        "config": config.model_dump(mode="json", exclude=CHANGES_NO_RESULT),
     }
     settings = {**made_with, "config": config.model_dump(mode="json")}
     set_name = set_file.stem if set_file else config.split

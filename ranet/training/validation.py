@@ -11,7 +11,7 @@ import numpy as np
 from ranet.config import TrainConfig, ValidationConfig, parse_config
 from ranet.differences import differences
 from ranet.files import output_errors
-from ranet.inference.run import Method, evaluate_split, network
+from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
 from ranet.model.ranet import RANet
 from ranet.training.checkpoint import Progress, save_network
 from ranet.training.interrupt import StopRequest
@@ -27,10 +27,7 @@ def validation_is_due(config: TrainConfig, step: int) -> bool:
 
 
 # Fields of the section in which two validations may differ that are held against each other.
-_CHANGES_NO_SCORE = {
-    "every": True,
-    "evaluation": {"inference": {"device", "objects_at_once"}},
-}
+_CHANGES_NO_SCORE = {"every": True, "evaluation": CHANGES_NO_RESULT}
 
 
 def best_so_far(config: TrainConfig, progress: Progress) -> float | None:
