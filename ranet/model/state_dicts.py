@@ -73,7 +73,9 @@ def _check_sums(path: Path, if_damaged: str) -> None:
         damaged = archive.testzip()
     if damaged is not None:
         raise CheckpointError(
-            f"{path} is damaged: its entry {damaged} is not what was written; {if_damaged}."
+            f"{path} is damaged: its entry {damaged} is not what was written; {if_damaged}. (If it "
+            "was saved after torch.serialization.set_crc32_options(False), its sums mean nothing: "
+            "save it again without that.)"
         )
 
 

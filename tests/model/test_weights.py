@@ -234,6 +234,17 @@ def test_bytes_that_changed_inside_are_found(checkpoint: Path) -> None:
         load_checkpoint(checkpoint)
 
 
+def test_a_file_without_sums_is_told_how_to_get_them(tmp_path: Path) -> None:
+    before = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        torch.save({"a": torch.ones(3)}, tmp_path / "x.pt")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    with pytest.raises(CheckpointError, match=r"saved after .*set_crc32_options\(False\)"):
+        load_checkpoint(tmp_path / "x.pt")
+
+
 def test_weights_that_are_no_numbers(network: RANet, tmp_path: Path) -> None:
     spoiled = copy.deepcopy(network)
     with torch.no_grad():
