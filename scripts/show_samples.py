@@ -36,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
         "--count", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)"
     )
     add_overrides(parser, "data.sources.0.root=data/DAVIS")
-    return parser.parse_args()
+    return parser.parse_intermixed_args()
 
 
 if __name__ == "__main__":

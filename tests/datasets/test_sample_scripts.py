@@ -43,6 +43,15 @@ def test_show_samples(config, tmp_path):
     assert width > 4 * WIDTH
 
 
+def test_show_samples_with_overrides_between_the_options(config, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    done = run(
+        *("scripts/show_samples.py", "data.max_objects=1", "--config", config, "seed=3"),
+        *("--out", sheet, "--count", 1),
+    )
+    assert (done.returncode, done.stdout) == (0, f"wrote {sheet}\n"), done.stderr
+
+
 def test_show_samples_of_a_missing_folder(config, tmp_path):
     sheet = tmp_path / "sheet.png"
     done = run(
