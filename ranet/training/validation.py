@@ -120,9 +120,13 @@ class _Stoppable:
         return self._follower.online_seconds
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        self._end_if_asked()  # with online learning, what begins here takes minutes
         return self._follower.start(frame, labels)
 
     def step(self, frame: np.ndarray) -> np.ndarray:
+        self._end_if_asked()
+        return self._follower.step(frame)
+
+    def _end_if_asked(self) -> None:
         if self._stop.requested:
             raise KeyboardInterrupt
-        return self._follower.step(frame)

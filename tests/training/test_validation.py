@@ -20,8 +20,10 @@ from ranet.errors import DataError, OutputError
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.training import run, validation
 from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
+from ranet.training.interrupt import StopRequest
 from ranet.training.log import read_log
-from ranet.training.run import train
+from ranet.training.run import starting_model, train
+from ranet.training.validation import Validation
 
 
 def scores(config: TrainConfig) -> list[dict[str, float]]:
@@ -158,6 +160,19 @@ def test_a_validation_that_was_not_finished_is_made_up_for(
     train(disturbed, resume=True)
     assert scores(disturbed) == scores(straight_run)
     assert progress(disturbed) == progress(straight_run)
+
+
+def test_no_sequence_is_begun_after_a_request_to_stop(
+    validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object) -> None:
+        pytest.fail("it was begun")
+
+    monkeypatch.setattr(VideoSegmenter, "start", start)
+    stop = StopRequest()
+    stop.requested = True
+    with pytest.raises(KeyboardInterrupt):
+        Validation(validated_run, None, scorers=1)(starting_model(validated_run), 1, stop)
 
 
 def test_the_last_validation_is_left_when_asked_to_stop(
