@@ -104,7 +104,8 @@ def read_labels(path: str | Path) -> np.ndarray:
         H×W uint8: 0 background, 1…254 objects (ids may have gaps), 255 void.
 
     Raises:
-        DataError: the file cannot be read, or its colours or values are not ids.
+        DataError: the file cannot be read, its colours or values are not ids, or it is black and
+            white with smoothed edges.
     """
     path = Path(path)
     with _opened(path) as image:

@@ -9,7 +9,8 @@ colour (RGB(A))  colours of the DAVIS palette: their labels; all pixels grey: as
 ===============  =================================================================================
 
 Transparency is ignored. Smoothed edges turn into ids that no object has ("phantom ids"), so a grey
-or colour mask that looks smoothed is reported as a warning (:func:`_phantom_ids` has the rule).
+or colour mask that looks smoothed is reported as a warning (:func:`_phantom_ids` has the rule). A
+black and white one beyond doubt is an error where labels are read.
 
 Some data sets have rules of their own: :func:`saliency_of` reads black and white whose edges may be
 smoothed, :func:`instances_of` colours that are the authors' own.
@@ -33,6 +34,9 @@ DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 
 _COLOUR_MODES = ("RGB", "RGBA")
 
+_MANY_IDS = 10
+"""More than a mask of a few objects, some of them tiny, has."""
+
 
 def labels_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8 labels of a decoded mask, by the rules at the top of this file.
@@ -42,7 +46,7 @@ def labels_of(image: Image.Image, path: Path) -> np.ndarray:
         path: where it comes from, for messages.
 
     Raises:
-        DataError: its colours or values are not ids.
+        DataError: its colours or values are not ids, or it is black and white with smoothed edges.
     """
     if image.mode == "P":
         return np.array(image)
@@ -58,6 +62,7 @@ def labels_of(image: Image.Image, path: Path) -> np.ndarray:
     values = np.array(grey)
     if not _has_grey_levels(grey):
         return (values != 0).view(np.uint8)
+    _refuse_smoothed_black_and_white(values, path)
     _warn_if_smoothed(values, path)
     return values
 
@@ -253,6 +258,26 @@ def _phantom_ids(labels: np.ndarray) -> tuple[list[int], int]:
     filling = np.bincount(labels[:-1, :-1][_solid(labels)], minlength=256)[1:VOID] > 0
     phantoms = np.flatnonzero(present & ~filling) + 1
     return [int(label) for label in phantoms], int(present.sum())
+
+
+def _refuse_smoothed_black_and_white(labels: np.ndarray, path: Path) -> None:
+    """Raise :class:`DataError` if white fills an area, and many ids a thin rim at most.
+
+    Void, the other meaning of 255, lies around objects that fill areas themselves.
+    """
+    white = np.count_nonzero(labels == VOID)
+    between = np.count_nonzero(labels) - white
+    if white <= between:
+        return
+    phantoms, ids = _phantom_ids(labels)
+    if ids <= _MANY_IDS or len(phantoms) < 0.9 * ids:
+        return
+    raise DataError(
+        f"{path} looks black and white with smoothed edges: expected ids, but 255 fills {white} "
+        f"pixels, and {ids} other values are spread over {between} pixels, in lines one pixel "
+        "wide. Each would count as an object. Save the mask without smoothing, or make it black "
+        "and white again: white where it is at least 128, black elsewhere."
+    )
 
 
 def _warn_if_smoothed(labels: np.ndarray, path: Path) -> None:

@@ -241,17 +241,50 @@ SMOOTHED = {
 }
 
 
+IN_DOUBT = "blurred"  # the only one that is more rim than area
+
+
 @pytest.mark.parametrize("make", SMOOTHED.values(), ids=SMOOTHED.keys())
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-@pytest.mark.parametrize("read", [read_labels, read_binary_mask])
-def test_smoothed_masks_are_reported(tmp_path, read, mode, make):
+def test_smoothed_masks_of_an_object_are_reported(tmp_path, mode, make):
     path = saved(tmp_path / "m.png", make().convert("L"), mode)
     with pytest.warns(UserWarning, match=r"m\.png looks smoothed: \d+ of its \d+ ids"):
-        read(path)
+        read_binary_mask(path)
+
+
+@pytest.mark.parametrize("kind", sorted(SMOOTHED.keys() - {IN_DOUBT}))
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_smoothed_black_and_white_is_no_mask_of_ids(tmp_path, mode, kind):
+    path = saved(tmp_path / "m.png", SMOOTHED[kind]().convert("L").convert(mode))
+    message = r"m\.png looks black and white with smoothed edges.* \d+ other values .*at least 128"
+    with pytest.raises(DataError, match=message):
+        read_labels(path)
+
+
+def test_more_rim_than_area_may_be_ids(tmp_path):
+    path = saved(tmp_path / "m.png", SMOOTHED[IN_DOUBT](), "L")
+    with pytest.warns(UserWarning, match=r"m\.png looks smoothed: \d+ of its \d+ ids"):
+        assert len(np.unique(read_labels(path))) > 100
+
+
+def ids_in_void(*sides: int) -> np.ndarray:
+    """Squares with these sides in a large void, with ids from 1 on."""
+    labels = np.full((40, 8 * len(sides)), 255, np.uint8)
+    for number, side in enumerate(sides):
+        labels[:side, 8 * number : 8 * number + side] = number + 1
+    labels[30:] = 0
+    return labels
+
+
+@pytest.mark.parametrize("sides", [[1] * 10, [2] * 40, [1] * 30 + [2] * 10], ids=str)
+def test_small_objects_in_a_large_void_are_ids(tmp_path, sides):
+    labels = ids_in_void(*sides)
+    with warnings.catch_warnings(action="ignore"):
+        assert np.array_equal(read_labels(saved(tmp_path / "m.png", labels, "L")), labels)
 
 
 def test_the_warning_names_the_line_that_reads(tmp_path):
-    path = saved(tmp_path / "m.png", SMOOTHED["turned"](), "L")
+    path = saved(tmp_path / "m.png", SMOOTHED[IN_DOUBT](), "L")
     for read in (read_labels, read_binary_mask):
         with pytest.warns(UserWarning, match="looks smoothed") as caught:
             read(path)
