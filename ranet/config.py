@@ -73,7 +73,10 @@ class Section(BaseModel):
             kind = type(self)
             raise ConfigError(_not_valid(kind.__name__, _mistakes(kind, error))) from None
 
-    # pydantic goes on to build the sections inside a section by itself, and gathers all mistakes.
+    # A private mark of pydantic, for an __init__ that only Python code need run: it validates files
+    # and sections inside a section by itself, and gathers all mistakes. Should a release ignore the
+    # mark, sound values are read as before, but the first section with mistakes tells its own
+    # alone, without saying where it stands (tests/test_config_mistakes.py fails).
     __init__.__pydantic_base_init__ = True
 
 
