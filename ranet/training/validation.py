@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from ranet.config import TrainConfig, ValidationConfig, parse_config
+from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
@@ -67,7 +68,7 @@ class Validation:
         """Score the network.
 
         Args:
-            model: stays as it is.
+            model: stays as it is. Where the evaluation leaves its device open, it is the model's.
             step: steps done.
             stop: ends the validation at the next frame.
 
@@ -81,7 +82,8 @@ class Validation:
         candidate = self._run.output / "candidate.pt"
         try:
             save_network(candidate, model, self._run, step)
-            averages = self._averages(candidate, stop)
+            device = next(model.parameters()).device
+            averages = self._averages(candidate, _on(device, self._run.validation.evaluation), stop)
             if self.best is None or averages["J&F-Mean"] > self.best:
                 self.best = averages["J&F-Mean"]
                 with output_errors(candidate):
@@ -90,11 +92,13 @@ class Validation:
             candidate.unlink(missing_ok=True)
         return {name: averages[f"{name}-Mean"] for name in ("J&F", "J", "F")}
 
-    def _averages(self, candidate: Path, stop: StopRequest) -> Mapping[str, float]:
+    def _averages(
+        self, candidate: Path, evaluation: EvalConfig, stop: StopRequest
+    ) -> Mapping[str, float]:
         config = self._run.validation
-        method = network(config.evaluation, candidate)
+        method = network(evaluation, candidate)
         report = evaluate_split(
-            config.evaluation,
+            evaluation,
             replace(method, follower=_Stoppable(method, stop)),
             config.davis,
             self._run.output / "validation",
@@ -103,6 +107,14 @@ class Validation:
             workers=self._scorers,
         )
         return report.scores.averages
+
+
+def _on(device: torch.device, evaluation: EvalConfig) -> EvalConfig:
+    """``auto`` is the device of the training here, not the machine's first, which may be taken."""
+    inference = evaluation.inference
+    if inference.device == "auto":
+        inference = inference.model_copy(update={"device": str(device)})
+    return evaluation.model_copy(update={"inference": inference})
 
 
 class _Stoppable:

@@ -55,10 +55,10 @@ def validated(run: TrainConfig, data: Path) -> TrainConfig:
 def changed(config: Any, **changes: object) -> Any:
     """A copy of a section; ``data__size`` stands for the field ``data.size``."""
     for name, value in changes.items():
-        section, _, field = name.rpartition("__")
-        if section:
+        section, _, field = name.partition("__")
+        if field:
             value = changed(getattr(config, section), **{field: value})
-        config = config.model_copy(update={section or name: value})
+        config = config.model_copy(update={section: value})
     return config
 
 

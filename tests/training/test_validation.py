@@ -15,8 +15,9 @@ from runs import changed, stop_after, tiny_config, validated
 from scripts_in_process import ScriptRunner
 
 from ranet import cli
-from ranet.config import TrainConfig
+from ranet.config import EvalConfig, TrainConfig
 from ranet.errors import DataError, OutputError
+from ranet.inference.run import Method, copying
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.training import run, validation
 from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
@@ -162,6 +163,22 @@ def test_a_validation_that_was_not_finished_is_made_up_for(
     assert progress(disturbed) == progress(straight_run)
 
 
+@pytest.mark.parametrize(("asked", "expected"), [("auto", "cpu"), ("cuda:1", "cuda:1")])
+def test_a_validation_without_a_device_of_its_own_takes_that_of_the_training(
+    asked: str, expected: str, validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(validated_run, validation__evaluation__inference__device=asked)
+    devices = []
+
+    def load(config: EvalConfig, checkpoint: Path) -> Method:
+        devices.append(config.inference.device)
+        return copying()
+
+    monkeypatch.setattr(validation, "network", load)
+    Validation(run, None, scorers=1)(starting_model(run), 1, StopRequest())
+    assert devices == [expected]
+
+
 def test_no_sequence_is_begun_after_a_request_to_stop(
     validated_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,11 +248,9 @@ def test_scores_of_another_validation_are_not_compared(
     scored_run: TrainConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    inference = changed(scored_run.validation.evaluation.inference, input_size=(40, 40))
-    evaluation = changed(scored_run.validation.evaluation, inference=inference)
-    other = changed(scored_run.validation, evaluation=evaluation)
     score(monkeypatch, 0.5)
-    train(changed(scored_run, validation=other), resume=True)
+    other = changed(scored_run, validation__evaluation__inference__input_size=(40, 40))
+    train(other, resume=True)
     assert progress(scored_run).best == 0.5
     assert torch.load(scored_run.output / "best.pt", weights_only=True)["step"] == 4
     (line,) = (line for line in caplog.messages if "best.pt" in line)
@@ -249,8 +264,7 @@ def test_the_best_is_kept_as_long_as_it_can_be_compared(
     change: str, scored_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     section = scored_run.validation
-    same = changed(section, every=4)
-    same = changed(same, evaluation=changed(same.evaluation, released_objects="multi"))
+    same = changed(section, every=4, evaluation__released_objects="multi")
     later = {"none": section, "what changes no score": same, "no validation": None}[change]
     score(monkeypatch, 0.5)
     train(changed(scored_run, validation=later), resume=True)
