@@ -43,10 +43,10 @@ def resolve_device(name: str) -> torch.device:
             "Use device: auto or cpu."
         )
     if device.type == "cuda":
-        # Of the two names for each, the one that torch.compile still reads: after the newer one,
-        # such as cudnn.conv.fp32_precision, reading it is an error.
+        # Of torch's several names for each, those that torch.compile can still read: after
+        # cudnn.conv.fp32_precision, or cuda.matmul.allow_tf32 upon "high", reading is an error.
         torch.backends.cudnn.allow_tf32 = False
-        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
     return device
 
 

@@ -9,13 +9,12 @@ from ranet.errors import ConfigError
 @pytest.fixture(autouse=True)
 def tf32():
     """The fast settings of torch, and at the end of a test those that were there before it."""
-    settings = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [setting.allow_tf32 for setting in settings]
-    for setting in settings:
-        setting.allow_tf32 = True
+    convolutions, products = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
     yield
-    for setting, allowed in zip(settings, before, strict=True):
-        setting.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = convolutions
+    torch.set_float32_matmul_precision(products)
 
 
 @pytest.fixture
@@ -65,6 +64,7 @@ def test_cuda_computes_float32_as_such(machine, name):
     resolve_device(name)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"  # and can be read
     assert torch.backends.cudnn.conv.fp32_precision != "tf32"
     assert torch.backends.cuda.matmul.fp32_precision != "tf32"
 
