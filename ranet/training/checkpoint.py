@@ -8,10 +8,10 @@ since samples depend on nothing else.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch.optim.swa_utils import AveragedModel
@@ -59,7 +59,8 @@ def checkpoints_in(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
-class Progress(NamedTuple):
+@dataclass(frozen=True)
+class Progress:
     """How far a run has come. Checkpoints older than a field have its default."""
 
     step: int
@@ -70,7 +71,7 @@ class Progress(NamedTuple):
     """The section ``validation`` of the configuration that the best was found with."""
     validation_due: bool = False
     """Whether the network is still to be scored as it is after these steps."""
-    noted: Mapping[str, list[float]] = {}
+    noted: Mapping[str, list[float]] = field(default_factory=dict)
     """Figures of the steps that are not in the log yet."""
 
 
@@ -109,7 +110,7 @@ def save_training_state(
         path,
         model,
         config,
-        **progress._asdict(),
+        **vars(progress),
         optimizer=optimizer.state_dict(),
         scaler=scaler.state_dict(),
         average=None if average is None else average.state_dict(),
@@ -145,7 +146,8 @@ class TrainingState:
                 f"{path} is no training checkpoint: it lacks the optimiser's state. To start from "
                 "its weights, name it as start_from in the configuration."
             )
-        content = {**Progress._field_defaults, **content}
+        defaults = {k: v for k, v in vars(Progress(step=0)).items() if k != "step"}
+        content = {**defaults, **content}
         check_entries(content, _ENTRIES, path)
         return cls(path, content)
 
@@ -157,9 +159,9 @@ class TrainingState:
     @property
     def progress(self) -> Progress:
         """How far the run had come."""
-        progress = Progress(*(self.content[name] for name in Progress._fields))
+        progress = Progress(**{f.name: self.content[f.name] for f in fields(Progress)})
         if progress.best is not None and progress.best_of is None:  # older than the field
-            progress = progress._replace(best_of=self.config["validation"])
+            progress = replace(progress, best_of=self.config["validation"])
         return progress
 
     def network(self) -> RANet:

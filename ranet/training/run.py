@@ -3,7 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -257,8 +257,8 @@ class _Keeper:
         if done % self._config.pictures_every == 0:
             self._board.pictures(done, self._learner.model, batch)
         due = validation_is_due(self._config, done)
-        self._progress = self._progress._replace(
-            step=done, validation_due=due, noted=self._log.noted
+        self._progress = replace(
+            self._progress, step=done, validation_due=due, noted=self._log.noted
         )
         last = stopping or done == self._config.steps
         # A validation takes long, and depends on more than the training: what was learned is
@@ -276,7 +276,8 @@ class _Keeper:
             return
         self._scores.add(done, scores)
         self._board.figures(done, scores, "validation")
-        self._progress = self._progress._replace(
+        self._progress = replace(
+            self._progress,
             best=self._validation.best,
             best_of=self._config.validation.model_dump(mode="json"),
             validation_due=False,

@@ -56,6 +56,10 @@ def test_what_is_missing_is_named(entry: str, content: dict[str, Any], tmp_path:
         TrainingState.read(tmp_path / "x.pt")
 
 
+def test_the_figures_of_two_runs_are_apart() -> None:
+    assert Progress(step=0).noted is not Progress(step=0).noted
+
+
 def test_the_best_was_found_with_the_validation_of_its_checkpoint(
     content: dict[str, Any], tmp_path: Path
 ) -> None:
