@@ -393,22 +393,24 @@ def script(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_script_trains_and_resumes(config_file: Path, tiny_run: TrainConfig) -> None:
+def test_script_trains_and_resumes(
+    run_script: ScriptRunner, config_file: Path, tiny_run: TrainConfig
+) -> None:
     done = script("--config", config_file, "steps=2")
     assert done.returncode == 0, done.stderr
     assert (tiny_run.output / "model.pt").is_file()
     assert "step 2/2" in done.stderr
-    again = script("--config", config_file, "steps=2")
-    assert (again.returncode, again.stderr.count("error: ")) == (1, 1)
-    assert "--resume" in again.stderr
-    assert script("--config", config_file, "steps=2", "--resume").returncode == 0
+    again = run_script("train.py", "--config", config_file, "steps=2")
+    assert (again.status, again.error.count("error: ")) == (1, 1)
+    assert "--resume" in again.error
+    assert run_script("train.py", "--config", config_file, "steps=2", "--resume").status == 0
 
 
-def test_script_tells_the_nearest_key(config_file: Path) -> None:
-    done = script("--config", config_file, "optimizer.learning_rat=1")
-    assert done.returncode == 1
-    assert "unknown key; did you mean 'learning_rate'?" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_script_tells_the_nearest_key(run_script: ScriptRunner, config_file: Path) -> None:
+    done = run_script("train.py", "--config", config_file, "optimizer.learning_rat=1")
+    assert done.status == 1
+    assert "unknown key; did you mean 'learning_rate'?" in done.error
+    assert "Traceback" not in done.error
 
 
 def test_script_takes_options_between_overrides(
@@ -452,7 +454,6 @@ def test_a_process_that_is_ended_goes_on_to_the_same_result(
     finally:
         process.kill()
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[number]
-    done = script(*command[2:], "--resume")
-    assert done.returncode == 0, done.stderr
+    train(changed(tiny_run, steps=12, checkpoint_every=3), resume=True)
     assert_same_weights(straight_run.output / "model.pt", tiny_run.output / "model.pt")
     assert figures(straight_run.output) == figures(tiny_run.output)
