@@ -213,7 +213,7 @@ def test_a_damaged_newest_checkpoint_is_left_to_the_user(
         train(run, resume=True)
     message = str(caught.value)
     assert message.startswith(f"{newest} is ")
-    assert message.endswith(" remove it, and --resume goes on from step-00000002.pt.")
+    assert " remove it, and --resume goes on from step-00000002.pt." in message
     newest.unlink()
     final.unlink()
     after = weights(train(run, resume=True))
