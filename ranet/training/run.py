@@ -72,36 +72,46 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
     """
     revision()  # looked up now, for checkpoints that are written much later
     with joined_processes(config) as processes, _only_run(config.output, processes):
-        newest = _newest_checkpoint(config, resume)
-        learner, progress = _learner(config, processes, newest)
-        # From here on every process has read its checkpoint: the first may remove it.
-        check_agreement(processes, config, progress.step)
-        if resume and processes.is_first:
-            _tell_where_it_goes_on(config, newest)
-        first = progress.step
-        batches = build_loader(
-            config.data,
-            seed=config.seed,
-            batch_size=config.batch_size,
-            first_step=first,
-            steps=config.steps - first,
-            pin_memory=processes.device.type == "cuda",
-            process=processes.rank,
-            processes=processes.count,
-        )
-        keeper = _Keeper(config, learner, progress, scorers) if processes.is_first else None
-        with StopRequest() as stop:
-            between = _BetweenSteps(config, learner, keeper, stop)
-            done = first
-            if between.catch_up(first):
-                done = train_steps(learner.step, batches, first, between.after_step)
-            stopped = between.stopping() and between.is_left(done)
-        if stopped:
-            _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
+        if not _train_with(processes, config, resume, scorers):
             raise KeyboardInterrupt
-        if keeper:
-            keeper.finish(done)
-        return config.output / _RESULT
+    return config.output / _RESULT
+
+
+def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers: int) -> bool:
+    """Train among the processes; returns whether to the end, not to a request to stop.
+
+    What shares their gradients ends with this function, before they part: its end may otherwise
+    wait forever for a thread of theirs that waits for Python's lock.
+    """
+    newest = _newest_checkpoint(config, resume)
+    learner, progress = _learner(config, processes, newest)
+    # From here on every process has read its checkpoint: the first may remove it.
+    check_agreement(processes, config, progress.step)
+    if resume and processes.is_first:
+        _tell_where_it_goes_on(config, newest)
+    first = progress.step
+    batches = build_loader(
+        config.data,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        first_step=first,
+        steps=config.steps - first,
+        pin_memory=processes.device.type == "cuda",
+        process=processes.rank,
+        processes=processes.count,
+    )
+    keeper = _Keeper(config, learner, progress, scorers) if processes.is_first else None
+    with StopRequest() as stop:
+        between = _BetweenSteps(config, learner, keeper, stop)
+        done = first
+        if between.catch_up(first):
+            done = train_steps(learner.step, batches, first, between.after_step)
+        stopped = between.stopping() and between.is_left(done)
+    if stopped:
+        _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
+    elif keeper:
+        keeper.finish(done)
+    return not stopped
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Two processes of a training run, as ``torchrun`` starts them, but in a second."""
 
+import faulthandler
 import multiprocessing
 import os
 from collections.abc import Callable
@@ -20,7 +21,7 @@ def in_two_ranks(function: Callable[..., None], *arguments: Any) -> list[int]:
         arguments: can be pickled.
 
     Returns:
-        The exit status of each; negative for one that had to be killed, as it would not end.
+        The exit status of each. One that would not end is ended, and has told where it was.
     """
     store = TCPStore("localhost", 0, is_master=True, wait_for_workers=False)
     ranks = [
@@ -31,7 +32,7 @@ def in_two_ranks(function: Callable[..., None], *arguments: Any) -> list[int]:
         for rank in ranks:
             rank.start()
         for rank in ranks:
-            rank.join(timeout=120)
+            rank.join()
     finally:
         for rank in ranks:
             rank.kill()
@@ -48,4 +49,5 @@ def _join(rank: int, port: int, function: Callable[..., None], *arguments: Any) 
         "MASTER_PORT": str(port),
         "TORCHELASTIC_USE_AGENT_STORE": "True",  # the store of the test, no further one
     }
+    faulthandler.dump_traceback_later(120, exit=True)
     function(rank, *arguments)
