@@ -1,7 +1,8 @@
 """The main job from end to end on videos made here: what ``make demo`` runs.
 
-Writes synthetic videos, trains a small network on some, segments and scores the others, holds the
-score against copying the first mask, and draws what happened.
+Writes synthetic videos, trains a small network on some, and segments and scores the others: with
+that network, with the one that comes with the project, and by copying the first mask. Draws what
+the second one did.
 """
 
 import logging
@@ -57,6 +58,7 @@ def run_demo(
     videos: DemoVideos,
     train_config: TrainConfig,
     eval_config: EvalConfig,
+    pretrained: Path,
     out: Path,
     workers: int,
 ) -> None:
@@ -65,7 +67,8 @@ def run_demo(
     Args:
         videos: what to draw, into the tree ``out/data``.
         train_config: its source of data is that tree.
-        eval_config: of the trained network.
+        eval_config: of the network trained here; the other sees frames at the size it is used to.
+        pretrained: the checkpoint that comes with the project.
         out: folder for everything.
         workers: processes that draw videos, and threads that score.
 
@@ -76,30 +79,49 @@ def run_demo(
     with _timed("drawing videos"):
         write_synthetic_davis(data, **asdict(videos), workers=workers)
     with _timed("training"):
-        checkpoint = train(train_config, resume=True)
+        checkpoint = train(train_config, resume=train_config.output.exists())
     with _timed("segmenting and scoring unseen videos"):
-        ours, copied = (
-            evaluate_split(eval_config, method, data, out / name, overwrite=True, workers=workers)
-            for name, method in (
-                ("ranet", network(eval_config, checkpoint)),
-                ("copying", copying()),
+        methods = {
+            "copying": copying(),
+            "trained_here": network(eval_config, checkpoint),
+            "pretrained": network(_at_own_size(eval_config), pretrained),
+        }
+        reports = {
+            name: evaluate_split(
+                eval_config, method, data, out / name, overwrite=True, workers=workers
             )
-        )
+            for name, method in methods.items()
+        }
     with _timed("drawing the overlay video and the contact sheet"):
         sequence = index_davis(data, year=2017, split="val")[0]
-        masks = out / "ranet" / "masks" / sequence.name
+        masks = out / "pretrained" / "masks" / sequence.name
         write_overlay_video(sequence, masks, out / "overlay.mp4")
-        write_sheet(
-            load_checkpoint(checkpoint),
-            sequence,
-            masks,
-            eval_config.inference.input_size,
-            out / "sheet.png",
-        )
-    _print_summary(str(ours), *(100 * r.scores.averages["J&F-Mean"] for r in (ours, copied)))
-    print(f"masks: {out / 'ranet' / 'masks'}")
+        size = methods["pretrained"].inference.input_size
+        write_sheet(load_checkpoint(pretrained), sequence, masks, size, out / "sheet.png")
+    print(f"\n{reports['trained_here']}\n")
+    scores = {name: 100 * r.scores.averages["J&F-Mean"] for name, r in reports.items()}
+    print(summary(pretrained.stem, **scores))
+    print(f"masks: {masks.parent}")
     print(f"overlay video: {out / 'overlay.mp4'}")
     print(f"frames, similarity maps and masks: {out / 'sheet.png'}")
+
+
+def _at_own_size(config: EvalConfig) -> EvalConfig:
+    inference = config.inference.model_copy(update={"input_size": None})
+    return config.model_copy(update={"inference": inference})
+
+
+def summary(pretrained_name: str, copying: float, trained_here: float, pretrained: float) -> str:
+    """The scores beside each other; all J&F in percent."""
+    rows = {
+        "copying the first mask": copying,
+        "network trained here": trained_here,
+        pretrained_name: pretrained,
+    }
+    width = max(map(len, rows))
+    lines = ["J&F of unseen synthetic videos, and margin over copying"]
+    lines += [f"{name:{width}}  {jf:5.1f}  {jf - copying:+5.1f}" for name, jf in rows.items()]
+    return "\n".join(lines)
 
 
 def write_overlay_video(sequence: VideoSequence, masks: Path, path: Path) -> None:
@@ -162,11 +184,6 @@ def _as_input(frame: np.ndarray, size: tuple[int, int]) -> Tensor:
     """H×W×3 uint8 → 1×3×(size) in [0, 1]."""
     resized = cv2.resize(frame, size[::-1], interpolation=cv2.INTER_AREA)
     return torch.from_numpy(resized).permute(2, 0, 1)[None].float() / 255
-
-
-def _print_summary(report: str, ours: float, copied: float) -> None:
-    print(f"\n{report}\n")
-    print(f"J&F {ours:.1f}; copying the first mask: {copied:.1f}; margin {ours - copied:+.1f}\n")
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """See it work without any data: a few minutes on two CPU cores.
 
-Draws synthetic videos, trains a small network on 60 of them, segments and scores 8 others, and
-prints the score beside that of copying the first mask. An interrupted demo goes on where it was.
+Draws synthetic videos, trains a small network on 60 of them, and segments and scores 8 others, with
+it and with the network that comes with the project; prints the scores beside that of copying the
+first mask. An interrupted demo goes on where it was.
 
     python scripts/demo.py --out outputs/demo
 """
@@ -13,6 +14,7 @@ from ranet.cli import run_script, usable_cores
 from ranet.config import EvalConfig, TrainConfig, load_config
 from ranet.demo import DemoVideos, run_demo
 from ranet.files import check_writable
+from ranet.model.pretrained import pretrained_path
 from ranet.options import add_overrides, script_parser
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -35,6 +37,7 @@ def main() -> None:
         DemoVideos(),
         in_folder(config, arguments.out),
         load_config(EvalConfig, CONFIGS / "eval_quickstart.yaml"),
+        pretrained_path(),
         arguments.out,
         usable_cores(),
     )

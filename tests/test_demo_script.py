@@ -24,7 +24,7 @@ def test_everything_is_below_the_folder_whatever_its_name(
     out = tmp_path / name
     done = run_script("demo.py", "steps=3", "--out", out, "batch_size=2")
     assert (done.status, done.error) == (0, "")
-    ((_, config, _, folder, _),) = asked
+    ((_, config, _, _, folder, _),) = asked
     assert (config.steps, config.batch_size) == (3, 2)
     assert config.data.sources[0].root == out / "data"
     assert config.output == out / "training"

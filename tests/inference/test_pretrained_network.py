@@ -1,0 +1,28 @@
+"""What comes with the project follows objects."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ranet import VideoSegmenter, load_pretrained
+from ranet.config import InferenceConfig
+from ranet.datasets.image_io import read_image, read_labels
+from ranet.datasets.index import index_davis
+from ranet.datasets.synthetic import write_synthetic_davis
+from ranet.metrics import jaccard
+
+
+def test_it_is_better_than_copying_on_drawn_videos(tmp_path: Path) -> None:
+    write_synthetic_davis(
+        tmp_path, train=1, val=3, frames=7, size=(120, 216), seed=3, max_objects=1, clutter=0.4
+    )
+    config = InferenceConfig(input_size=(128, 224), frame_size=None, device="cpu")
+    segmenter = VideoSegmenter(load_pretrained("ranet-small"), config)
+    ours, copied = [], []
+    for video in index_davis(tmp_path, year=2016, split="val"):
+        truth = [read_labels(mask) > 0 for mask in video.annotations]
+        segmenter.start(read_image(video.frames[0]), truth[0].astype(np.uint8))
+        masks = [segmenter.step(read_image(frame)) > 0 for frame in video.frames[1:]]
+        ours.append(jaccard(masks[-1], truth[-1]))
+        copied.append(jaccard(truth[0], truth[-1]))
+    assert np.mean(ours) > np.mean(copied) + 0.2
