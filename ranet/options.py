@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from ranet.cli import positive_int, usable_cores
+
 
 def script_parser(docstring: str | None) -> argparse.ArgumentParser:
     """A parser that shows a script's docstring as it is written, examples included."""
@@ -61,4 +63,15 @@ def add_davis(parser: argparse.ArgumentParser) -> None:
         "--overwrite",
         action="store_true",
         help="replace results in OUT that were made with another checkpoint or configuration",
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--workers``, how many of ``what``; as many as there are usable cores if not given."""
+    parser.add_argument(
+        "--workers",
+        type=positive_int,
+        default=usable_cores(),
+        metavar="N",
+        help=f"{what} (default: one per usable core, here %(default)s)",
     )

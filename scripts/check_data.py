@@ -14,10 +14,10 @@ Ends with status 1 if anything is wrong.
 import sys
 from pathlib import Path
 
-from ranet.cli import positive_int, run_script, usable_cores
+from ranet.cli import run_script
 from ranet.datasets.check import check_data
 from ranet.datasets.image_sets import IMAGE_SETS
-from ranet.options import script_parser
+from ranet.options import add_workers, script_parser
 
 
 def main() -> None:
@@ -37,13 +37,7 @@ def main() -> None:
         action="store_true",
         help="read only headers and first masks: misses damaged data and wrong ids further on",
     )
-    parser.add_argument(
-        "--workers",
-        type=positive_int,
-        default=usable_cores(),
-        metavar="N",
-        help="processes (default: all cores, %(default)s)",
-    )
+    add_workers(parser, "processes")
     args = parser.parse_args()
     if args.masks is not None and len(args.roots) > 1:
         parser.error("--masks belongs to one folder of frames, so give one ROOT")

@@ -15,12 +15,12 @@ with the same command: finished sequences are kept.
 
 import argparse
 
-from ranet.cli import positive_int, run_script, usable_cores
+from ranet.cli import run_script
 from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
 from ranet.inference.run import copying, evaluate_split, network, repeatable
 from ranet.model.pretrained import pretrained_path
-from ranet.options import add_checkpoint, add_davis, add_overrides, script_parser
+from ranet.options import add_checkpoint, add_davis, add_overrides, add_workers, script_parser
 
 
 def main() -> None:
@@ -55,13 +55,7 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="the baseline in place of a network: every frame gets the first mask",
     )
-    parser.add_argument(
-        "--workers",
-        type=positive_int,
-        default=usable_cores(),
-        metavar="N",
-        help="frames scored at the same time (default: one per usable core, here %(default)s)",
-    )
+    add_workers(parser, "frames scored at the same time")
     add_overrides(parser, "inference.dtype=bfloat16")
     return parser.parse_intermixed_args()  # key=value may stand anywhere
 

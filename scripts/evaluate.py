@@ -13,11 +13,11 @@ every frame in full precision.
 import argparse
 from pathlib import Path
 
-from ranet.cli import positive_int, run_script, usable_cores
+from ranet.cli import run_script
 from ranet.datasets.index import read_set_file
 from ranet.files import check_outside, check_writable
 from ranet.metrics import evaluate_davis, format_table
-from ranet.options import script_parser
+from ranet.options import add_workers, script_parser
 
 
 def main() -> None:
@@ -69,13 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="folder for the results (default: only print)"
     )
-    parser.add_argument(
-        "--workers",
-        type=positive_int,
-        default=usable_cores(),
-        metavar="N",
-        help="frames scored at the same time (default: one per usable core, here %(default)s)",
-    )
+    add_workers(parser, "frames scored at the same time")
     return parser.parse_args()
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ranet.cli import number_within, positive_int, run_script, usable_cores
+from ranet.cli import number_within, run_script
 from ranet.datasets.synthetic import LIMITS, write_synthetic_davis
-from ranet.options import script_parser
+from ranet.options import add_workers, script_parser
 from ranet.wording import count
 
 
@@ -73,13 +73,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="C",
         help="look-alikes, obstacles and scenery, from 0 (none) to 1 (many) (%(default)s)",
     )
-    add(
-        "--workers",
-        type=positive_int,
-        default=usable_cores(),
-        metavar="N",
-        help="videos drawn at a time (one a core: %(default)s)",
-    )
+    add_workers(parser, "videos drawn at the same time")
     arguments = parser.parse_args()
     if arguments.train + arguments.val == 0:
         parser.error("there is no video to draw: set --train or --val above 0")

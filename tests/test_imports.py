@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "provenance": set(),
     "wording": set(),
     "cli": set(),
-    "options": set(),
+    "options": {"cli"},
     "device": set(),
     "config": set(),
     "structures": set(),
