@@ -1,13 +1,16 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Tests run several at a time; threads of torch that wait for each other's core take far longer
 # than one thread each. Scripts that tests start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from headless_chromium import headless_chromium
 from scripts_in_process import ScriptRunner
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -24,6 +27,25 @@ def _shared(name: str) -> Path:
 def run_script(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> ScriptRunner:
     """Runs a script of the project in this process: ``run_script("train.py", "--config", …)``."""
     return ScriptRunner(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def _chromium() -> Iterator[Any]:
+    with headless_chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def browser(_chromium: Any) -> Any:
+    """A headless Chromium (selenium's driver) on an empty page, its console log empty.
+
+    ``headless_chromium.console_errors(browser)`` tells what a page complained about. The test is
+    skipped where Chromium, its driver or selenium is missing.
+    """
+    _chromium.get("about:blank")
+    _chromium.set_window_size(1280, 900)
+    _chromium.get_log("browser")
+    return _chromium
 
 
 @pytest.fixture
