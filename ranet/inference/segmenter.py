@@ -38,8 +38,11 @@ from ranet.wording import count, size_text, some_of
 
 
 @dataclass
-class _Video:
-    """All that is known of the video being segmented: its last frame, H×W, on its canvas, h×w."""
+class FollowedVideo:
+    """All that is known of a video being segmented: its last frame, H×W, on its canvas, h×w.
+
+    Its tensors are replaced from frame to frame, never changed.
+    """
 
     frame_step: FrameStep  # with the network that follows this video
     canvas: Canvas
@@ -86,12 +89,12 @@ class VideoSegmenter:
         self.online_seconds = 0.0
         """Wall time, synchronised, that the last :meth:`start` spent on online learning."""
         self._frame_step = FrameStep(model, self.config).to(self.device).eval()
-        self._started: _Video | None = None
+        self._started: FollowedVideo | None = None
 
     @property
     def ids(self) -> tuple[int, ...]:
         """Ids of the objects, in the order of the channels of :attr:`probabilities`."""
-        return self._video.ids
+        return self.video.ids
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -99,7 +102,7 @@ class VideoSegmenter:
 
         Objects that were marked in this very frame are 0 and 1 here.
         """
-        video = self._video
+        video = self.video
         return video.canvas.restore(video.probabilities)[0].cpu().numpy()
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -127,7 +130,7 @@ class VideoSegmenter:
             image = self._place(frame, canvas)
         frame_step = self._frame_step_for(image, canvas, labels)
         with torch.inference_mode():
-            video = _Video(frame_step, canvas, image, nothing, np.zeros(size, np.uint8))
+            video = FollowedVideo(frame_step, canvas, image, nothing, np.zeros(size, np.uint8))
             self._mark(video, labels, ids)
         self._started = video
         return video.labels.copy()
@@ -145,7 +148,7 @@ class VideoSegmenter:
             DataError: nothing was started, or the frame has another size or type.
         """
         began = time.perf_counter()
-        video = self._video
+        video = self.video
         _check_next(frame, video)
         with torch.inference_mode():
             self._advance(video, self._place(frame, video.canvas))
@@ -170,7 +173,7 @@ class VideoSegmenter:
         Raises:
             DataError: nothing was started, an id is in use, or as for :meth:`start`.
         """
-        video = self._video
+        video = self.video
         _check_next(frame, video)
         labels, ids = checked_labels(labels, frame.shape[:2])
         known = sorted(set(ids) & set(video.ids))
@@ -205,7 +208,7 @@ class VideoSegmenter:
         self.online_seconds = time.perf_counter() - began
         return FrameStep(model, self.config).eval()
 
-    def _advance(self, video: _Video, image: Tensor) -> None:
+    def _advance(self, video: FollowedVideo, image: Tensor) -> None:
         """Go on to the next frame and segment it; a failed step leaves the video where it was."""
         probabilities = video.frame_step(video.templates, image, video.probabilities)
         # A few objects at a time: at the frame's own size, which may be 4K, all are many.
@@ -216,7 +219,7 @@ class VideoSegmenter:
         labels = np.array((0, *video.ids), np.uint8)[channels.byte().cpu().numpy()]
         video.image, video.probabilities, video.labels = image, probabilities, labels
 
-    def _mark(self, video: _Video, labels: np.ndarray, ids: tuple[int, ...]) -> None:
+    def _mark(self, video: FollowedVideo, labels: np.ndarray, ids: tuple[int, ...]) -> None:
         """Take the objects of ``labels`` in the last frame as given, and their template from it."""
         channels = np.zeros(256, np.uint8)
         channels[list(ids)] = np.arange(1, len(ids) + 1)
@@ -267,13 +270,18 @@ class VideoSegmenter:
         return canvas.place(pixels.permute(2, 0, 1)[None].float() / 255)
 
     @property
-    def _video(self) -> _Video:
+    def video(self) -> FollowedVideo:
+        """All that is known of the video, for those who look inside (:mod:`.explain`).
+
+        Raises:
+            DataError: no video was started.
+        """
         if self._started is None:
             raise DataError("No video was started: call start(frame, labels) with its first frame.")
         return self._started
 
 
-def _check_next(frame: np.ndarray, video: _Video) -> None:
+def _check_next(frame: np.ndarray, video: FollowedVideo) -> None:
     _check_frame(frame)
     if frame.shape[:2] != video.canvas.frame:
         raise DataError(
