@@ -37,7 +37,7 @@ def test_signals_unwind(number, status, word):
 
 def test_a_held_back_sigterm_is_still_one():
     ended = run("""
-        from ranet.training.interrupt import StopRequest
+        from ranet.interrupt import StopRequest
         with StopRequest() as stop:
             os.kill(os.getpid(), signal.SIGTERM)
             print("end of the step")

@@ -19,6 +19,7 @@ from ranet.device import DTYPES, device_name
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError
 from ranet.files import make_folder, remove_leftovers, write_json
+from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
 from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
@@ -33,7 +34,6 @@ from ranet.training.checkpoint import (
     save_training_state,
 )
 from ranet.training.clip import ClipNetwork
-from ranet.training.interrupt import StopRequest
 from ranet.training.log import Records, TrainingLog
 from ranet.training.loop import TrainingStep, train_steps
 from ranet.training.memory import recompute_activations

@@ -13,9 +13,9 @@ from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
+from ranet.interrupt import StopRequest
 from ranet.model.ranet import RANet
 from ranet.training.checkpoint import Progress, save_network
-from ranet.training.interrupt import StopRequest
 
 _logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from ranet.inference.run import Method, copying
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.training import run, validation
 from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
-from ranet.training.interrupt import StopRequest
+from ranet.interrupt import StopRequest
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
 from ranet.training.validation import Validation

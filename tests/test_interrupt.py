@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ranet.training.interrupt import StopRequest
+from ranet.interrupt import StopRequest
 
 
 @pytest.fixture
