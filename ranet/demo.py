@@ -21,7 +21,7 @@ from ranet.config import EvalConfig, TrainConfig
 from ranet.datasets.image_io import read_image, read_labels, write_image
 from ranet.datasets.index import VideoSequence, index_davis
 from ranet.datasets.synthetic import write_synthetic_davis
-from ranet.datasets.video_io import VideoWriter
+from ranet.datasets.video_writer import VideoWriter
 from ranet.inference.run import copying, evaluate_split, network
 from ranet.model.correlation import correlate
 from ranet.model.ranet import RANet

@@ -141,6 +141,20 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         yield file
 
 
+class _AbandonedError(Exception):
+    """Makes what is unfinished vanish, without being anybody's error."""
+
+
+def abandon(stack: contextlib.ExitStack) -> None:
+    """Leave ``stack`` as if writing had failed: what its atomic files were to become vanishes.
+
+    For writers whose user's block has failed: they let the error through as it is, which
+    :func:`atomic_path` may take for one of writing.
+    """
+    with contextlib.suppress(_AbandonedError), stack:
+        raise _AbandonedError
+
+
 @contextlib.contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
     """Give a temporary folder to fill; on success it becomes ``path``, otherwise it vanishes.

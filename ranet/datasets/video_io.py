@@ -1,4 +1,4 @@
-"""Frames of anything, one at a time, and videos of frames.
+"""Frames of anything, one at a time.
 
 However long a video is, only one of its frames is in memory. Video files need PyAV, the optional
 extra ``ranet[video]``; folders of images do not.
@@ -10,8 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType, TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,15 +18,12 @@ from ranet.datasets.image_io import image_size, read_image
 from ranet.datasets.index import images_by_name, index_frames, is_image
 from ranet.datasets.missing_frames import MissingFrames
 from ranet.datasets.numbering import skipped_numbers
-from ranet.errors import DataError, OutputError, RANetError
-from ranet.files import atomic_path, output_errors
+from ranet.datasets.pyav import import_av
+from ranet.errors import DataError
 from ranet.wording import size_text, some_of
 
 if TYPE_CHECKING:
     import av
-
-_ENCODER = "libx264"
-"""FFmpeg has other encoders for H.264; they need special hardware or know no constant quality."""
 
 _MISSING_END = 0.5
 """Seconds that a video may end before the time its container announces; encoders round."""
@@ -40,6 +36,8 @@ class FrameSource(Protocol):
     file (``00000``, ``00001``, …). ``frame`` is H×W×3 uint8 RGB, and all frames have one size.
 
     Iterating raises :class:`DataError` at a frame that cannot be read, with the file and frame.
+
+    Those of :mod:`ranet.datasets.live` come once and are gone.
     """
 
     size: tuple[int, int]
@@ -50,6 +48,8 @@ class FrameSource(Protocol):
     """Frames a second; None if unknown, as for images."""
     count: int | None
     """Number of frames; None if unknown, and for video files only what the container claims."""
+    live: bool
+    """Whether the frames can be had only once, as they come."""
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]: ...
 
@@ -103,6 +103,8 @@ class ImageFrames:
         paths: at least one image, in order.
     """
 
+    live = False
+
     def __init__(self, paths: Sequence[Path]) -> None:
         self.paths = tuple(paths)
         self.size = image_size(self.paths[0])
@@ -132,6 +134,8 @@ class VideoFrames:
         path: the video file.
     """
 
+    live = False
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.paths = (self.path,)
@@ -160,129 +164,10 @@ class VideoFrames:
                 number += 1
 
 
-class VideoWriter:
-    """Writes frames as an H.264 video (MP4, yuv420p) that browsers and players show.
-
-    Use it in a ``with`` statement: the file appears, whole, when the block ends without an error,
-    and not at all otherwise. Sides of odd length are padded by one pixel, as the format demands.
-
-    Args:
-        path: ends in .mp4; missing folders are created.
-        frame_rate: frames a second.
-        crf: quality, 0 (lossless) … 51; 18 looks like the original.
-
-    Raises:
-        OutputError: the ending is another, the file cannot be written, or no frame was given.
-        RANetError: PyAV is not installed, or was built without x264.
-    """
-
-    def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int = 18) -> None:
-        self.path = Path(path)
-        if self.path.suffix.lower() != ".mp4":
-            raise OutputError(
-                f"Cannot write {self.path}: videos are written as .mp4, but its ending is "
-                f"{self.path.suffix!r}."
-            )
-        self._av = _import_av()
-        _check_encoder(self._av)
-        self._rate = Fraction(frame_rate).limit_denominator(100_000)
-        self._crf = crf
-        self._stack = contextlib.ExitStack()
-        self._size: tuple[int, int] | None = None  # known from the first frame on
-
-    def __enter__(self) -> Self:
-        self._temporary = self._stack.enter_context(atomic_path(self.path))
-        return self
-
-    def write(self, frame: np.ndarray) -> None:
-        """Append a frame: H×W×3 uint8 RGB, of the size of the first.
-
-        Raises:
-            OutputError: the file cannot be written.
-            ValueError: this is no frame, or one of another size.
-        """
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-            raise ValueError(f"Frames are H×W×3 uint8, but got {frame.dtype} of {frame.shape}.")
-        height, width = frame.shape[:2]
-        if self._size is None:
-            self._start(height, width)
-            self._size = (height, width)
-        if (height, width) != self._size:
-            raise ValueError(
-                f"The first frame is {size_text(self._size)}, this one {size_text(frame.shape)}."
-            )
-        padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        picture = self._av.VideoFrame.from_ndarray(padded, format="rgb24")
-        colorspace = self._av.video.reformatter.Colorspace.ITU709
-        self._encode(picture.reformat(format="yuv420p", dst_colorspace=colorspace))
-
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error_type is None:
-            with self._stack:
-                if self._size is None:
-                    raise OutputError(f"Cannot write {self.path}: a video needs a frame or more.")
-                self._encode(None)
-        else:  # the caller's error stays as it is, even if it looks like one of writing
-            with contextlib.suppress(_AbandonedError), self._stack:
-                raise _AbandonedError
-
-    def _start(self, height: int, width: int) -> None:
-        # "faststart": a browser can play the video before all of it has arrived
-        options = {"movflags": "faststart"}
-        with output_errors(self.path):
-            container = self._av.open(str(self._temporary), "w", options=options)
-        self._stack.callback(container.close)
-        self._stream = container.add_stream(
-            _ENCODER, rate=self._rate, options={"crf": str(self._crf)}
-        )
-        self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        self._stream.pix_fmt = "yuv420p"
-        # Without these, players guess the colours from the size. 1 is BT.709, with limited range.
-        codec = self._stream.codec_context
-        codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
-
-    def _encode(self, frame: "av.VideoFrame | None") -> None:
-        """Encode a frame, or what is left if None, and write what comes out."""
-        with output_errors(self.path):
-            self._stream.container.mux(self._stream.encode(frame))
-
-
-class _AbandonedError(Exception):
-    """Makes the temporary file vanish when the caller's block failed."""
-
-
-def _import_av() -> ModuleType:
-    try:
-        import av
-    except ImportError as error:
-        raise RANetError(
-            f"Video files need PyAV, which cannot be imported ({error}). Install it with "
-            "`pip install av`, or give a folder of images in place of the video."
-        ) from error
-    return av
-
-
-def _check_encoder(av: ModuleType) -> None:
-    """Say before the work that no video can be written at its end."""
-    try:
-        av.Codec(_ENCODER, "w")
-    except av.codec.codec.UnknownCodecError as error:
-        raise RANetError(
-            f"Videos are written by the encoder {_ENCODER}, which this build of PyAV "
-            f"{av.__version__} lacks. Install PyAV's own wheel with "
-            "`pip install --force-reinstall --only-binary=av av`, or do without the video."
-        ) from error
-
-
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
     """The container of a video file, and its video stream."""
-    av = _import_av()
+    av = import_av()
     try:
         container = av.open(str(path))
     except (av.error.FFmpegError, OSError) as error:
@@ -326,7 +211,7 @@ def _decoded(
                 raise _damaged(path, number, end, "a piece of the file is incomplete")
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-    except _import_av().error.FFmpegError as error:
+    except import_av().error.FFmpegError as error:
         raise _damaged(path, number, end, error.strerror) from error
     announced = _announced_end(stream)
     if announced is not None and end < announced - _MISSING_END:

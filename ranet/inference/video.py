@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ranet.datasets.video_io import FrameSource, VideoWriter
+from ranet.datasets.video_io import FrameSource
+from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError, OutputError
 from ranet.files import atomic_folder, check_writable
 from ranet.inference.sequence import Follower, write_masks

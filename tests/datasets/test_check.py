@@ -471,7 +471,7 @@ def test_a_folder_of_frames(tree):
 
 def test_a_video_file(tmp_path):
     pytest.importorskip("av", reason="video files need the extra ranet[video]")
-    from ranet.datasets.video_io import VideoWriter
+    from ranet.datasets.video_writer import VideoWriter
 
     path = tmp_path / "v.mp4"
     with VideoWriter(path, frame_rate=25, crf=1) as writer:

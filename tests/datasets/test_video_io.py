@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from ranet.datasets import video_io
+from ranet.datasets import video_writer
 from ranet.datasets.image_io import write_image
-from ranet.datasets.video_io import FrameSource, VideoWriter, open_frames
+from ranet.datasets.video_io import FrameSource, open_frames
+from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError, OutputError, RANetError
 
 av = pytest.importorskip("av", reason="video files need the extra ranet[video]")
@@ -360,7 +361,7 @@ def test_without_pyav(tmp_path, monkeypatch):
 
 
 def test_pyav_without_an_encoder(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_io, "_ENCODER", "libx264-left-out")
+    monkeypatch.setattr(video_writer.VideoWriter, "encoder", "libx264-left-out")
     with pytest.raises(RANetError, match=r"libx264-left-out, which this build of PyAV .* lacks"):
         VideoWriter(tmp_path / "v.mp4", frame_rate=25)
 

@@ -16,7 +16,8 @@ from PIL import Image
 from ranet import files
 from ranet.config import InferenceConfig, load_config
 from ranet.datasets.image_io import read_labels, write_image, write_labels
-from ranet.datasets.video_io import VideoWriter, open_frames
+from ranet.datasets.video_io import open_frames
+from ranet.datasets.video_writer import VideoWriter
 from ranet.lock import only_writer
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,139 @@
+"""Frames that come once and are gone: from a camera, or from another program through a pipe."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import cv2
+import numpy as np
+
+from ranet.errors import DataError
+from ranet.wording import count, size_text
+
+
+class PixelFormat(NamedTuple):
+    """How a pixel lies in a stream of raw frames."""
+
+    channels: int
+    to_rgb: int | None
+    """OpenCV's conversion; None: it is RGB."""
+
+
+PIXEL_FORMATS = {
+    "rgb24": PixelFormat(3, None),
+    "bgr24": PixelFormat(3, cv2.COLOR_BGR2RGB),
+    "gray": PixelFormat(1, cv2.COLOR_GRAY2RGB),
+    "rgba": PixelFormat(4, cv2.COLOR_RGBA2RGB),
+    "bgra": PixelFormat(4, cv2.COLOR_BGRA2RGB),
+}
+"""By the name that ``ffmpeg -pix_fmt`` has for it; 8 bits a channel."""
+
+
+class RawFrames:
+    """A :class:`~ranet.datasets.video_io.FrameSource` of bytes, as ``ffmpeg -f rawvideo`` writes.
+
+    Args:
+        stream: frame after frame, row after row, without any header.
+        size: (height, width) of the frames.
+        pixel_format: one of :data:`PIXEL_FORMATS`.
+        name: what to call the stream in a message.
+    """
+
+    live = True
+    paths: tuple[Path, ...] = ()
+    frame_rate: Fraction | None = None
+    count: int | None = None
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        size: tuple[int, int],
+        pixel_format: str = "rgb24",
+        *,
+        name: str = "standard input",
+    ) -> None:
+        self.size = size
+        self.name = name
+        self._stream = stream
+        self._format_name = pixel_format
+        self._format = PIXEL_FORMATS[pixel_format]
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        shape = (*self.size, self._format.channels)
+        expected = int(np.prod(shape))
+        number = 0
+        while data := self._read(expected):
+            if len(data) < expected:
+                raise DataError(
+                    f"{self.name} ends within frame {number} (counted from 0): expected {expected} "
+                    f"bytes for {size_text(self.size)} (height×width) in {self._format_name}, but "
+                    f"{len(data)} came. Check size and pixel format, and that the program before "
+                    "has not failed."
+                )
+            pixels = np.frombuffer(data, np.uint8).reshape(shape)
+            convert = self._format.to_rgb
+            yield f"{number:05d}", pixels if convert is None else cv2.cvtColor(pixels, convert)
+            number += 1
+        if number == 0:
+            raise DataError(
+                f"No frame came from {self.name}: it ended at once. Check that the program before "
+                "it writes raw frames there, as `ffmpeg -i … -f rawvideo -pix_fmt rgb24 -` does."
+            )
+
+    def _read(self, size: int) -> bytes:
+        """``size`` bytes, or as many as are left; a pipe may hand them over in pieces."""
+        pieces = []
+        while size > 0 and (piece := self._stream.read(size)):
+            pieces.append(piece)
+            size -= len(piece)
+        return b"".join(pieces)
+
+
+class CameraFrames:
+    """A :class:`~ranet.datasets.video_io.FrameSource` of a camera, through OpenCV.
+
+    It ends when the camera delivers nothing more. Frames that the camera takes while one is being
+    segmented may be lost.
+
+    Args:
+        index: which camera, from 0.
+
+    Raises:
+        DataError: there is no such camera, or it gives no picture.
+    """
+
+    live = True
+    paths: tuple[Path, ...] = ()
+    count: int | None = None
+
+    def __init__(self, index: int) -> None:
+        self._capture = cv2.VideoCapture(index)
+        delivered, first = self._capture.read()
+        if not delivered:
+            self._capture.release()
+            raise DataError(
+                f"Camera {index} gives no picture: expected a camera of that index, from 0. Check "
+                "that it is plugged in, that no other program uses it, and that you may use it (on "
+                f"Linux: read /dev/video{index})."
+            )
+        self._first = first
+        self.size: tuple[int, int] = first.shape[:2]
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.frame_rate = Fraction(rate).limit_denominator(1000) if rate > 0 else None
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        delivered, frame, number = True, self._first, 0
+        try:
+            while delivered:
+                if frame.shape[:2] != self.size:
+                    raise DataError(
+                        f"The camera changes its size after {count(number, 'frame')}, from "
+                        f"{size_text(self.size)} to {size_text(frame.shape)} (height×width). Start "
+                        "again with the new size."
+                    )
+                yield f"{number:05d}", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                delivered, frame = self._capture.read()
+                number += 1
+        finally:
+            self._capture.release()

@@ -1,0 +1,74 @@
+"""Videos with transparency; those without are tested with the reader, in test_video_io.py."""
+
+import os
+
+import numpy as np
+import pytest
+
+from ranet.datasets.video_io import open_frames
+from ranet.datasets.video_writer import TransparentVideoWriter
+from ranet.errors import DataError, OutputError, RANetError
+
+av = pytest.importorskip("av", reason="video files need the extra ranet[video]")
+
+
+def cut(shift: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
+    """An opaque orange square on nothing."""
+    frame = np.zeros((*size, 4), np.uint8)
+    frame[10:30, 8 + shift : 32 + shift] = (230, 120, 40, 255)
+    return frame
+
+
+def with_transparency(path) -> list[np.ndarray]:
+    """The frames H×W×4, from the decoder that knows transparency."""
+    decoder = av.CodecContext.create("libvpx-vp9", "r")
+    with av.open(str(path)) as container:
+        decoded = [f for packet in container.demux(video=0) for f in decoder.decode(packet)]
+    assert {frame.format.name for frame in decoded} == {"yuva420p"}
+    return [frame.to_ndarray(format="rgba") for frame in decoded]
+
+
+def test_transparency_and_colours_come_back(tmp_path):
+    path = tmp_path / "cut.webm"
+    with TransparentVideoWriter(path, frame_rate=12) as writer:
+        for shift in range(6):
+            writer.write(cut(shift))
+    frames = with_transparency(path)
+    assert len(frames) == 6
+    for shift, frame in enumerate(frames):
+        wanted = cut(shift)
+        assert np.abs(frame[..., 3].astype(int) - wanted[..., 3]).mean() < 2
+        inside = frame[13:27, 11 + shift : 29 + shift]
+        assert np.abs(inside.astype(int) - (230, 120, 40, 255)).max() <= 16
+    plain = open_frames(path)
+    assert (plain.size, plain.frame_rate, len(list(plain))) == ((48, 64), 12, 6)
+
+
+def test_odd_sides_are_padded(tmp_path):
+    with TransparentVideoWriter(tmp_path / "cut.webm", frame_rate=12) as writer:
+        writer.write(cut(0, (47, 65)))
+    assert with_transparency(tmp_path / "cut.webm")[0].shape == (48, 66, 4)
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    path = tmp_path / "cut.webm"
+    with (
+        pytest.raises(DataError, match="a bad frame"),
+        TransparentVideoWriter(path, frame_rate=12) as writer,
+    ):
+        writer.write(cut(0))
+        raise DataError("a bad frame")
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_written(tmp_path, monkeypatch):
+    with pytest.raises(OutputError, match=r"written as \.webm.*'\.mp4'"):
+        TransparentVideoWriter(tmp_path / "cut.mp4", frame_rate=12)
+    with (
+        pytest.raises(ValueError, match="H×W×4 uint8"),
+        TransparentVideoWriter(tmp_path / "cut.webm", frame_rate=12) as writer,
+    ):
+        writer.write(cut(0)[..., :3])
+    monkeypatch.setattr(TransparentVideoWriter, "encoder", "left-out")
+    with pytest.raises(RANetError, match=r"left-out, which this build of PyAV .* lacks"):
+        TransparentVideoWriter(tmp_path / "cut.webm", frame_rate=12)
