@@ -24,6 +24,11 @@ def written(path, frames):
     return json.loads(path.read_text())
 
 
+def failing(error):
+    yield "a", some_labels(0)
+    raise error
+
+
 def test_the_official_tool_reads_the_masks_back(tmp_path, capsys):
     from pycocotools.coco import COCO
 
@@ -46,7 +51,7 @@ def test_the_official_tool_reads_the_masks_back(tmp_path, capsys):
         assert (labels == frames[name]).all()
 
 
-def test_run_lengths_are_those_of_the_issue(tmp_path):
+def test_run_lengths_are_compressed(tmp_path):
     labels = np.zeros((2, 3), np.uint8)
     labels[:, 1] = 5
     content = written(tmp_path / "masks.json", [("a", labels)])
@@ -63,9 +68,8 @@ def test_frames_without_objects(tmp_path):
 
 def test_an_error_leaves_nothing(tmp_path):
     for error in (DataError("a bad frame"), FileNotFoundError("mine")):
-        with pytest.raises(type(error)) as caught, CocoWriter(tmp_path / "masks.json") as writer:
-            writer.write("a", 0, some_labels(0))
-            raise error
+        with pytest.raises(type(error)) as caught:
+            written(tmp_path / "masks.json", failing(error))
         assert caught.value is error
         assert os.listdir(tmp_path) == []
 

@@ -106,6 +106,6 @@ def test_a_camera():
 
 
 def test_no_camera():
-    with pytest.raises(DataError, match="Camera 0 gives no picture.*/dev/video0"):
+    with pytest.raises(DataError, match=r"Camera 0 gives no picture.*/dev/video0"):
         CameraFrames(0)
     assert FakeCapture.released == 1

@@ -50,14 +50,15 @@ def test_odd_sides_are_padded(tmp_path):
     assert with_transparency(tmp_path / "cut.webm")[0].shape == (48, 66, 4)
 
 
-def test_an_error_leaves_nothing(tmp_path):
-    path = tmp_path / "cut.webm"
-    with (
-        pytest.raises(DataError, match="a bad frame"),
-        TransparentVideoWriter(path, frame_rate=12) as writer,
-    ):
+def write_one_and_fail(path, error: Exception) -> None:
+    with TransparentVideoWriter(path, frame_rate=12) as writer:
         writer.write(cut(0))
-        raise DataError("a bad frame")
+        raise error
+
+
+def test_an_error_leaves_nothing(tmp_path):
+    with pytest.raises(DataError, match="a bad frame"):
+        write_one_and_fail(tmp_path / "cut.webm", DataError("a bad frame"))
     assert os.listdir(tmp_path) == []
 
 
