@@ -1,10 +1,12 @@
 """One video from frames to masks on disk, with the time it took.
 
-The masks of a video appear as one folder when all of them are written, never a part of them.
+The masks of a video appear as one folder when all of them are written, never a part of them. A
+thread reads the next frames and another one writes the masks, while the follower is at work.
 """
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +16,13 @@ import numpy as np
 from ranet.datasets.image_io import write_labels
 from ranet.files import atomic_folder
 from ranet.inference.first_mask import checked_labels, naming_first_mask
+from ranet.inference.overlap import read_ahead, write_behind
+
+FRAMES_AHEAD = 4
+"""Frames of a video that are read before they are needed."""
+
+MASKS_BEHIND = 8
+"""Masks of a video that may wait to be written."""
 
 
 class Follower(Protocol):
@@ -81,11 +90,12 @@ def segment_sequence(
 
     Args:
         follower: what segments.
-        frames: names and frames H×W×3 uint8, in order; read one at a time.
+        frames: names and frames H×W×3 uint8, in order; a thread reads a few ahead.
         labels: H×W uint8 of the first frame's objects; they are written as its mask.
         folder: where the masks ``<name>.png`` appear, all at once; one that exists is replaced.
         labels_from: what to call the labels in a message: their file.
-        after_frame: called with each frame and its labels.
+        after_frame: called with each frame and its labels, in this thread; the mask may not be on
+            the disk yet.
 
     Raises:
         DataError: a frame cannot be read, or the labels do not fit the first.
@@ -106,19 +116,38 @@ def write_masks(
     labels_from: str | Path,
     after_frame: Callable[[np.ndarray, np.ndarray], None],
 ) -> Timing:
-    """What :func:`segment_sequence` does, in a folder that is there and shows each mask at once."""
+    """What :func:`segment_sequence` does, in a folder that is there and shows each mask at once.
+
+    Where it ends by an error, the masks of all frames that ``after_frame`` was called with are
+    there, unless that error was in writing them.
+    """
     began, step_ms = time.perf_counter(), []
-    for index, (name, frame) in enumerate(frames):
-        if index == 0:
-            with naming_first_mask(labels_from):
-                result = follower.start(frame, labels)
-        else:
-            result = follower.step(frame)
-            step_ms.append(1000 * follower.step_seconds)
-        write_labels(folder / f"{name}.png", result)
-        after_frame(frame, result)
+    with read_ahead(frames, FRAMES_AHEAD) as coming, masks_written(folder) as write:
+        for index, (name, frame) in enumerate(coming):
+            if index == 0:
+                with naming_first_mask(labels_from):
+                    result = follower.start(frame, labels)
+            else:
+                result = follower.step(frame)
+                step_ms.append(1000 * follower.step_seconds)
+            write(name, result)
+            after_frame(frame, result)
     return Timing(
         step_ms,
         total_ms=1000 * (time.perf_counter() - began),
         online_ms=1000 * follower.online_seconds,
     )
+
+
+@contextlib.contextmanager
+def masks_written(folder: Path) -> Iterator[Callable[[str, np.ndarray], None]]:
+    """What writes the mask of the frame of a name, ``<name>.png``, in a thread.
+
+    See :func:`~ranet.inference.overlap.write_behind`; the masks should not change afterwards.
+    """
+
+    def write(name: str, labels: np.ndarray) -> None:
+        write_labels(folder / f"{name}.png", labels)
+
+    with write_behind(write, MASKS_BEHIND) as hand_over:
+        yield hand_over
