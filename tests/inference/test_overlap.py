@@ -77,7 +77,7 @@ def test_nothing_is_fetched_once_the_block_is_left():
 def test_an_error_comes_at_its_item_as_it_is():
     with read_ahead(Source(bad=2), 4) as items:
         assert [next(items), next(items)] == [0, 1]
-        with pytest.raises(OSError, match="^item 2 is damaged$"):
+        with pytest.raises(OSError, match=r"^item 2 is damaged$"):
             next(items)
 
 
@@ -148,7 +148,7 @@ def test_the_caller_waits_when_too_much_is_waiting():
 
 def test_an_error_stops_the_caller():
     sink, handed = Sink(bad=[2]), []
-    with pytest.raises(OSError, match="^no room for item 2$"):
+    with pytest.raises(OSError, match=r"^no room for item 2$"):
         hand_over(sink, range(100), 3, handed)
     assert len(handed) <= 2 + 3 + 1
 

@@ -604,9 +604,10 @@ def growth(segmenter, steps=300):
 class KeepsTensors(VideoSegmenter):
     """What must not happen: every frame on its canvas stays alive."""
 
-    def _place(self, frame, canvas):
-        self.kept = [*getattr(self, "kept", []), super()._place(frame, canvas)]
-        return self.kept[-1]
+    def step(self, frame):
+        result = super().step(frame)
+        self.kept = [*getattr(self, "kept", []), self.video.image]
+        return result
 
 
 class KeepsArrays(VideoSegmenter):

@@ -1,0 +1,219 @@
+"""Videos on the device, and how any number of them goes on by a frame.
+
+What :class:`~ranet.inference.segmenter.VideoSegmenter` does with one video and
+:class:`~ranet.inference.batch_segmenter.BatchSegmenter` with several at once, in one place. A frame
+is uploaded once and its labels are downloaded once, as bytes; nothing between waits for the device.
+
+B videos, K objects, H×W a video's frames, h×w their canvas.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranet.config import InferenceConfig
+from ranet.device import resolve_device
+from ranet.errors import DataError
+from ranet.inference.canvas import Canvas
+from ranet.inference.frame_step import FrameStep
+from ranet.inference.objects import to_labels
+from ranet.inference.resolve import resolved
+from ranet.model.ranet import RANet
+from ranet.structures import Template, one_hot_masks
+from ranet.wording import count, size_text, some_of
+
+
+@dataclass(eq=False)
+class FollowedVideo:
+    """All that is known of a video being segmented: its last frame, H×W, on its canvas, h×w.
+
+    Its tensors are replaced from frame to frame, never changed.
+    """
+
+    frame_step: FrameStep  # with the network that follows this video
+    canvas: Canvas
+    image: Tensor  # 1×3×h×w in [0, 1]
+    probabilities: Tensor  # 1×K×h×w
+    labels: np.ndarray  # H×W uint8
+    ids: tuple[int, ...] = ()  # of the K objects
+    templates: list[Template] = field(default_factory=list)
+
+
+class Tracker:
+    """The network on its device, and what takes videos from frame to frame with it.
+
+    Args:
+        model: the network; it is moved to the device and set to evaluation.
+        config: canvas and crop, fusion of objects, device and precision.
+
+    Raises:
+        ConfigError: the machine lacks the device asked for.
+    """
+
+    def __init__(self, model: RANet, config: InferenceConfig) -> None:
+        self.config = resolved(config, model)
+        self.device = resolve_device(self.config.device)
+        self.frame_step = FrameStep(model, self.config).to(self.device).eval()
+
+    def canvas_for(self, size: tuple[int, int]) -> Canvas:
+        """The canvas of frames of ``size``."""
+        return Canvas.for_frames(size, self.config.frame_size)
+
+    @torch.inference_mode()
+    def begin(self, frame: np.ndarray) -> FollowedVideo:
+        """A video at its first frame, H×W×3 uint8, in which no object is marked yet.
+
+        Raises:
+            DataError: the frame has another shape or type.
+        """
+        check_frame(frame)
+        canvas = self.canvas_for(frame.shape[:2])
+        image = self.place(canvas, [frame])
+        nothing = torch.zeros(1, 0, *canvas.size, device=self.device)
+        unlabelled = np.zeros(canvas.frame, np.uint8)
+        return FollowedVideo(self.frame_step, canvas, image, nothing, unlabelled)
+
+    @torch.inference_mode()
+    def place(self, canvas: Canvas, frames: Sequence[np.ndarray]) -> Tensor:
+        """Frames of one size on their canvas, on the device.
+
+        Args:
+            canvas: of all of them.
+            frames: B of H×W×3 uint8.
+
+        Returns:
+            B×3×h×w in [0, 1].
+        """
+        # From page-locked memory, a GPU fetches frames while the host goes on.
+        pinned = self.device.type == "cuda"
+        pixels = torch.empty(len(frames), *canvas.frame, 3, dtype=torch.uint8, pin_memory=pinned)
+        for row, frame in zip(pixels.numpy(), frames, strict=True):
+            row[...] = frame
+        on_device = pixels.to(self.device, non_blocking=pinned)
+        return canvas.place(on_device.permute(0, 3, 1, 2).float() / 255)
+
+    @torch.inference_mode()
+    def advance(
+        self, videos: Sequence[FollowedVideo], templates: Sequence[Template], images: Tensor
+    ) -> None:
+        """Go on to the next frame of each video and segment it.
+
+        A step that fails leaves all videos where they were.
+
+        Args:
+            videos: B that one network follows, all with canvases of one size and K objects.
+            templates: theirs, each with the B videos stacked.
+            images: B×3×h×w, the next frames on their canvases.
+        """
+        before = torch.cat([video.probabilities for video in videos])
+        probabilities = videos[0].frame_step(templates, images, before)
+        labels = self._labels(videos, probabilities)
+        for index, video in enumerate(videos):
+            video.image, video.probabilities = images[index, None], probabilities[index, None]
+            video.labels = labels[index]
+
+    @torch.inference_mode()
+    def mark(self, video: FollowedVideo, labels: np.ndarray, ids: tuple[int, ...]) -> None:
+        """Take the objects of ``labels`` in the last frame as given, and their template from it.
+
+        Args:
+            video: gets the objects, its last ones.
+            labels: H×W uint8 with these ids, and 0.
+            ids: not yet in the video.
+
+        Raises:
+            DataError: the network could see none of them.
+        """
+        channels = np.zeros(256, np.uint8)
+        channels[list(ids)] = np.arange(1, len(ids) + 1)
+        ordered = torch.from_numpy(channels[labels])[None].to(self.device)
+        masks = one_hot_masks(video.canvas.place_labels(ordered), len(ids))
+        template = video.frame_step.encode_template(video.image, masks)
+        self._check_seen(template, labels, ids)
+        video.templates.append(template)
+        covered = masks.amax(dim=1, keepdim=True)
+        video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
+        video.labels = np.where(labels > 0, labels, video.labels)
+        video.ids += ids
+
+    def _labels(self, videos: Sequence[FollowedVideo], probabilities: Tensor) -> list[np.ndarray]:
+        """H×W uint8 of each video, from B×K×h×w."""
+        labels = []
+        for first, last in runs_of_one_canvas(videos):
+            canvas = videos[first].canvas
+            # A few objects at a time: at the frames' own size, which may be 4K, all are many.
+            at_once = max(1, self.config.objects_at_once // (last - first))
+            parts = probabilities[first:last].split(at_once, dim=1)
+            channels = to_labels(self.frame_step.fusion, (canvas.restore(part) for part in parts))
+            on_host = channels.byte().cpu().numpy()  # the step's only wait for the device
+            for video, channel in zip(videos[first:last], on_host, strict=True):
+                labels.append(np.array((0, *video.ids), np.uint8).take(channel))
+        return labels
+
+    def _check_seen(self, template: Template, labels: np.ndarray, ids: Sequence[int]) -> None:
+        """Name the objects that are too small for the network, in one go; all is an error."""
+        seen = template.masks.amax(dim=(0, 2, 3)).cpu().numpy() > 0
+        pixels = np.bincount(labels.ravel(), minlength=256)
+        unseen = [
+            f"{label} ({count(int(pixels[label]), 'pixel')})"
+            for label, is_seen in zip(ids, seen, strict=True)
+            if not is_seen
+        ]
+        if not unseen:
+            return
+        cause_and_cure = (
+            f"{some_of(unseen)}. A frame of {size_text(labels.shape)} (height×width) is resized to "
+            f"frame_size {self.config.frame_size}, and its part around the objects to input_size "
+            f"{self.config.input_size}, where nothing is left of them. Raise these sizes, or mark "
+            "the objects larger; many tiny ones come of smoothed masks: save those without "
+            "smoothing."
+        )
+        if len(unseen) == len(ids):
+            raise DataError(
+                "The network sees none of the objects that are marked, as they are too small or "
+                f"too thin: {cause_and_cure}"
+            )
+        warnings.warn(
+            f"{len(unseen)} of {count(ids, 'object')} are too small or too thin for the network to "
+            f"see, which can at best go by their last masks: {cause_and_cure}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def runs_of_one_canvas(videos: Sequence[FollowedVideo]) -> Iterator[tuple[int, int]]:
+    """First and last-plus-one of the videos that follow each other and have the same canvas."""
+    last = 0
+    for _, run in itertools.groupby(videos, key=lambda video: video.canvas):
+        first, last = last, last + len(list(run))
+        yield first, last
+
+
+def check_frame(frame: np.ndarray) -> None:
+    """Raise DataError unless ``frame`` is an H×W×3 uint8 array."""
+    if not isinstance(frame, np.ndarray):
+        raise DataError(
+            "A frame should be an H×W×3 uint8 RGB numpy array, found "
+            f"{type(frame).__name__}. Make it one with numpy.asarray."
+        )
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
+        raise DataError(
+            "A frame should be an H×W×3 uint8 RGB array, found shape "
+            f"{frame.shape} of {frame.dtype}."
+        )
+
+
+def check_next(frame: np.ndarray, video: FollowedVideo) -> None:
+    """Raise DataError unless ``frame`` is one of the video's size."""
+    check_frame(frame)
+    if frame.shape[:2] != video.canvas.frame:
+        raise DataError(
+            f"This frame is {size_text(frame.shape)}, but its video began with "
+            f"{size_text(video.canvas.frame)} (height×width). All frames of a video should be "
+            "of one size: resize them, or start a new video here."
+        )
