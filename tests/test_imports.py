@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "model": {"structures"},
     "datasets": {"config", "structures"},
     "metrics": {"datasets.index", "datasets.image_io", "datasets.numbering"},
-    "visual": {"structures", "metrics"},
+    "visual": {"structures", "metrics", "datasets.image_io"},
     "inference": {
         "config",
         "datasets.backwards",
@@ -48,6 +48,8 @@ MAY_IMPORT = {
         "tables.published",  # the paper's numbers stand beside ours
         "visual.cut_out",  # a video's objects are cut out
         "visual.overlay",  # a video is written with its masks drawn over it
+        "visual.explanation",  # what the network did is computed here and drawn there
+        "visual.explanation_figures",
         "visual.trade_off",  # the curve of online learning
     },
     "tables": {"config", "visual.trade_off"},
@@ -69,17 +71,32 @@ MAY_IMPORT = {
         "training",
         "visual",
     },
+    # Each calls the one thing that it is for; nobody imports a command.
+    "commands": {
+        "cli",
+        "config",
+        "datasets",
+        "demo",
+        "inference",
+        "metrics",
+        "model",
+        "options",
+        "tables",
+        "training",
+        "visual",
+    },
 }
 
 # What a room may import besides, but inside a function only: loaded by those who ask for it.
 MAY_IMPORT_LATE = {
+    "visual": {"inference.explain"},  # ranet.visual.explain() runs a network
     "inference": {"training.online"},  # online learning trains, then follows with what it learned
 }
 
 # Third-party packages that only some rooms may load.
 ONLY_IN = {
     "torch": {"device", "structures", "model", "datasets", "inference", "training", "demo"}
-    | {"provenance"},
+    | {"provenance", "commands"},
     "torchvision": {"model"},
     "yaml": {"config"},
     "pydantic": {"config", "inference"},  # inference: checks polygon files
@@ -99,9 +116,13 @@ def imports_at_once(path: Path) -> set[str]:
 
 def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
     yield node
-    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not for_types_only(node):
         for child in ast.iter_child_nodes(node):
             yield from outside_functions(child)
+
+
+def for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def names_imported(nodes: Iterable[ast.AST], path: Path) -> set[str]:

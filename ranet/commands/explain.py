@@ -1,0 +1,116 @@
+"""Show how the network came to its result in one frame of a video.
+
+Follows the objects from their mask in the first frame, and draws what the paper's Figures 4 and 7
+and the supplement's Figure 3 show:
+
+    ranet explain --video surf.mp4 --mask surf_first.png --frame 40 --out outputs/surf_explained
+    ranet explain --video frames --mask first.png --frame 12 --object 2 \\
+        --point 180,342 --point 60,400 --out outputs/two_points input_size=[240,432]
+    ranet explain --video frames --mask first.png --frame 12 --out outputs/variants \\
+        --compare outputs/unranked_video/model.pt --compare outputs/maximum_video/model.pt
+
+OUT gets a PNG each of the frames and crops, similarity maps of chosen template pixels, ranking
+scores, all kept maps in order, merged features, the result, and the way there; and summary.png.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.cli import number_within
+from ranet.commands.parser import command_parser, parse
+from ranet.commands.places import CONFIGS
+from ranet.config import InferenceConfig, load_config
+from ranet.files import check_writable
+from ranet.inference.explain import explain
+from ranet.model.pretrained import pretrained_path
+from ranet.model.weights import load_checkpoint
+from ranet.options import add_checkpoint, add_overrides
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    options = parse(_parser(program), arguments)
+    config = load_config(InferenceConfig, options.config, options.overrides)
+    check_writable(options.out)
+    explain(
+        options.video,
+        options.mask,
+        options.frame,
+        options.out,
+        model=load_checkpoint(options.checkpoint or pretrained_path()),
+        object_id=options.object,
+        points=options.point,
+        config=config,
+        compare={str(path): load_checkpoint(path) for path in options.compare},
+    )
+    print(f"figures: {options.out}, all of them in short: {options.out / 'summary.png'}")
+
+
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = command_parser(program, __doc__)
+    parser.add_argument(
+        "--video",
+        required=True,
+        metavar="FILE_OR_FOLDER",
+        help="a video file, a folder of images, or a pattern in quotes",
+    )
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        required=True,
+        metavar="PNG",
+        help="ids of the objects in the first frame, at its size",
+    )
+    parser.add_argument(
+        "--frame",
+        type=number_within(int, 1),
+        required=True,
+        metavar="N",
+        help="the frame to explain, from 1; 0 is that of the mask",
+    )
+    parser.add_argument(
+        "--object",
+        type=number_within(int, 1, 254),
+        metavar="ID",
+        help="the object to explain (default: that with the smallest id)",
+    )
+    parser.add_argument(
+        "--point",
+        type=_point,
+        action="append",
+        default=[],
+        metavar="ROW,COLUMN",
+        help="a pixel of the first frame whose similarity map to show; repeat it for further ones "
+        "(default: well ranked ones, on the object and beside it)",
+    )
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="another network, an ablation perhaps, whose results are shown below; repeatable",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the figures"
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=CONFIGS / "segment.yaml",
+        metavar="FILE",
+        help="how to segment (default: configs/segment.yaml)",
+    )
+    add_overrides(parser, "input_size=[240,432]")
+    return parser
+
+
+def _point(text: str) -> tuple[int, int]:
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(
+            f"expected row,column in pixels, such as 180,342, found {text!r}"
+        )
+    return int(parts[0]), int(parts[1])
