@@ -1,7 +1,6 @@
 """The ResNet under the siamese encoder, with instance norms for batch norms (§3.4)."""
 
 from collections.abc import Mapping
-from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
@@ -40,7 +39,7 @@ class Backbone(nn.Module):
         if name not in CHANNELS:
             raise ValueError(f"backbone should be one of {', '.join(CHANNELS)}, found {name!r}")
         models = import_torchvision_models()
-        resnet = models.get_model(name, weights=None, norm_layer=partial(InstanceNorm, affine=True))
+        resnet = models.get_model(name, weights=None, norm_layer=InstanceNorm)
         self.name = name
         self.channels = CHANNELS[name]
         self.conv1, self.bn1, self.relu = resnet.conv1, resnet.bn1, resnet.relu

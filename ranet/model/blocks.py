@@ -61,18 +61,27 @@ def _adaptive_pool(
 
 
 class InstanceNorm(nn.GroupNorm):
-    """Instance norm: zero mean and unit variance for each channel of each image.
+    """Instance norm with a learned scale and shift: what the backbone has for its batch norms.
 
     A group norm with one channel a group computes it, several times faster on a CPU than torch's
     instance norm, whose gradient is wrong there for a batch of one in the channels-last layout.
 
     Args:
         channels: of the input.
-        affine: learn a scale and a shift for each channel.
     """
 
-    def __init__(self, channels: int, affine: bool = False) -> None:
-        super().__init__(channels, channels, affine=affine)
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels)
+
+
+def instance_norm(x: Tensor) -> Tensor:
+    """Zero mean and unit variance for each channel of each image; nothing learned."""
+    return F.group_norm(x, x.shape[1])
+
+
+def activate(x: Tensor) -> Tensor:
+    """Instance norm and ReLU: how a Conv-block begins, whatever its convolution."""
+    return F.relu(instance_norm(x), inplace=True)  # of a tensor that nobody else has
 
 
 class ConvBlock(nn.Module):
@@ -86,12 +95,11 @@ class ConvBlock(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int = 3) -> None:
         super().__init__()
-        self.norm = InstanceNorm(channels_in)
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2)
 
     def forward(self, x: Tensor) -> Tensor:
         """B×channels_in×H×W → B×channels_out×H×W."""
-        return self.conv(F.relu(self.norm(x)))
+        return self.conv(activate(x))
 
 
 class ResBlock(nn.Module):
@@ -106,19 +114,16 @@ class ResBlock(nn.Module):
     def __init__(self, channels: int, bottleneck: int, dilation: int = 1) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, bottleneck, 1, bias=False)
-        self.norm1 = InstanceNorm(bottleneck)
         self.conv2 = nn.Conv2d(
             bottleneck, bottleneck, 3, padding=dilation, dilation=dilation, bias=False
         )
-        self.norm2 = InstanceNorm(bottleneck)
         self.conv3 = nn.Conv2d(bottleneck, channels, 1, bias=False)
-        self.norm3 = InstanceNorm(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """B×channels×H×W → the same shape."""
-        y = F.relu(self.norm1(self.conv1(x)))
-        y = F.relu(self.norm2(self.conv2(y)))
-        return F.relu(x + self.norm3(self.conv3(y)))
+        y = activate(self.conv1(x))
+        y = activate(self.conv2(y))
+        return F.relu(x + instance_norm(self.conv3(y)), inplace=True)
 
 
 class MultiScaleBlock(nn.Module):

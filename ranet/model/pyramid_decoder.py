@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from ranet.model.blocks import ConvBlock, MultiScaleBlock, ResBlock, initialise, resize
+from ranet.model.blocks import ConvBlock, MultiScaleBlock, ResBlock, activate, initialise, resize
 from ranet.structures import Skips
 
 
@@ -34,15 +35,23 @@ class SkipReduction(nn.Module):
         )
         self.channels = sum(channels_out)
 
-    def forward(self, finest_first: Sequence[Tensor]) -> Tensor:
-        """Three maps → B×channels×(size of the first)."""
-        size = finest_first[0].shape[-2:]
-        reduced = [block(f) for block, f in zip(self.blocks, finest_first, strict=True)]
+    def forward(self, activated: Sequence[Tensor]) -> Tensor:
+        """Three maps, finest first → B×channels×(size of the first).
+
+        The maps went through :func:`~ranet.model.blocks.activate`, with which the blocks would
+        begin, but which several levels share.
+        """
+        size = activated[0].shape[-2:]
+        reduced = [block.conv(f) for block, f in zip(self.blocks, activated, strict=True)]
         return torch.cat([resize(f, size, align_corners=True) for f in reduced], dim=1)
 
 
 class PyramidLevel(nn.Sequential):
     """Two Conv-blocks and a Multi-scale block at one resolution.
+
+    The first Conv-block reads the frame's skips beside what is known of an object. As a norm treats
+    each channel alone and a convolution sums over them, the part of the skips is computed once a
+    frame and added to that of each of its objects.
 
     Args:
         channels: in, after the first, after the second Conv-block, out.
@@ -57,6 +66,18 @@ class PyramidLevel(nn.Sequential):
             MultiScaleBlock(third, last, dilations),
         )
 
+    def forward(self, skips: Tensor, objects: Tensor) -> Tensor:
+        """Skips B×S×h×w of frames, maps (B·K)×C×h×w of their objects → (B·K)×last×h×w."""
+        first, *rest = self
+        of_skips, of_objects = first.conv.weight.split([skips.shape[1], objects.shape[1]], dim=1)
+        shared = F.conv2d(activate(skips), of_skips, first.conv.bias, padding=first.conv.padding)
+        own = F.conv2d(activate(objects), of_objects, padding=first.conv.padding)
+        frames = (len(skips), len(objects) // len(skips))
+        x = (own.unflatten(0, frames) + shared[:, None]).flatten(0, 1)
+        for block in rest:
+            x = block(x)
+        return x
+
 
 class PyramidDecoder(nn.Module):
     """Three levels, at strides 8, 4 and 2; the last one ends in logits at stride 1.
@@ -66,6 +87,9 @@ class PyramidDecoder(nn.Module):
         merged: channels of each stream the merge module delivers (128).
         width: factor on every channel count inside; 1 is the paper's network.
         dilations: of the Multi-scale blocks.
+
+    Raises:
+        ValueError: the width leaves a layer without channels.
     """
 
     def __init__(
@@ -78,6 +102,8 @@ class PyramidDecoder(nn.Module):
         super().__init__()
         f2, f4, f8, f16, f32 = backbone_channels
         wide = [round(c * width) for c in (256, 128, 64, 32, 16, 8)]
+        if wide[-1] < 1:
+            raise ValueError(f"width should leave every layer a channel, found {width}")
         skips = [wide[3], wide[4], wide[4]]  # 32, 16, 16
 
         self.skips8 = SkipReduction([f8, f16, f32], skips)
@@ -100,29 +126,31 @@ class PyramidDecoder(nn.Module):
 
     def reduce_skips(self, skips: Skips) -> DecoderSkips:
         """Backbone features of B frames → the decoder's skips of B frames."""
+        f2, f4, f8, f16, f32 = map(activate, skips)
         return DecoderSkips(
-            stride8=self.skips8([skips.f8, skips.f16, skips.f32]),
-            stride4=self.skips4([skips.f4, skips.f8, skips.f16]),
-            stride2=self.skips2([skips.f2, skips.f4, skips.f8]),
+            stride8=self.skips8([f8, f16, f32]),
+            stride4=self.skips4([f4, f8, f16]),
+            stride2=self.skips2([f2, f4, f8]),
         )
 
     def forward(self, skips: DecoderSkips, merged: Tensor, size: Sequence[int]) -> Tensor:
-        """Decode a batch of objects.
+        """Decode the objects of a batch of frames.
 
         Args:
-            skips: of as many objects as ``merged`` has.
-            merged: B×(2·128 + 1)×H/8×W/8: foreground, background, previous mask.
+            skips: of B frames.
+            merged: (B·K)×(2·128 + 1)×H/8×W/8, objects of one frame side by side: foreground,
+                background, previous mask.
             size: (H, W) of the input image.
 
         Returns:
-            Logits, B×1×H×W.
+            Logits, (B·K)×1×H×W.
         """
-        x = self.refine1(self.level1(torch.cat([skips.stride8, merged], dim=1)))
-        x = resize(x, skips.stride4.shape[-2:], align_corners=True)  # B×128×H/4×W/4
+        x = self.refine1(self.level1(skips.stride8, merged))
+        x = resize(x, skips.stride4.shape[-2:], align_corners=True)  # BK×128×H/4×W/4
 
-        x = self.refine2(self.level2(torch.cat([skips.stride4, x], dim=1)))
-        x = resize(x, skips.stride2.shape[-2:], align_corners=True)  # B×32×H/2×W/2
+        x = self.refine2(self.level2(skips.stride4, x))
+        x = resize(x, skips.stride2.shape[-2:], align_corners=True)  # BK×32×H/2×W/2
 
-        x = self.level3(torch.cat([skips.stride2, x], dim=1))
-        x = resize(x, size, align_corners=True)  # B×16×H×W
+        x = self.level3(skips.stride2, x)
+        x = resize(x, size, align_corners=True)  # BK×16×H×W
         return self.logits(self.refine3(x))

@@ -171,19 +171,12 @@ class RANet(nn.Module):
         self, skips: DecoderSkips, foreground: Tensor, background: Tensor, previous_masks: Tensor
     ) -> Tensor:
         """Merge and decode k objects of B frames as a batch of B·k; returns logits B×k×H×W."""
-        batch, objects = previous_masks.shape[:2]
         at_stride8 = skips.stride8.shape[-2:]
-        merged = torch.cat(
-            [
-                self.merge(foreground.flatten(0, 1), at_stride8),
-                self.merge(background.flatten(0, 1), at_stride8),
-                average_pool(previous_masks.flatten(0, 1)[:, None], at_stride8),
-            ],
-            dim=1,
-        )  # Bk×257×H/8×W/8
-        shared = DecoderSkips(*(skip.repeat_interleave(objects, dim=0) for skip in skips))
-        logits = self.decoder(shared, merged, previous_masks.shape[-2:])  # Bk×1×H×W
-        return logits.unflatten(0, (batch, objects)).squeeze(2)
+        streams = torch.cat([foreground.flatten(0, 1), background.flatten(0, 1)])  # 2Bk×R×h×w
+        previous = average_pool(previous_masks.flatten(0, 1)[:, None], at_stride8)
+        merged = torch.cat([*self.merge(streams, at_stride8).chunk(2), previous], dim=1)
+        logits = self.decoder(skips, merged, previous_masks.shape[-2:])  # Bk×1×H×W
+        return logits.unflatten(0, previous_masks.shape[:2]).squeeze(2)
 
     def forward(
         self,

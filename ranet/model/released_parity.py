@@ -141,7 +141,7 @@ class _Recorder:
         arrays = {"search_embedding_unnormalised": self._outputs["fusion"][0]}
         for region, scores in enumerate(self._outputs["ranking"][0].unflatten(1, self._grid)):
             arrays[f"ranking_net_output_{region}"] = scores[None, None]
-        for stream, merged in enumerate(self._outputs["merge"]):
+        for stream, merged in enumerate(self._outputs["merge"][0].chunk(2)):
             arrays[f"merge_output_{stream}"] = merged[:1]  # of the first object
         for level in ("R1", "R2", "R3"):
             (output,) = self._outputs[level]

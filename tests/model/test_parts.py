@@ -17,12 +17,15 @@ from ranet.model.blocks import (
     InstanceNorm,
     MultiScaleBlock,
     ResBlock,
+    activate,
     average_pool,
+    instance_norm,
     l2_normalise,
     max_pool,
     normalise_image,
 )
 from ranet.model.correlation import correlate
+from ranet.model.pyramid_decoder import PyramidLevel, SkipReduction
 from ranet.model.torchvision_import import import_torchvision_models
 
 
@@ -47,12 +50,12 @@ def test_conv_block_is_pre_activated() -> None:
 
 def test_instance_norm_is_per_image_and_channel() -> None:
     x = torch.randn(2, 3, 6, 7)
-    norm = InstanceNorm(3, affine=True)
+    norm = InstanceNorm(3)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
     mean, var = x.mean(dim=(2, 3), keepdim=True), x.var(dim=(2, 3), keepdim=True, correction=0)
     expected = (x - mean) / (var + 1e-5).sqrt()
-    assert torch.allclose(InstanceNorm(3)(x), expected, atol=1e-5)
+    assert torch.allclose(instance_norm(x), expected, atol=1e-5)
     scaled = expected * norm.weight.view(3, 1, 1) + norm.bias.view(3, 1, 1)
     assert torch.allclose(norm(x), scaled, atol=1e-5)
 
@@ -136,6 +139,25 @@ def test_correlation_is_the_inner_product() -> None:
     assert maps.shape == (2, 12, 5, 6)
     expected = torch.dot(template[1, :, 2, 1], embedding[1, :, 4, 3])
     assert torch.allclose(maps[1, 2 * 4 + 1, 4, 3], expected, atol=1e-5)
+
+
+def test_a_level_computes_the_part_of_the_skips_once_a_frame() -> None:
+    level = PyramidLevel([5, 4, 4, 3], dilations=(1, 2)).double()
+    skips = torch.randn(2, 2, 8, 9, dtype=torch.float64)
+    objects = torch.randn(2 * 3, 3, 8, 9, dtype=torch.float64)  # three in each frame
+    beside = torch.cat([skips.repeat_interleave(3, dim=0), objects], dim=1)
+    for block in level:  # as the supplement's Figure 2 draws it, for every object anew
+        beside = block(beside)
+    assert torch.allclose(level(skips, objects), beside)
+    assert level(skips, objects[:0]).shape == (0, 3, 8, 9)
+
+
+def test_skips_are_reduced_as_by_conv_blocks() -> None:
+    reduction = SkipReduction([4, 6], [2, 3])
+    fine, coarse = torch.randn(1, 4, 8, 8), torch.randn(1, 6, 4, 4)
+    near, far = (block(f) for block, f in zip(reduction.blocks, (fine, coarse), strict=True))
+    far = F.interpolate(far, (8, 8), mode="bilinear", align_corners=True)
+    assert torch.allclose(reduction([activate(fine), activate(coarse)]), torch.cat([near, far], 1))
 
 
 def test_correlation_keeps_float32_under_autocast() -> None:
