@@ -28,3 +28,7 @@ class OutputError(RANetError):
 
 class TrainingError(RANetError):
     """A training run cannot go on, e.g. because a loss is no longer finite."""
+
+
+class BenchmarkError(RANetError):
+    """A command to be timed has failed, or a file holds no results to compare with."""

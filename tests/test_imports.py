@@ -62,6 +62,18 @@ MAY_IMPORT = {
         "structures",
         "visual",  # pictures for TensorBoard
     },
+    "benchmark": {  # times every room at its work
+        "cli",
+        "config",
+        "datasets",
+        "device",
+        "inference",
+        "metrics",
+        "model",
+        "structures",
+        "tables.grid",
+        "training",
+    },
     "demo": {
         "config",
         "datasets",

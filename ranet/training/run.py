@@ -323,6 +323,16 @@ class _Keeper:
         _logger.info("%s%s %s", before, "kept" if keep else "wrote", final)
 
 
+def new_training_step(config: TrainConfig, processes: Processes) -> TrainingStep:
+    """The step of a run that begins, for those who call it themselves; nothing is written.
+
+    Raises:
+        CheckpointError: as :func:`starting_model`.
+    """
+    learner, _ = _learner(config, processes, newest=None)
+    return learner.step
+
+
 def starting_model(config: TrainConfig) -> RANet:
     """The network before the first step: random, ImageNet's backbone, or an earlier stage's.
 

@@ -1,0 +1,161 @@
+"""A row of a benchmark: one piece of work with its settings, and what was measured of it."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from ranet.benchmark.flop import time_matrix_products
+from ranet.benchmark.memory import forget_earlier_work
+from ranet.benchmark.timing import Effort, Spread, time_calls
+from ranet.device import peak_memory
+
+OUT_OF_MEMORY = "out of memory"
+
+Settings = Mapping[str, str | int]
+"""What decides how long the work takes, by name, ready to be shown and compared."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Something to be timed.
+
+    Attributes:
+        call: does it once; the device may still be busy afterwards.
+        device: where.
+        unit: what it works through: ``"frame"``, ``"pair"``, ``"sample"``.
+        units: how many of them a call.
+        dtype: of its matrix products, by name; None: it has none that count.
+        parameters: of its network.
+        flop: of a call (:mod:`ranet.benchmark.flop`).
+        details: further things to know about it, for the file of results.
+    """
+
+    call: Callable[[], object]
+    device: torch.device
+    unit: str
+    units: int
+    dtype: str | None = None
+    parameters: int | None = None
+    flop: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was measured.
+
+    Attributes:
+        part: what kind of work, ``"network"`` for instance.
+        settings: of the work; rows of two files are partners if part and settings are equal.
+        unit: see :class:`Workload`, as are ``units``, ``parameters`` and ``flop``.
+        seconds: of a call; None where ``problem`` says why there is nothing.
+        peak_flop_rate: FLOP a second of a large matrix product on the same device, with the same
+            threads and numbers, measured just before and after.
+        peak_bytes: the most memory that was in use during the calls.
+        memory_counted: what the memory is of, see :func:`ranet.device.peak_memory`.
+        problem: why it could not be measured.
+        details: further things to know.
+    """
+
+    part: str
+    settings: Settings
+    unit: str = ""
+    units: int = 0
+    seconds: Spread | None = None
+    parameters: int | None = None
+    flop: int | None = None
+    peak_flop_rate: float | None = None
+    peak_bytes: int | None = None
+    memory_counted: str | None = None
+    problem: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def units_per_second(self) -> float | None:
+        """At the median."""
+        return None if self.seconds is None else self.units / self.seconds.median
+
+    @property
+    def flop_rate(self) -> float | None:
+        """FLOP a second at the median."""
+        if self.flop is None or self.seconds is None:
+            return None
+        return self.flop / self.seconds.median
+
+    @property
+    def share_of_peak(self) -> float | None:
+        """Of the rate of a large matrix product, 0…1."""
+        if self.flop_rate is None or self.peak_flop_rate is None:
+            return None
+        return self.flop_rate / self.peak_flop_rate
+
+
+def measured(
+    part: str,
+    settings: Settings,
+    prepare: Callable[[], AbstractContextManager[Workload]],
+    device: torch.device,
+    effort: Effort,
+) -> Row:
+    """Prepare a piece of work, time it, and clear it away.
+
+    A GPU without room for it is a result, too: the row says so.
+
+    Args:
+        part: what kind of work.
+        settings: of the work.
+        prepare: gives the work, and clears it away at the end.
+        device: that the work will be on.
+        effort: how often to do it.
+    """
+    try:
+        return _measured(part, settings, prepare, device, effort)
+    except torch.OutOfMemoryError:
+        return Row(part, settings, problem=OUT_OF_MEMORY)
+
+
+def _measured(
+    part: str,
+    settings: Settings,
+    prepare: Callable[[], AbstractContextManager[Workload]],
+    device: torch.device,
+    effort: Effort,
+) -> Row:
+    _forget_compiled()
+    with prepare() as work:
+        peak = _peak_rates(work)
+        forget_earlier_work(device)
+        seconds = time_calls(work.call, device, effort)
+        used, counted = peak_memory(device) or (None, None)
+        peak += _peak_rates(work)
+    return Row(
+        part,
+        settings,
+        unit=work.unit,
+        units=work.units,
+        seconds=Spread.of(seconds),
+        parameters=work.parameters,
+        flop=work.flop,
+        peak_flop_rate=float(np.median(peak)) if peak else None,
+        peak_bytes=used,
+        memory_counted=counted,
+        details=work.details,
+    )
+
+
+def _peak_rates(work: Workload) -> list[float]:
+    """Before and after the work: the clock of a machine that others use changes."""
+    if work.flop is None or work.dtype is None:
+        return []
+    return time_matrix_products(work.device, work.dtype)
+
+
+def _forget_compiled() -> None:
+    """After a few networks, torch.compile would leave further ones as they are."""
+    if "torch._dynamo" in sys.modules:
+        torch.compiler.reset()
