@@ -89,12 +89,17 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
 
 
 @contextlib.contextmanager
-def naming_first_mask(source: str | Path) -> Iterator[None]:
+def naming_mask(source: str | Path, what: str = "mask") -> Iterator[None]:
     """Say in a DataError about labels where they come from."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"The first mask {source} cannot be used. {error}") from error
+        raise DataError(f"The {what} {source} cannot be used. {error}") from error
+
+
+def naming_first_mask(source: str | Path) -> contextlib.AbstractContextManager[None]:
+    """:func:`naming_mask` of a video's first frame."""
+    return naming_mask(source, "first mask")
 
 
 def labels_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:

@@ -1,150 +1,302 @@
-"""Anybody's video, from its first mask to a folder of masks and an overlay."""
+"""Anybody's video, from the masks of some of its frames to a mask of every frame, and more.
 
-import contextlib
+Masks come first. What is made of them follows in a second go through the frames, but for frames
+that come only once: there, all is made at the same time.
+"""
+
+import hashlib
+import itertools
 import logging
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
+from ranet.datasets.backwards import backwards
+from ranet.datasets.image_io import read_labels, write_labels
 from ranet.datasets.video_io import FrameSource
-from ranet.datasets.video_writer import VideoWriter
-from ranet.errors import DataError, OutputError
-from ranet.files import atomic_folder, check_writable
-from ranet.inference.sequence import Follower, write_masks
+from ranet.errors import DataError
+from ranet.inference.first_mask import naming_mask
+from ranet.inference.marked_frames import MarkedFrames, Mask, Way, correct
+from ranet.inference.outputs import (
+    Outputs,
+    WriteFrame,
+    check_free,
+    check_outputs,
+    opened_outputs,
+    write_outputs,
+)
+from ranet.inference.progress import Progress
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
+from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
-from ranet.visual.overlay import overlay
-from ranet.wording import count, some_of
+from ranet.wording import count
 
 _logger = logging.getLogger(__name__)
 
-OVERLAY_FRAME_RATE = Fraction(24)
-"""Of overlays where the source has none, as folders of images: that of DAVIS."""
+CHANGES_NO_MASK = {"device", "objects_at_once"}
+"""Fields of the configuration in which a run may differ from the one that it goes on with."""
+
+NumberedFrame = tuple[int, str, np.ndarray]
+"""Number in the video, from 0; name; H×W×3 uint8 RGB."""
 
 
 def segment_video(
-    follower: Follower,
+    segmenter: VideoSegmenter,
     source: FrameSource,
-    labels: np.ndarray,
+    masks: Mapping[int, Mask],
     out: Path,
     *,
-    labels_from: str,
-    start: int = 0,
-    overlay_path: Path | None = None,
+    backward: bool = False,
+    outputs: Outputs | None = None,
+    frame_rate: Fraction | None = None,
+    made_with: Mapping[str, Any] | None = None,
+    restart: bool = False,
+    save_every: float = 10.0,
+    after_frame: WriteFrame = lambda number, name, frame, labels: None,
 ) -> None:
-    """Segment a video, write a mask per frame, and show them over the frames.
+    """Segment a video, write a mask per frame, and make of them what is wanted.
 
-    Masks and overlay appear when all is done, the overlay first; a run that fails or is interrupted
-    before leaves nothing.
+    Everything appears when it is done, the masks last. A run that is interrupted, or fails after
+    its state was saved, goes on when it is called again with the same arguments; the masks are the
+    same as without interruption. Frames that come only once cannot: there, Ctrl-C ends the video,
+    and any other end leaves nothing.
 
     Args:
-        follower: what segments.
+        segmenter: what segments.
         source: the video.
-        labels: H×W uint8 of the objects in frame ``start``.
+        masks: of the annotated frames by their number, from 0; what they mean:
+            :mod:`ranet.inference.marked_frames`.
         out: folder for the masks, ``<name of the frame>.png``; new, or empty.
-        labels_from: what to call the labels in a message.
-        start: number of the frame, from 0, in which the objects are marked; those before it get
-            no mask.
-        overlay_path: an .mp4 file, which may lie in ``out``; None: no overlay.
+        backward: segment the frames before the first annotated one, too; otherwise they get no
+            mask.
+        outputs: what else is wanted; its paths may lie in ``out``.
+        frame_rate: of the videos among these, if the source has none.
+        made_with: what else decides the masks, for runs that go on: the checkpoint.
+        restart: forget what an unfinished run has left.
+        save_every: seconds between two states from which a run can go on.
+        after_frame: called with every frame that is segmented.
 
     Raises:
-        DataError: the video is shorter than ``start``, damaged, or the labels do not fit it.
+        DataError: a frame or mask cannot be read, or the masks do not fit the video.
         OutputError: something cannot be written, ``out`` is not empty or another run writes to it,
-            or the overlay would replace the video.
+            an output would replace the video, or an unfinished run had other settings.
+        KeyboardInterrupt: the state is saved.
     """
-    if overlay_path is not None:
-        _check_overlay(overlay_path, out, source)
-    frames = source.count and max(source.count - start, 0)
-    with contextlib.ExitStack() as stack:
-        place = out.resolve()
-        # The lock lies beside the folder, which is not there yet.
-        stack.enter_context(only_writer(out, place.parent / f".{place.name}.lock"))
-        _check_free(out)
-        bar = stack.enter_context(tqdm(total=frames, unit="frame", disable=None))
-        unfinished = stack.enter_context(atomic_folder(out))
-        # Left before the folder: a video that cannot be finished takes the masks with it.
-        draw = _overlay_writer(source, _moved(overlay_path, out, unfinished), stack)
+    outputs = outputs or Outputs()
+    check_outputs(outputs, out, source)
+    marked = MarkedFrames(masks, source.size)
+    _check_frames(marked, source, backward=backward)
+    settings = _settings(segmenter, source, marked, backward=backward, made_with=made_with or {})
+    place = out.resolve()
+    # The lock lies beside the folder, which is not there yet.
+    with only_writer(out, place.parent / f".{place.name}.lock"):
+        check_free(out, str(out))
+        with unfinished_run(out, settings, restart=restart) as run:
+            work = _Work(segmenter, source, marked, run, after_frame, save_every)
+            inside = outputs.moved(out, run.masks)
+            if source.live:
+                work.live(inside, frame_rate)
+            else:
+                work.masks(marked.ways(backward=backward), out)
+                if inside.wanted():
+                    write_outputs(source, run.masks, inside, frame_rate=frame_rate)
+            run.finish(out)
+    work.report(out)
 
-        def after_frame(frame: np.ndarray, result: np.ndarray) -> None:
-            draw(frame, result)
-            bar.update()
 
-        try:
-            timing = write_masks(
-                follower,
-                _from(source, start),
-                labels,
-                unfinished,
-                labels_from=labels_from,
-                after_frame=after_frame,
+class _Work:
+    """One call of :func:`segment_video`."""
+
+    def __init__(
+        self,
+        segmenter: VideoSegmenter,
+        source: FrameSource,
+        marked: MarkedFrames,
+        run: UnfinishedRun,
+        after_frame: WriteFrame,
+        save_every: float,
+    ) -> None:
+        self._segmenter, self._source, self._marked = segmenter, source, marked
+        self._run, self._after_frame, self._save_every = run, after_frame, save_every
+        self._began, self._written = time.perf_counter(), 0
+
+    def live(self, outputs: Outputs, frame_rate: Fraction | None) -> None:
+        """Masks and outputs at once, until the frames end or Ctrl-C is pressed."""
+        _logger.info("these frames come only once: Ctrl-C ends the video and keeps what there is")
+        (way,) = self._marked.ways(backward=False)
+        frames = itertools.islice(enumerate_frames(self._source), way.first, None)
+        with (
+            opened_outputs(outputs, self._source.frame_rate or frame_rate) as write,
+            StopRequest() as stop,
+            Progress("segmenting", None) as progress,
+        ):
+            followed = self._followed(way, _until(stop, frames))
+            for number, name, frame, labels in followed:
+                self._write(way, name, labels)
+                write(number, name, frame, labels)
+                self._after_frame(number, name, frame, labels)
+                progress.update()
+            self._check_reached(way, progress.done)
+
+    def masks(self, ways: list[Way], out: Path) -> None:
+        """All masks that are not there yet."""
+        sizes = [_length(way, self._source) for way in ways]
+        total = None if None in sizes else sum(sizes)
+        state = self._run.state
+        if state != State():
+            _logger.info("going on with the unfinished run beside %s", out)
+        done = state.frames + sum(size or 0 for size in sizes[: state.ways])
+        with Progress("segmenting", total, done) as progress:
+            for index in range(state.ways, len(ways)):
+                self._go(ways[index], self._run.state, progress)
+                self._run.save(State(ways=index + 1))
+
+    def report(self, out: Path) -> None:
+        """Say what was done."""
+        seconds = time.perf_counter() - self._began
+        masks = sum(path.suffix == ".png" for path in out.iterdir())
+        _logger.info(
+            "%s in %s, %.0f ms a frame",
+            count(masks, "mask"),
+            out,
+            1000 * seconds / max(1, self._written),
+        )
+
+    def _go(self, way: Way, state: State, progress: Progress) -> None:
+        """One way from ``state`` to its end, with the state saved every so often."""
+        frames = self._frames_of(way)
+        done, saved = state.frames, time.monotonic()
+        with StopRequest() as stop:
+            for number, name, frame, labels in self._followed(way, frames, state):
+                self._write(way, name, labels)
+                self._after_frame(number, name, frame, labels)
+                progress.update()
+                done += 1
+                if stop.requested or time.monotonic() - saved >= self._save_every:
+                    self._run.save(State(state.ways, done, Memory.of(self._segmenter)))
+                    saved = time.monotonic()
+                if stop.requested:
+                    raise KeyboardInterrupt
+        self._check_reached(way, done)
+
+    def _frames_of(self, way: Way) -> Iterator[NumberedFrame]:
+        if not way.backward:
+            return itertools.islice(enumerate_frames(self._source), way.first, None)
+        reversed_frames = backwards(self._source, way.first + 1, self._run.laid_down)
+        numbers = itertools.count(way.first, -1)
+        return (
+            (n, name, frame) for n, (name, frame) in zip(numbers, reversed_frames, strict=False)
+        )
+
+    def _followed(
+        self, way: Way, frames: Iterator[NumberedFrame], state: State | None = None
+    ) -> Iterator[tuple[int, str, np.ndarray, np.ndarray]]:
+        """The frames behind ``state`` with their labels."""
+        done = state.frames if state else 0
+        for position, (number, name, frame) in enumerate(frames):
+            if position == 0:
+                labels = self._start(way, number, frame)
+            if position == done - 1:
+                state.memory.give_back(self._segmenter)
+            if position < done:
+                continue
+            if position > 0:
+                labels = self._step(way, number, frame)
+            yield number, name, frame, labels
+
+    def _start(self, way: Way, number: int, frame: np.ndarray) -> np.ndarray:
+        with naming_mask(self._marked.name(number)):
+            return self._segmenter.start(frame, self._marked.labels(number, way.marked[number]))
+
+    def _step(self, way: Way, number: int, frame: np.ndarray) -> np.ndarray:
+        if number not in way.marked:
+            return self._segmenter.step(frame)
+        with naming_mask(self._marked.name(number)):
+            marked = self._marked.labels(number, way.marked[number])
+            return correct(self._segmenter, frame, marked)
+
+    def _write(self, way: Way, name: str, labels: np.ndarray) -> None:
+        """Write a mask; backwards, what was found forwards stays in front."""
+        path = self._run.masks / f"{name}.png"
+        if way.backward and path.exists():
+            forwards = read_labels(path)
+            labels = np.where(forwards > 0, forwards, labels)
+        write_labels(path, labels)
+        self._written += 1
+
+    def _check_reached(self, way: Way, done: int) -> None:
+        """Raise DataError where a video, of which nobody knew the length, ended too early."""
+        last = max(way.marked)
+        if not way.backward and way.first + done <= last:
+            ended = f": it ended after {count(way.first + done, 'frame')}" if done else ""
+            raise DataError(
+                f"The video has no frame {last} (counted from 0){ended}. Objects are marked in an "
+                "existing frame."
             )
-        except KeyboardInterrupt:
-            _logger.info(
-                "stopped after %s: nothing was kept, %s is as before", count(bar.n, "frame"), out
-            )
+
+
+def enumerate_frames(source: FrameSource) -> Iterator[NumberedFrame]:
+    """The frames with their numbers."""
+    for number, (name, frame) in enumerate(source):
+        yield number, name, frame
+
+
+def _until(stop: StopRequest, frames: Iterator[NumberedFrame]) -> Iterator[NumberedFrame]:
+    """The frames that come before someone asks to stop."""
+    try:
+        for frame in frames:
+            yield frame
+            if stop.requested:
+                return
+    except DataError:
+        # Ctrl-C reaches the program that sends the frames, too, which may end within one.
+        if not stop.requested:
             raise
-    written = len(timing.step_ms) + 1
-    _logger.info(
-        "%s in %s, %.0f ms a frame", count(written, "mask"), out, timing.total_ms / written
-    )
 
 
-def _check_free(out: Path) -> None:
-    """Raise OutputError where a new folder cannot appear; nobody's files are ever replaced."""
-    check_writable(out)
-    names = sorted(path.name for path in out.iterdir()) if out.exists() else []
-    if names:
-        raise OutputError(
-            f"{out} is not empty: it holds {some_of(names)}. Choose a new folder for the masks, "
-            "or remove this one."
-        )
+def _length(way: Way, source: FrameSource) -> int | None:
+    """Frames on a way; None: unknown."""
+    if way.backward:
+        return way.first + 1
+    return source.count and source.count - way.first
 
 
-def _check_overlay(path: Path, out: Path, source: FrameSource) -> None:
-    """Raise OutputError where the overlay could not appear once the work is done, or must not."""
-    check_writable(path.parent)
-    if path.exists() and any(path.samefile(read) for read in source.paths):
-        raise OutputError(
-            f"The overlay {path} is the video itself, which it would replace. Choose another name "
-            "for the overlay."
-        )
-    if path.is_dir() or out.resolve().is_relative_to(path.resolve()):
-        raise OutputError(
-            f"The overlay {path} is to be a file, but it is a folder, or that of the masks. Choose "
-            "another name for it."
-        )
-
-
-def _moved(path: Path | None, out: Path, unfinished: Path) -> Path | None:
-    """The path of the overlay while ``out`` is still ``unfinished``."""
-    if path is None or not path.resolve().is_relative_to(out.resolve()):
-        return path
-    return unfinished / path.resolve().relative_to(out.resolve())
-
-
-def _from(source: FrameSource, start: int) -> Iterator[tuple[str, np.ndarray]]:
-    """The frames from number ``start`` on."""
-    frames = islice(source, start, None)
-    first = next(frames, None)
-    if first is None:
+def _check_frames(marked: MarkedFrames, source: FrameSource, *, backward: bool) -> None:
+    """Raise DataError where annotated frames do not exist, or cannot be left backwards."""
+    last = marked.numbers[-1]
+    # A video file's own count is a claim: whether the frame exists shows when all are read.
+    if source.count is not None and last >= source.count and not source.frame_rate:
         raise DataError(
-            f"The video has no frame {start} (counted from 0)"
-            + (f": it has {source.count}." if source.count else ".")
-            + " Objects are marked in an existing frame."
+            f"The video has no frame {last} (counted from 0): it has {source.count}. Objects are "
+            "marked in an existing frame."
         )
-    yield first
-    yield from frames
+    if backward and source.live:
+        raise DataError(
+            "Frames that come only once, from a camera or standard input, cannot be segmented "
+            "backwards: save them as a video first."
+        )
 
 
-def _overlay_writer(
-    source: FrameSource, path: Path | None, stack: contextlib.ExitStack
-) -> Callable[[np.ndarray, np.ndarray], None]:
-    """A function of frame and labels that appends to the overlay, if one is asked for."""
-    if path is None:
-        return lambda frame, labels: None
-    rate = source.frame_rate or OVERLAY_FRAME_RATE
-    writer = stack.enter_context(VideoWriter(path, frame_rate=rate))
-    return lambda frame, labels: writer.write(overlay(frame, labels))
+def _settings(
+    segmenter: VideoSegmenter,
+    source: FrameSource,
+    marked: MarkedFrames,
+    *,
+    backward: bool,
+    made_with: Mapping[str, Any],
+) -> dict[str, Any]:
+    """All that decides the masks, so that a run only goes on with what it began with."""
+    files = "\n".join(f"{path.name} {path.stat().st_size}" for path in source.paths)
+    return {
+        **made_with,
+        "video": [str(path.resolve()) for path in source.paths[:1]],
+        "files": hashlib.sha256(files.encode()).hexdigest(),
+        "annotated frames": marked.fingerprints,
+        "backward": backward,
+        "inference": segmenter.config.model_dump(mode="json", exclude=CHANGES_NO_MASK),
+    }

@@ -1,4 +1,5 @@
 import errno
+import io
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from moving_squares import moving
@@ -50,7 +52,8 @@ def segment(run_script, video, tmp_path, checkpoint):
             "out": tmp_path / "out",
             **options,
         }
-        given = [part for key, value in settings.items() if value for part in (f"--{key}", value)]
+        chosen = {f"--{key}": value for key, value in settings.items() if value is not None}
+        given = [part for option in chosen.items() for part in option]
         return run_script("segment.py", *given, *more, *SMALL)
 
     return run
@@ -140,6 +143,103 @@ def test_the_configuration_is_complete():
     assert config == InferenceConfig()
 
 
+# --- several annotated frames, backwards
+
+
+def test_several_annotated_frames(segment, tmp_path, video):
+    write_labels(tmp_path / "later.png", np.where(video[4][1] == 5, 5, 0).astype(np.uint8))
+    outcome = segment("--mask", f"4={tmp_path / 'later.png'}")
+    assert outcome.status == 0, outcome.error
+    later = read_labels(tmp_path / "out/img_4.png")
+    assert (later[video[4][1] == 5] == 5).all()
+    assert (later != 5)[video[4][1] != 5].all()
+
+
+def test_masks_named_as_their_frames(segment, tmp_path, video):
+    for number in (2, 4):
+        write_labels(tmp_path / "masks" / f"img_{number}.png", video[number][1])
+    outcome = segment("--masks", tmp_path / "masks", "--backward", mask=None)
+    assert outcome.status == 0, outcome.error
+    assert len(names(tmp_path / "out")) == 6
+    for number in (2, 4):
+        labels = read_labels(tmp_path / f"out/img_{number}.png")
+        assert (labels == video[number][1]).all()
+
+
+def test_a_mask_named_as_no_frame(segment, tmp_path, video):
+    write_labels(tmp_path / "masks" / "img_9.png", video[0][1])
+    outcome = segment("--masks", tmp_path / "masks", mask=None)
+    assert_error(outcome, tmp_path, "No frame is named as 1 mask", "img_9")
+
+
+# --- cameras and pipes
+
+
+def test_raw_frames_on_standard_input(segment, tmp_path, video, monkeypatch):
+    sent = b"".join(frame.tobytes() for frame, _ in video)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    outcome = segment(
+        *("--raw-size", "48x80", "--overlay", tmp_path / "overlay.mp4", "--frame-rate", "30"),
+        *("--cut-out", tmp_path / "cut", "--start", 1),
+        video="-",
+    )
+    assert outcome.status == 0, outcome.error
+    assert names(tmp_path / "out") == [f"{number:05d}.png" for number in range(1, 6)]
+    assert names(tmp_path / "cut") == names(tmp_path / "out")
+    overlay = open_frames(tmp_path / "overlay.mp4")
+    assert (overlay.frame_rate, len(list(overlay))) == (30, 5)
+
+
+def test_a_truncated_frame_on_standard_input(segment, tmp_path, video, monkeypatch):
+    sent = b"".join(frame.tobytes() for frame, _ in video)[:-1]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    outcome = segment("--raw-size", "48x80", "--overlay", tmp_path / "overlay.mp4", video="-")
+    assert_error(outcome, tmp_path, "standard input ends within frame 5", "48×80")
+
+
+class FakeCamera:
+    """Delivers the frames of a video; before one of them, somebody presses Ctrl-C."""
+
+    def __init__(self, video, stop_before=None):
+        self.video, self.stop_before, self.delivered = video, stop_before, 0
+
+    def read(self):
+        if self.delivered == self.stop_before:
+            os.kill(os.getpid(), signal.SIGINT)
+        if self.delivered == len(self.video):
+            return False, None
+        self.delivered += 1
+        return True, self.video[self.delivered - 1][0][..., ::-1].copy()
+
+    def get(self, what):
+        return 15.0
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize(("stop_before", "frames"), [(None, 6), (3, 4)])
+def test_a_camera_until_it_ends_or_ctrl_c(
+    segment, tmp_path, video, monkeypatch, stop_before, frames
+):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda index: FakeCamera(video, stop_before))
+    outcome = segment(
+        *("--overlay", tmp_path / "overlay.mp4", "--coco", tmp_path / "masks.json"), video=0
+    )
+    assert outcome.status == 0, outcome.error
+    assert "Ctrl-C ends the video" in outcome.error
+    assert len(names(tmp_path / "out")) == frames
+    overlay = open_frames(tmp_path / "overlay.mp4")
+    assert (overlay.frame_rate, len(list(overlay))) == (15, frames)
+    assert len(json.loads((tmp_path / "masks.json").read_text())["images"]) == frames
+
+
+def test_a_camera_has_no_way_back(segment, tmp_path, video, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", lambda index: FakeCamera(video))
+    outcome = segment("--start", 2, "--backward", video=0)
+    assert_error(outcome, tmp_path, "cannot be segmented backwards", "save them as a video")
+
+
 # --- bad input
 
 
@@ -225,7 +325,7 @@ def test_an_overlay_in_the_place_of_a_folder(segment, tmp_path):
     assert_error(
         segment("--overlay", tmp_path / "out.mp4", out=tmp_path / "out.mp4/masks"),
         tmp_path,
-        "out.mp4 is to be a file",
+        "out.mp4 is the folder of the masks, or holds it",
     )
 
 
@@ -255,22 +355,39 @@ def test_two_runs_at_once_into_one_folder(segment, tmp_path):
     assert names(tmp_path) == ["first.png", "frames", "out"]
 
 
-@pytest.mark.parametrize("full_at", [3, 7], ids=["a mask", "the overlay"])
-def test_a_full_disk_leaves_nothing(segment, tmp_path, monkeypatch, full_at):
+def fill_disk(monkeypatch, full_at):
     writes, real = [], os.fsync
 
     def fsync(descriptor):
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             writes.append(descriptor)
-        if len(writes) == full_at:  # of six masks and the overlay
+        if len(writes) == full_at:  # of six masks, the state, and the overlay
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
 
     monkeypatch.setattr(files.os, "fsync", fsync)
+    return writes
+
+
+def test_a_full_disk_leaves_nothing(segment, tmp_path, monkeypatch):
+    writes = fill_disk(monkeypatch, full_at=3)
     outcome = segment("--overlay", tmp_path / "overlay.mp4")
-    assert len(writes) == full_at
+    assert len(writes) == 3
     assert_error(outcome, tmp_path, "No space left on device", "make room")
-    assert ("overlay.mp4" in outcome.error) == (full_at == 7)
+
+
+def test_a_disk_that_is_full_after_the_masks(segment, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        fill_disk(patch, full_at=8)
+        outcome = segment("--overlay", tmp_path / "overlay.mp4")
+        assert outcome.status == 1
+        assert "overlay.mp4: No space left on device" in outcome.error
+        assert "the same command goes on" in outcome.error
+    assert names(tmp_path) == [".out.unfinished", "first.png", "frames"]
+    outcome = segment("--overlay", tmp_path / "overlay.mp4")
+    assert outcome.status == 0
+    assert names(tmp_path) == ["first.png", "frames", "out", "overlay.mp4"]
+    assert len(names(tmp_path / "out")) == len(list(open_frames(tmp_path / "overlay.mp4"))) == 6
 
 
 def test_ids_above_254_in_a_16_bit_mask(segment, tmp_path):
@@ -286,6 +403,12 @@ def test_ids_above_254_in_a_16_bit_mask(segment, tmp_path):
         (["--box", "1,2,3"], "top,left,bottom,right"),
         (["--box", "1,2,3,x"], "top,left,bottom,right"),
         (["--start", "-1"], "from 0 on"),
+        (["--mask", "a.png", "--mask", "b.png"], "two --mask are of one frame"),
+        (["--mask", "3=a.png", "--mask", "b.png", "--start", "3"], "two --mask are of frame 3"),
+        (["--mask", "3=a.png", "--start", "3"], "a mask without a number"),
+        (["--box", "0,0,9,9", "--raw-size", "480"], "HEIGHTxWIDTH"),
+        (["--box", "0,0,9,9", "--raw-size", "480x854"], "need each other"),
+        (["--box", "0,0,9,9", "--frame-rate", "0"], "frames a second"),
         (["--mask", "a.png", "--polygon", "a.json"], "not allowed with"),
         ([], "required"),
     ],
@@ -301,24 +424,24 @@ def test_a_wrong_command_line(run_script, arguments, message):
 def test_help_tells_how(run_script):
     outcome = run_script("segment.py", "--help")
     assert outcome.status == 0
-    for part in ("--box", "--polygon", "--overlay", '{"objects": [{"id": 1', "--start"):
+    options = ("--box", "--polygon", "--start", "--backward", "--overlay", "--cut-out", "--coco")
+    for part in (*options, '{"objects": [{"id": 1'):
         assert part in outcome.out
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stopped_run_leaves_nothing(tmp_path, checkpoint, number, status):
+def test_a_stopped_run_goes_on(segment, tmp_path, checkpoint, number, status):
     """For real: another process, stopped in the middle."""
-    write_video(tmp_path / "frames", frames=300)
+    write_video(tmp_path / "frames", frames=60)
     command = [
         *(sys.executable, PROJECT / "scripts/segment.py", "--video", tmp_path / "frames"),
         *("--mask", tmp_path / "first.png", "--checkpoint", checkpoint),
-        *("--out", tmp_path / "out", "--overlay", tmp_path / "overlay.mp4", *SMALL),
+        *("--out", tmp_path / "out", "--coco", tmp_path / "masks.json", *SMALL),
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         deadline = time.monotonic() + 120
-        while not list(tmp_path.glob(".out.*.partial/img_1.png")):
+        while not list(tmp_path.glob(".out.unfinished/masks/img_1.png")):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -327,6 +450,20 @@ def test_a_stopped_run_leaves_nothing(tmp_path, checkpoint, number, status):
     finally:
         process.kill()
     assert process.returncode == status
-    assert "nothing was kept" in error
+    assert "the same command goes on" in error
     assert "Traceback" not in error
-    assert names(tmp_path) == ["first.png", "frames"]
+    assert names(tmp_path) == [".out.unfinished", "first.png", "frames"]
+    kept = {path: path.stat().st_ino for path in tmp_path.glob(".out.unfinished/masks/*")}
+    assert 0 < len(kept) < 60
+
+    outcome = segment("previous_mask=none")
+    assert outcome.status == 1
+    assert "inference.previous_mask: 'thresholded' then, 'none' now" in outcome.error
+    assert "--restart" in outcome.error
+
+    outcome = segment("--coco", tmp_path / "masks.json")
+    assert outcome.status == 0, outcome.error
+    assert names(tmp_path) == ["first.png", "frames", "masks.json", "out"]
+    assert len(names(tmp_path / "out")) == 60
+    for path, number in kept.items():  # were not made again
+        assert (tmp_path / "out" / path.name).stat().st_ino == number

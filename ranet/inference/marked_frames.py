@@ -1,0 +1,177 @@
+"""The frames of a video in which objects are marked, and the ways through the video from them.
+
+* An annotated frame is taken as it is: its objects begin there, or begin anew if they are followed
+  already. Objects that are followed but not marked in it go on as predicted, behind those that are.
+* Forwards, from the first annotated frame to the end, all annotated frames count.
+* Backwards, every object is followed from the first frame in which it is marked.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ranet.datasets.image_io import read_labels
+from ranet.datasets.index import images_in
+from ranet.datasets.video_io import FrameSource, ImageFrames
+from ranet.errors import DataError
+from ranet.inference.first_mask import checked_labels, naming_mask
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.tracker import FollowedVideo
+from ranet.structures import Template
+from ranet.wording import count, some_of
+
+Mask = np.ndarray | Path
+"""Labels H×W, or the file that they are read from when they are needed."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way through a video, frame by frame."""
+
+    first: int
+    """Number of the frame at which it begins."""
+    backward: bool
+    marked: Mapping[int, frozenset[int]]
+    """Objects that are marked on the way, by the number of the frame."""
+
+
+class MarkedFrames:
+    """Annotated frames, checked; at least one.
+
+    Args:
+        masks: by the number of the frame, from 0.
+        size: (H, W) of the frames.
+
+    Raises:
+        DataError: a mask cannot be read, is of another size, or marks no object.
+    """
+
+    def __init__(self, masks: Mapping[int, Mask], size: tuple[int, int]) -> None:
+        self._masks = dict(sorted(masks.items()))
+        self._size = size
+        self._ids: dict[int, frozenset[int]] = {}
+        self.fingerprints: dict[str, str] = {}
+        """SHA-256 of the labels, by the number of the frame."""
+        if not masks:
+            raise DataError(
+                "No frame is annotated: expected a mask for one frame or more. Mark the objects in "
+                "some frame."
+            )
+        for number in self._masks:
+            labels = self._checked(number)
+            self._ids[number] = frozenset(np.unique(labels).tolist()) - {0}
+            self.fingerprints[str(number)] = hashlib.sha256(labels.tobytes()).hexdigest()
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Of the annotated frames, rising."""
+        return tuple(self._masks)
+
+    def name(self, number: int) -> str:
+        """What to call the mask of a frame in a message."""
+        mask = self._masks[number]
+        return str(mask) if isinstance(mask, Path) else f"of frame {number}"
+
+    def labels(self, number: int, ids: frozenset[int]) -> np.ndarray:
+        """H×W uint8: some of the objects that are marked in a frame."""
+        with warnings.catch_warnings(action="ignore"):  # said when it was checked
+            labels = self._checked(number)
+        return np.where(np.isin(labels, list(ids)), labels, 0).astype(np.uint8)
+
+    def ways(self, *, backward: bool) -> list[Way]:
+        """Forwards and, if wanted and there is anything before, backwards."""
+        ways = [Way(self.numbers[0], backward=False, marked=self._ids)]
+        begun: set[int] = set()
+        beginnings = {}
+        for number, ids in self._ids.items():
+            if ids - begun:
+                beginnings[number] = ids - begun
+                begun |= ids
+        if backward and max(beginnings) > 0:
+            ways.append(Way(max(beginnings), backward=True, marked=beginnings))
+        return ways
+
+    def _checked(self, number: int) -> np.ndarray:
+        mask = self._masks[number]
+        labels = read_labels(mask) if isinstance(mask, Path) else mask
+        with naming_mask(self.name(number)):
+            return checked_labels(labels, self._size)[0]
+
+
+def masks_by_name(folder: Path, source: FrameSource) -> dict[int, Mask]:
+    """The masks in a folder by the number of their frame.
+
+    Args:
+        folder: masks, each named as its frame; in a video file, this is the frame's number.
+        source: the video.
+
+    Raises:
+        DataError: the folder is missing or empty, or a mask is named as no frame.
+    """
+    masks = images_in(folder)
+    if not masks:
+        raise DataError(f"No masks in {folder}: expected images, named as the frames they are of.")
+    if isinstance(source, ImageFrames):
+        numbers = {path.stem: number for number, path in enumerate(source.paths)}
+    else:
+        numbers = {name: int(name) for name in masks if name.isdecimal()}
+    unknown = [name for name in masks if name not in numbers]
+    if unknown:
+        raise DataError(
+            f"No frame is named as {count(unknown, 'mask')} in {folder}: {some_of(unknown)}. Name "
+            "masks as the images they are of, or by their number in a video file, from 0: "
+            "00048.png."
+        )
+    if len({numbers[name] for name in masks}) < len(masks):
+        raise DataError(f"Two masks in {folder} are of one frame: {some_of(list(masks))}.")
+    return {numbers[name]: path for name, path in masks.items()}
+
+
+def correct(segmenter: VideoSegmenter, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Go on to the next frame, in which objects are marked, known ones or new ones.
+
+    Args:
+        segmenter: a video that was started.
+        frame: H×W×3 uint8 RGB, the next frame.
+        labels: H×W uint8; the objects in it begin (anew) from here, with this frame as their
+            template. Others go on, behind them.
+
+    Returns:
+        H×W uint8: labels of all objects in this frame.
+
+    Raises:
+        DataError: as for :meth:`VideoSegmenter.add_objects`.
+    """
+    segmenter.step(frame)
+    forget(segmenter.video, set(np.unique(labels).tolist()))
+    return segmenter.add_objects(frame, labels)
+
+
+def forget(video: FollowedVideo, ids: set[int]) -> None:
+    """Follow these objects no further, as if they had never been marked; unknown ids are ignored.
+
+    Args:
+        video: changes.
+        ids: of objects.
+    """
+    kept = [channel for channel, label in enumerate(video.ids) if label not in ids]
+    video.templates = _remaining(video.templates, set(kept))
+    video.probabilities = video.probabilities[:, kept]
+    video.labels = np.where(np.isin(video.labels, list(ids)), 0, video.labels).astype(np.uint8)
+    video.ids = tuple(video.ids[channel] for channel in kept)
+
+
+def _remaining(templates: list[Template], kept: set[int]) -> list[Template]:
+    """The templates with only the kept channels, which are counted through all of them."""
+    remaining, begin = [], 0
+    for template in templates:
+        objects = template.masks.shape[1]
+        inside = [channel for channel in range(objects) if begin + channel in kept]
+        if inside:
+            remaining.append(template._replace(masks=template.masks[:, inside]))
+        begin += objects
+    return remaining

@@ -1,0 +1,196 @@
+"""What a video's masks become besides masks: an overlay, a cut-out, run lengths.
+
+All are made in one go through the frames and their labels: while they come from a camera, or from
+the finished masks on disk.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from ranet.datasets.coco import CocoWriter
+from ranet.datasets.image_io import read_labels, write_image
+from ranet.datasets.video_io import FrameSource
+from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
+from ranet.errors import OutputError
+from ranet.files import atomic_folder, check_writable, remove_leftovers
+from ranet.inference.progress import Progress
+from ranet.visual.cut_out import cut_out
+from ranet.visual.overlay import overlay
+from ranet.wording import some_of
+
+WriteFrame = Callable[[int, str, np.ndarray, np.ndarray], None]
+"""Takes the number and name of a frame, the frame H×W×3 and its labels H×W."""
+
+FRAME_RATE = Fraction(24)
+"""Of videos made from a source that has none, as folders of images: that of DAVIS."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where to; None: not wanted."""
+
+    overlay: Path | None = None
+    """An .mp4 file: the objects over the frames."""
+    cut_out: Path | None = None
+    """A .webm file with transparency, or a new folder of PNGs: the objects on nothing."""
+    coco: Path | None = None
+    """A .json file, see :mod:`ranet.datasets.coco`."""
+
+    def wanted(self) -> dict[str, Path]:
+        """Paths by what they are."""
+        every = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: path for name, path in every.items() if path is not None}
+
+    def moved(self, folder: Path, to: Path) -> "Outputs":
+        """The same, but what lies in ``folder`` lies in ``to``."""
+        inside = {
+            name: to / path.resolve().relative_to(folder.resolve())
+            for name, path in self.wanted().items()
+            if path.resolve().is_relative_to(folder.resolve())
+        }
+        return replace(self, **inside)
+
+
+def check_outputs(outputs: Outputs, masks: Path, source: FrameSource) -> None:
+    """Say before the work what could not appear after it, or must not.
+
+    Args:
+        outputs: what is wanted.
+        masks: the folder of masks, in which they may lie.
+        source: the video, which is never overwritten.
+
+    Raises:
+        OutputError: a path is the video, or that of a folder, or of another output; it cannot be
+            written, or has a wrong ending.
+        RANetError: a library is missing.
+    """
+    for what, path in outputs.wanted().items():
+        check_writable(path.parent)
+        called = f"The {what.replace('_', '-')} {path}"
+        if path.exists() and any(path.samefile(read) for read in source.paths):
+            raise OutputError(
+                f"{called} is the video itself, which it would replace. Choose another name."
+            )
+        if masks.resolve().is_relative_to(path.resolve()):
+            raise OutputError(
+                f"{called} is the folder of the masks, or holds it. Choose another name."
+            )
+        if _is_folder(what, path):
+            check_free(path, called)
+        elif path.is_dir():
+            raise OutputError(f"{called} is to be a file, but is a folder. Choose another name.")
+    places = [path.resolve() for path in outputs.wanted().values()]
+    for place in places:
+        if sum(other.is_relative_to(place) for other in places) > 1:
+            raise OutputError(f"Two of the outputs would be at {place}. Choose another name.")
+    _writers(outputs, FRAME_RATE)  # they know what endings they take, and what they need
+
+
+def check_free(folder: Path, called: str) -> None:
+    """Raise OutputError where a new folder cannot appear; nobody's files are ever replaced."""
+    check_writable(folder)
+    names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    if names:
+        raise OutputError(
+            f"{called} is not empty: it holds {some_of(names)}. Choose a new folder, or remove "
+            "this one."
+        )
+
+
+@contextlib.contextmanager
+def opened_outputs(outputs: Outputs, frame_rate: Fraction | None) -> Iterator[WriteFrame]:
+    """A function that appends a frame to all outputs; they appear when the block ends well.
+
+    Raises:
+        OutputError: one cannot be written; then none that was still open appears.
+    """
+    with contextlib.ExitStack() as stack:
+        writers = [stack.enter_context(w) for w in _writers(outputs, frame_rate or FRAME_RATE)]
+
+        def write(number: int, name: str, frame: np.ndarray, labels: np.ndarray) -> None:
+            for append in writers:
+                append(number, name, frame, labels)
+
+        yield write
+
+
+def write_outputs(
+    source: FrameSource, masks: Path, outputs: Outputs, *, frame_rate: Fraction | None = None
+) -> None:
+    """Make the outputs of frames that are segmented; frames without a mask are left out.
+
+    Args:
+        source: the video, which can be read again.
+        masks: ``<name of the frame>.png``.
+        outputs: what is wanted.
+        frame_rate: of videos, if the source has none.
+
+    Raises:
+        DataError: a frame or mask cannot be read.
+        OutputError: an output cannot be written.
+    """
+    for path in outputs.wanted().values():
+        if path.parent.is_dir():
+            remove_leftovers(path.parent)
+    total = sum(path.suffix == ".png" for path in masks.iterdir())
+    doing = f"writing {' and '.join(what.replace('_', '-') for what in outputs.wanted())}"
+    with (
+        opened_outputs(outputs, source.frame_rate or frame_rate) as write,
+        Progress(doing, total) as progress,
+    ):
+        for number, (name, frame) in enumerate(source):
+            mask = masks / f"{name}.png"
+            if mask.exists():
+                write(number, name, frame, read_labels(mask))
+                progress.update()
+
+
+def _is_folder(what: str, path: Path) -> bool:
+    return what == "cut_out" and (not path.suffix or path.is_dir())
+
+
+def _writers(
+    outputs: Outputs, rate: Fraction
+) -> list[contextlib.AbstractContextManager[WriteFrame]]:
+    """What writes each of them, not yet opened."""
+    writers = []
+    if outputs.overlay:
+        writers.append(_overlay(VideoWriter(outputs.overlay, frame_rate=rate)))
+    if outputs.cut_out and _is_folder("cut_out", outputs.cut_out):
+        writers.append(_cut_out_images(outputs.cut_out))
+    elif outputs.cut_out:
+        writers.append(_cut_out_video(TransparentVideoWriter(outputs.cut_out, frame_rate=rate)))
+    if outputs.coco:
+        writers.append(_run_lengths(CocoWriter(outputs.coco)))
+    return writers
+
+
+@contextlib.contextmanager
+def _overlay(video: VideoWriter) -> Iterator[WriteFrame]:
+    with video:
+        yield lambda number, name, frame, labels: video.write(overlay(frame, labels))
+
+
+@contextlib.contextmanager
+def _cut_out_video(video: TransparentVideoWriter) -> Iterator[WriteFrame]:
+    with video:
+        yield lambda number, name, frame, labels: video.write(cut_out(frame, labels))
+
+
+@contextlib.contextmanager
+def _cut_out_images(folder: Path) -> Iterator[WriteFrame]:
+    with atomic_folder(folder) as unfinished:
+        yield lambda number, name, frame, labels: write_image(
+            unfinished / f"{name}.png", cut_out(frame, labels)
+        )
+
+
+@contextlib.contextmanager
+def _run_lengths(file: CocoWriter) -> Iterator[WriteFrame]:
+    with file:
+        yield lambda number, name, frame, labels: file.write(name, number, labels)
