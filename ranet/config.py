@@ -77,7 +77,7 @@ class Section(BaseModel):
     # and sections inside a section by itself, and gathers all mistakes. Should a release ignore the
     # mark, sound values are read as before, but the first section with mistakes tells its own
     # alone, without saying where it stands (tests/test_config_mistakes.py fails).
-    __init__.__pydantic_base_init__ = True
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 _FEWEST_CHANNELS = 8
@@ -614,7 +614,7 @@ def _not_valid(source: str, mistakes: Sequence[str]) -> str:
     return f"{source} is not valid:\n" + "\n".join(mistakes)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """YAML forbids a key to stand twice in a mapping, but PyYAML takes the last one."""
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
