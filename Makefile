@@ -1,5 +1,5 @@
 # make demo   train a small network on synthetic videos, segment and score unseen ones
-# make test   formatting, lint and all tests
+# make test   formatting, lint, types and all tests
 # make clean  remove the virtual environment; results stay
 #
 # The first two set themselves up in a virtual environment inside the clone (VENV=…), with the
@@ -22,6 +22,7 @@ test: lint
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 
 format: $(VENV)/ready
 	$(BIN)/ruff format .

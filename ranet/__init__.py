@@ -2,14 +2,38 @@
 
 The few names most users need; they are loaded when first used, so that importing one room of the
 library (the measures, say) does not load all the others.
+
+>>> import ranet
+>>> network = ranet.load_pretrained("ranet-small")
+>>> network.architecture["backbone"], network.input_size
+('resnet18', (288, 528))
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the same names as below, for those who read types
+    from ranet import visual
+    from ranet.api import SegmentedFrame, segment_video
+    from ranet.config import InferenceConfig, OnlineLearning, load_config
+    from ranet.errors import RANetError
+    from ranet.inference.segmenter import VideoSegmenter
+    from ranet.metrics.davis import evaluate_davis
+    from ranet.model.pretrained import load_pretrained
+    from ranet.model.ranet import RANet
+    from ranet.model.weights import (
+        build_model,
+        load_checkpoint,
+        load_released_checkpoint,
+        save_checkpoint,
+    )
 
 _HOMES = {
+    "InferenceConfig": "ranet.config",
     "OnlineLearning": "ranet.config",
     "RANet": "ranet.model.ranet",
+    "RANetError": "ranet.errors",
+    "SegmentedFrame": "ranet.api",
     "VideoSegmenter": "ranet.inference.segmenter",
     "build_model": "ranet.model.weights",
     "evaluate_davis": "ranet.metrics.davis",
@@ -18,13 +42,32 @@ _HOMES = {
     "load_pretrained": "ranet.model.pretrained",
     "load_released_checkpoint": "ranet.model.weights",
     "save_checkpoint": "ranet.model.weights",
+    "segment_video": "ranet.api",
 }
 
-__all__ = sorted(_HOMES)
+__all__ = [  # a list that type checkers can read; the tests hold it against the two above
+    "InferenceConfig",
+    "OnlineLearning",
+    "RANet",
+    "RANetError",
+    "SegmentedFrame",
+    "VideoSegmenter",
+    "build_model",
+    "evaluate_davis",
+    "load_checkpoint",
+    "load_config",
+    "load_pretrained",
+    "load_released_checkpoint",
+    "save_checkpoint",
+    "segment_video",
+    "visual",
+]
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "visual":
+        return import_module("ranet.visual")
     if name not in _HOMES:
         raise AttributeError(f"module 'ranet' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -5,7 +5,7 @@ import numpy as np
 
 def _davis_palette() -> np.ndarray:
     """Interleave the bits of the label over the three channels, most significant bit first."""
-    labels = np.arange(256, dtype=np.uint8)[:, None]
+    labels: np.ndarray = np.arange(256, dtype=np.uint8)[:, None]
     colours = np.zeros((256, 3), dtype=np.uint8)
     for bit in range(8):
         channels = (labels >> np.arange(3, dtype=np.uint8)) & 1

@@ -21,7 +21,8 @@ Masks are floats in [0, 1], one channel an object. Logits are called logits. Box
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -125,12 +126,12 @@ class TrainingBatch:
             raise ValueError(f"{len(self.names)} samples cannot be split into {parts} equal parts")
         bounds = [slice(start, start + size) for start in range(0, len(self.names), size)]
         return [
-            replace(self._changed(lambda tensor, b=b: tensor[b]), names=self.names[b])
+            replace(self._changed(itemgetter(b)), names=self.names[b])
             for b in bounds
         ]
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> "TrainingBatch":
-        tensors = {
+        tensors: dict[str, Any] = {
             field.name: change(value)
             for field in fields(self)
             for value in (getattr(self, field.name),)

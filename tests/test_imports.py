@@ -53,6 +53,14 @@ MAY_IMPORT = {
         "visual.trade_off",  # the curve of online learning
     },
     "tables": {"config", "visual.trade_off"},
+    "report": {  # a page about results: files and numbers, no network
+        "datasets.image_io",
+        "datasets.index",
+        "metrics",
+        "tables.published",
+        "visual.overlay",
+        "visual.score_plots",
+    },
     "training": {
         "config",
         "datasets",
@@ -74,6 +82,7 @@ MAY_IMPORT = {
         "tables.grid",
         "training",
     },
+    "api": {"config", "datasets.image_io", "datasets.video_io", "inference", "model"},
     "demo": {
         "config",
         "datasets",
@@ -93,6 +102,7 @@ MAY_IMPORT = {
         "metrics",
         "model",
         "options",
+        "report",
         "tables",
         "training",
         "visual",

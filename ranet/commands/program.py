@@ -6,14 +6,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import ranet
 from ranet.cli import run_script
 from ranet.commands.parser import script_name
 
 COMMANDS = {
-    "Use": ("explain",),
+    "Use": ("explain", "report"),
 }
 """Names, in the order of the help."""
 
@@ -70,5 +70,5 @@ def summary(command: str) -> str:
     return docstring.partition("\n")[0]
 
 
-def _module(command: str):
+def _module(command: str) -> Any:
     return import_module(f"ranet.commands.{command.replace('-', '_')}")

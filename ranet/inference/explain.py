@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ from ranet.inference.crop import crop_resize, crop_resize_nearest
 from ranet.inference.first_mask import checked_labels, naming_first_mask
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
-from ranet.inference.segmenter import FollowedVideo, VideoSegmenter
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.tracker import FollowedVideo
 from ranet.model.correlation import correlate
 from ranet.model.pretrained import load_pretrained
 from ranet.model.ranet import RANet
@@ -79,7 +80,7 @@ def explain(
         OutputError: a figure cannot be written.
     """
     model = load_pretrained() if model is None else model
-    _check_ranks(model)
+    _ranking_of(model)
     source = open_frames(video)
     labels, ids = _first_labels(mask, source.size)
     chosen = ids[0] if object_id is None else object_id
@@ -99,13 +100,14 @@ def explain(
     return explanation
 
 
-def _check_ranks(model: RANet) -> None:
+def _ranking_of(model: RANet) -> RankingAttentionModule:
     if not isinstance(model.ranking, RankingAttentionModule):
         raise CheckpointError(
             f"This network was built with matching {model.architecture['matching']!r}, an ablation "
             "that ranks no similarity maps, so there is no ranking to explain. Explain a network "
             "with matching 'ranking'; this one can be compared with it."
         )
+    return model.ranking
 
 
 def _first_labels(
@@ -170,7 +172,7 @@ def _explained(watched: _Watched, object_id: int, points: Sequence[tuple[int, in
     """Take the last step of the video once more, part by part."""
     video = watched.video
     step, template, k = video.frame_step, video.templates[0], video.ids.index(object_id)
-    size = step.config.input_size
+    size = cast(tuple[int, int], step.config.input_size)  # the segmenter has resolved it
 
     # As FrameStep does.
     first_box = _box_around_objects(step, watched.first_masks)
@@ -204,10 +206,11 @@ def _ranked(
 
     The maps of the network's own :meth:`~RankingAttentionModule.rank` are those shown.
     """
+    ranking = _ranking_of(model)
     similarity = correlate(template.embedding, frame.embedding)  # 1×N×h/16×w/16
-    regions = model.ranking.make_regions(template.masks.flatten(2))
-    scores = model.ranking.score(similarity, regions)  # 1×M×N
-    streams = model.ranking.rank(similarity, template.masks)  # each 1×K×R×h/16×w/16
+    regions = ranking.make_regions(template.masks.flatten(2))
+    scores = ranking.score(similarity, regions)  # 1×M×N
+    streams = ranking.rank(similarity, template.masks)  # each 1×K×R×h/16×w/16
     foreground, background = (
         Region(
             weights=_array(regions.weights[0, members[k]].amax(dim=0)).reshape(model.template_grid),
@@ -233,7 +236,7 @@ def _view(
         frame=_picture(image),
         labels=_labels(video, probabilities),
         box=Box(*box[0].tolist()),
-        crop=_picture(crop_resize(image, box, masks.shape[-2:])),
+        crop=_picture(crop_resize(image, box, (masks.shape[-2], masks.shape[-1]))),
         mask=_array(masks[0, k]),
     )
 
@@ -241,16 +244,16 @@ def _view(
 def _labels(video: FollowedVideo, probabilities: Tensor) -> np.ndarray:
     """Ids of the objects on the canvas: H×W uint8."""
     channels = to_labels(video.frame_step.fusion, [probabilities])[0]
-    return np.array((0, *video.ids), np.uint8)[channels.cpu().numpy()]
+    return np.take(np.array((0, *video.ids), np.uint8), channels.cpu().numpy())
 
 
 def _picture(image: Tensor) -> np.ndarray:
     """1×3×H×W in [0, 1] → H×W×3 uint8."""
-    return (image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return np.asarray((image[0] * 255).round().byte().permute(1, 2, 0).cpu())
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.float().cpu().numpy()
+    return np.asarray(tensor.float().cpu())
 
 
 def _pixel_at(point: tuple[int, int], canvas: Canvas, box: Tensor, foreground: Region) -> Pixel:

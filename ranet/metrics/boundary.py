@@ -80,6 +80,6 @@ def _share_near(boundary: np.ndarray, other: np.ndarray, disk: np.ndarray) -> fl
 def _disk(radius: int) -> np.ndarray:
     """(2r+1)×(2r+1) uint8, 1 where dx² + dy² ≤ r²."""
     y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    disk = (x**2 + y**2 <= radius**2).astype(np.uint8)
+    disk: np.ndarray = (x**2 + y**2 <= radius**2).astype(np.uint8)
     disk.setflags(write=False)  # shared by all callers
     return disk

@@ -59,6 +59,11 @@ def evaluate_davis(
         DataError: folders or frames are missing, corrupt, of another size, or hold ids above K.
             What is missing is found before anything is scored. All problems are told at once.
         ConfigError: there are no rules for ``year``.
+
+    Example:
+        >>> result = evaluate_davis("annotations", "annotations", year=2017)  # the truth itself
+        >>> result.averages["J&F-Mean"]
+        1.0
     """
     annotations, predictions = Path(annotations), Path(predictions)
     videos = find_videos(annotations, predictions, year=year, sequences=sequences)
@@ -100,7 +105,7 @@ def _score_all(frames: Sequence[ScoredFrame], workers: int) -> list[FrameScores]
     with ThreadPoolExecutor(workers) as pool:
         outcomes = list(pool.map(_scores_or_problem, frames))
     raise_all([str(outcome) for outcome in outcomes if isinstance(outcome, DataError)])
-    return outcomes
+    return [outcome for outcome in outcomes if not isinstance(outcome, DataError)]
 
 
 def _scores_or_problem(frame: ScoredFrame) -> FrameScores | DataError:

@@ -38,10 +38,10 @@ def decay(values: Sequence[float]) -> float:
     Raises:
         ValueError: there are no values.
     """
-    values = _at_least_one(values)
-    position = np.linspace(1, len(values), DECAY_BINS + 1)
+    array = _at_least_one(values)
+    position = np.linspace(1, len(array), DECAY_BINS + 1)
     ends = np.round(position + 1e-10).astype(int) - 1  # 1e-10: halves are rounded up
-    first, last = values[: ends[1] + 1], values[ends[-2] :]
+    first, last = array[: ends[1] + 1], array[ends[-2] :]
     return float(np.mean(first) - np.mean(last))
 
 

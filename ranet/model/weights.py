@@ -96,7 +96,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
             f"{sorted(map(str, content))[:6]}."
         )
     content = {"stages": [UNTOLD], "released": False, "input_size": None, **content}
-    kinds = {
+    kinds: dict[str, type | tuple[type, ...]] = {
         "architecture": Mapping,
         "stages": list,
         "released": bool,

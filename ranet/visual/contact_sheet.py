@@ -65,7 +65,8 @@ def similarity_colours(
     high = similarity.max() if high is None else high
     share = (similarity - low) / max(high - low, np.finfo(np.float32).tiny)
     grey = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8)
-    return cv2.cvtColor(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    coloured: np.ndarray = cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)
+    return cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)
 
 
 def _strip(row: SheetRow, image_width: int) -> Image.Image:

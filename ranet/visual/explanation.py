@@ -68,7 +68,7 @@ class Explanation:
 
     def similarity_of(self, pixel: Pixel) -> np.ndarray:
         """The similarity map of a template position: h/16×w/16."""
-        return self.similarity[pixel.row, pixel.column]
+        return np.asarray(self.similarity[pixel.row, pixel.column])
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,9 @@ def _similarity_maps(e: Explanation) -> Figure:
         height,
         f"Where in frame {e.frame_number} chosen pixels of the template are found (Eq. 1)",
     )
-    left, right = figure.subfigures(1, 2, width_ratios=[crop, map_width * columns + 0.8])
+    left, right = figure.subfigures(
+        1, 2, width_ratios=[crop, map_width * columns + 0.8], squeeze=False
+    )[0]
     _draw_crops(left, e)
     grid = right.subplots(len(rows), columns, squeeze=False)
     limits = _limits(e)
@@ -188,7 +190,7 @@ def _telling_channels(merged: np.ndarray, probability: np.ndarray) -> list[int]:
         return list(range(min(_FEATURES, len(merged))))
     difference = merged[:, inside].mean(axis=1) - merged[:, ~inside].mean(axis=1)
     contrast = np.abs(difference) / np.maximum(merged.std(axis=(1, 2)), np.finfo(np.float32).tiny)
-    return np.argsort(-contrast, kind="stable")[:_FEATURES].tolist()
+    return [int(channel) for channel in np.argsort(-contrast, kind="stable")[:_FEATURES]]
 
 
 def _result(e: Explanation) -> Figure:

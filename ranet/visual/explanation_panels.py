@@ -27,7 +27,8 @@ def titled_figure(width: float, height: float, title: str) -> Figure:
 
 def aspect(image: np.ndarray) -> float:
     """Height over width."""
-    return image.shape[0] / image.shape[1]
+    height, width = image.shape[:2]
+    return float(height / width)
 
 
 def show(
@@ -153,8 +154,8 @@ def centre(e: Explanation, pixel: Pixel) -> tuple[float, float]:
 def peak(e: Explanation, pixel: Pixel) -> tuple[float, float]:
     """(x, y) in the current crop of what resembles a template position most."""
     similarity = e.similarity_of(pixel)
-    cell = np.unravel_index(similarity.argmax(), similarity.shape)
-    return _cell_centre(cell, similarity.shape, e.current.crop.shape)
+    row, column = np.unravel_index(similarity.argmax(), similarity.shape)
+    return _cell_centre((int(row), int(column)), similarity.shape, e.current.crop.shape)
 
 
 def _cell_centre(

@@ -23,6 +23,12 @@ def overlay(
 
     Raises:
         ValueError: the sizes differ.
+
+    Example:
+        >>> grey, labels = np.full((4, 6, 3), 100, np.uint8), np.zeros((4, 6), np.uint8)
+        >>> labels[1:, 2:] = 1  # dark red in the palette
+        >>> overlay(grey, labels, contour=0)[:2, 3].tolist()
+        [[100, 100, 100], [113, 55, 55]]
     """
     if image.shape[:2] != labels.shape:
         raise ValueError(f"image {image.shape[:2]} and labels {labels.shape} are of two sizes")
@@ -42,4 +48,5 @@ def contour_pixels(labels: np.ndarray, width: int) -> np.ndarray:
     The border of the image is no contour.
     """
     window = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
-    return (labels > 0) & (cv2.dilate(labels, window) != cv2.erode(labels, window))
+    edge: np.ndarray = cv2.dilate(labels, window) != cv2.erode(labels, window)
+    return edge & (labels > 0)

@@ -103,6 +103,6 @@ def _nearest(
 
     def distance(other: tuple[float, float]) -> float:
         other_x, other_y = axes.transData.transform(other)
-        return (other_x - x) ** 2 + (other_y - y) ** 2
+        return float((other_x - x) ** 2 + (other_y - y) ** 2)
 
     return min((p for p in points if p != point), key=distance, default=point)[0]

@@ -1,0 +1,59 @@
+"""The networks for ``torch.hub``.
+
+::
+
+    model = torch.hub.load("<folder of a clone>", "ranet_small", source="local")
+    segmenter = ranet.VideoSegmenter(model)
+
+A network alone needs less than the package: ``dependencies``.
+"""
+
+import typing
+
+# Whatever can be called here and has no underscore in front, torch.hub lists as an entry.
+from ranet.model.pretrained import load_pretrained as _load_pretrained
+from ranet.model.ranet import RANet as _RANet
+from ranet.model.weights import load_checkpoint as _load_checkpoint
+
+dependencies = ["numpy", "safetensors", "torch", "torchvision"]
+
+
+def ranet_small(pretrained: bool = True) -> _RANet:
+    """RANet with a ResNet-18, trained with the project on two CPU cores.
+
+    Args:
+        pretrained: with its weights; otherwise with random ones.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+    """
+    trained = _load_pretrained("ranet-small")
+    if pretrained:
+        return trained
+    return _RANet(**trained.architecture).eval()
+
+
+def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _RANet:
+    """The paper's network, with a ResNet-101 and random weights.
+
+    Args:
+        objects: ``"single"`` or ``"multi"``: which of the paper's two.
+        architecture: any further argument of :class:`ranet.RANet`, to change it.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+    """
+    return _RANet(objects=objects, **architecture).eval()
+
+
+def ranet_checkpoint(path: str, released_objects: str | None = None) -> _RANet:
+    """A network from a checkpoint, this project's or the authors'.
+
+    Args:
+        path: the file.
+        released_objects: as :func:`ranet.load_checkpoint` takes it.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+    """
+    return _load_checkpoint(path, released_objects)

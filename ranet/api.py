@@ -1,0 +1,107 @@
+"""Segment a video in a loop of your own.
+
+::
+
+    for name, frame, labels in ranet.segment_video("surf.mp4", "surf_first.png"):
+        ...
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ranet.config import InferenceConfig
+from ranet.datasets.image_io import read_labels
+from ranet.datasets.video_io import FrameSource, open_frames
+from ranet.errors import DataError
+from ranet.inference.first_mask import checked_labels, naming_first_mask
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.model.pretrained import load_pretrained
+from ranet.model.ranet import RANet
+
+
+class SegmentedFrame(NamedTuple):
+    """A frame of a video and where its objects are."""
+
+    name: str
+    """Of the image without its ending, or the number of the frame in a video file."""
+    frame: np.ndarray
+    """H×W×3 uint8 RGB."""
+    labels: np.ndarray
+    """H×W uint8: 0 background, else the ids of the first mask."""
+
+
+def segment_video(
+    video: str | Path,
+    mask: str | Path | np.ndarray,
+    *,
+    start: int = 0,
+    model: RANet | None = None,
+    config: InferenceConfig | None = None,
+) -> Iterator[SegmentedFrame]:
+    """Follow the objects of a mask through a video, one frame at a time.
+
+    The frames are read as they are asked for, so memory does not grow with the video, and whoever
+    has seen enough just stops. What is wrong with mask or network is told at once, before the
+    first frame is asked for.
+
+    Args:
+        video: a folder of images, a pattern such as ``"frames/*.png"``, or a video file.
+        mask: the objects in frame ``start``: an image file, or H×W integers, 0 background, 1…254
+            objects, 255 void.
+        start: number of the marked frame, from 0; earlier frames are left out.
+        model: None: ``ranet-small``, which comes with the project.
+        config: how to segment; None: the network's input size on the best device there is.
+
+    Yields:
+        Every frame from ``start`` on; the labels of the first are those of the mask.
+
+    Raises:
+        CheckpointError: ``ranet-small`` is not there.
+        DataError: there is no such video, mask, or frame, or they do not fit together.
+
+    Example:
+        >>> import ranet
+        >>> small = ranet.InferenceConfig(input_size=(64, 96), device="cpu")
+        >>> for name, frame, labels in ranet.segment_video("surf", "surf_first.png", config=small):
+        ...     print(name, frame.shape, labels.shape, labels.max())
+        00000 (96, 160, 3) (96, 160) 1
+        00001 (96, 160, 3) (96, 160) 1
+        00002 (96, 160, 3) (96, 160) 1
+    """
+    source = open_frames(video)
+    if isinstance(mask, np.ndarray):
+        labels, _ = checked_labels(mask, source.size)
+    else:
+        with naming_first_mask(mask):
+            labels, _ = checked_labels(read_labels(mask), source.size)
+    if start < 0 or (source.count is not None and start >= source.count):
+        raise _no_such_frame(video, start)
+    segmenter = VideoSegmenter(load_pretrained() if model is None else model, config)
+    return _segmented(segmenter, source, labels, start, video)
+
+
+def _segmented(
+    segmenter: VideoSegmenter,
+    source: FrameSource,
+    labels: np.ndarray,
+    start: int,
+    video: str | Path,
+) -> Iterator[SegmentedFrame]:
+    frames = islice(source, start, None)
+    first = next(frames, None)
+    if first is None:  # some containers do not tell how many frames they have
+        raise _no_such_frame(video, start)
+    name, frame = first
+    yield SegmentedFrame(name, frame, segmenter.start(frame, labels))
+    for name, frame in frames:
+        yield SegmentedFrame(name, frame, segmenter.step(frame))
+
+
+def _no_such_frame(video: str | Path, number: int) -> DataError:
+    return DataError(
+        f"{video} has no frame {number}, counted from 0. Objects are marked in an existing frame."
+    )
