@@ -415,6 +415,15 @@ class InferenceConfig(Section):
     )
     device: Device = Field("auto", description="CUDA, else MPS, else CPU")
     dtype: DType = Field("float32", description="of matrix products; the rest stays float32")
+    channels_last: bool = Field(
+        False, description="memory layout; faster with compile, see docs/performance.md"
+    )
+    compile: bool = Field(
+        False, description="torch.compile: a minute at the start, less time for every frame"
+    )
+    cuda_graph: bool = Field(
+        False, description="on CUDA, record the step once and replay it; elsewhere without effect"
+    )
     online: OnlineLearning | None = Field(
         None, description="fine-tune a copy of the network on each video's first frame; null: no"
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +159,27 @@ def test_the_step_never_waits(dtype: str) -> None:
             template = step.encode_template(image, masks)
             probabilities = step([template], image, probabilities)
     assert probabilities.isfinite().all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_cuda_graph_replays_the_step(
+    compiled: bool, video: tuple[list[np.ndarray], np.ndarray]
+) -> None:
+    frames, labels = video
+    found = []
+    for fast in ({}, {"cuda_graph": True, "compile": compiled, "channels_last": compiled}):
+        config = inference().model_copy(update=fast)
+        segmenter = VideoSegmenter(tiny_network(), config)
+        probabilities = []
+        for marked in (labels, np.where(labels == 1, 1, 0)):  # two videos, of two and one object
+            with warnings.catch_warnings(action="error", category=UserWarning):
+                segmenter.start(frames[0], marked)
+                for frame in frames[1:]:
+                    segmenter.step(frame)
+                    probabilities.append(segmenter.probabilities)
+        found.append(probabilities)
+    for plain, replayed in zip(*found, strict=True):
+        np.testing.assert_allclose(replayed, plain, rtol=0, atol=5e-3)
 
 
 def test_the_check_would_notice_a_wait() -> None:

@@ -6,13 +6,15 @@ look at any value: no synchronisation with the host, nothing a CUDA graph or com
 B videos, K objects, H×W the canvas, h×w the network's input.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ranet.config import InferenceConfig
-from ranet.device import autocast
+from ranet.device import DTYPES, autocast, resolve_device
+from ranet.inference.acceleration import accelerated
 from ranet.inference.crop import (
     box_around,
     crop_resize,
@@ -21,6 +23,7 @@ from ranet.inference.crop import (
     whole_frame,
 )
 from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
+from ranet.model.precision import with_half_weights
 from ranet.model.ranet import RANet
 from ranet.structures import Template
 
@@ -29,7 +32,8 @@ class FrameStep(nn.Module):
     """The probabilities of a frame's objects from those of the frame before.
 
     Args:
-        model: the network, on the device that the tensors will be on.
+        model: the network, on the device that the tensors will be on. What computes is a copy,
+            :attr:`network`, where the configuration asks for half precision or another layout.
         config: how to crop, what the network sees of the previous frame, how objects are fused;
             :func:`~ranet.inference.resolve.resolved`.
     """
@@ -38,8 +42,13 @@ class FrameStep(nn.Module):
         super().__init__()
         self.model = model
         self.config = config
+        self.network = _prepared(model, config)
         self.fusion = FUSIONS[config.fusion]
         self.to_previous_masks = PREVIOUS_MASKS[config.previous_mask]
+        on_cuda = resolve_device(config.device).type == "cuda"
+        self._step = accelerated(
+            self._segment, compiled=config.compile, cuda_graph=config.cuda_graph and on_cuda
+        )
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         """Crop the annotated frame around its objects and encode it, once a video.
@@ -52,7 +61,7 @@ class FrameStep(nn.Module):
         size = self.config.input_size
         crop, crop_masks = crop_resize(image, box, size), crop_resize_nearest(masks, box, size)
         with autocast(image.device, self.config.dtype):
-            return self.model.encode_template(crop, crop_masks)
+            return self.network.encode_template(self._laid_out(crop), crop_masks)
 
     def forward(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
@@ -68,6 +77,12 @@ class FrameStep(nn.Module):
         Returns:
             Probabilities of the current frame, B×K×H×W float32; zero outside the crop.
         """
+        return self._step(templates, image, probabilities)
+
+    def _segment(
+        self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
+    ) -> Tensor:
+        """The step as it is written."""
         box = self._box_around(to_labels(self.fusion, [probabilities]) > 0)
         crop = crop_resize(image, box, self.config.input_size)
         previous = crop_resize(probabilities, box, self.config.input_size)
@@ -90,11 +105,27 @@ class FrameStep(nn.Module):
         """Logits of all objects, B×K×h×w float32; the frame is encoded once for all templates."""
         objects = [template.masks.shape[1] for template in templates]
         with autocast(crop.device, self.config.dtype):
-            frame = self.model.encode_frame(crop)
+            frame = self.network.encode_frame(self._laid_out(crop))
             logits = [
-                self.model.segment(
+                self.network.segment(
                     template, frame, masks, objects_at_once=self.config.objects_at_once
                 )
                 for template, masks in zip(templates, previous.split(objects, dim=1), strict=True)
             ]
         return torch.cat(logits, dim=1).float()
+
+    def _laid_out(self, crop: Tensor) -> Tensor:
+        """The crop in the memory layout of the network."""
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return crop.contiguous(memory_format=layout)
+
+
+def _prepared(model: RANet, config: InferenceConfig) -> RANet:
+    """The network as it will compute: the model itself, or a copy that suits the configuration."""
+    network = model
+    if config.dtype != "float32":
+        network = with_half_weights(model, DTYPES[config.dtype])
+    if config.channels_last:
+        copied = network if network is not model else copy.deepcopy(model).requires_grad_(False)
+        network = copied.to(memory_format=torch.channels_last)
+    return network
