@@ -95,6 +95,11 @@ class Report:
             f"network step: median of {self.times['timed_steps']} frames, from frame to labels, "
             "synchronised, without decoding and writing;",
         ]
+        if (at_once := self.times["videos_at_once"] or 1) > 1:
+            notes.append(
+                f"{at_once:.1f} videos were followed at once, on average: a frame's time is its "
+                "share, which tells the throughput; its labels came after that of all together;"
+            )
         if self.times["online_ms"]:
             notes.append("online learning: before each video, spread over its frames;")
         notes.append(
@@ -122,17 +127,20 @@ def summarise_times(timings: Iterable[Timing]) -> dict[str, float | int | None]:
 
     Returns:
         ``step_ms``, the median step after warm-up (None if no step is left), of ``timed_steps``;
+        ``videos_at_once``, over which the time of such a step was divided, on average;
         ``online_ms``, online learning spread over all frames, and ``frame_ms``, both together;
         ``end_to_end_ms``, the mean frame with everything, of ``frames`` (None if there is none).
     """
     timings = list(timings)
     steps = [ms for timing in timings for ms in timing.step_ms[WARM_UP_STEPS:]]
+    at_once = [t.videos_at_once for t in timings for _ in t.step_ms[WARM_UP_STEPS:]]
     frames = sum(len(timing.step_ms) + 1 for timing in timings)  # the first frame has no step
     step_ms = statistics.median(steps) if steps else None
     online_ms = sum(t.online_ms for t in timings) / frames if frames else None
     return {
         "step_ms": step_ms,
         "timed_steps": len(steps),
+        "videos_at_once": statistics.fmean(at_once) if at_once else None,
         "online_ms": online_ms,
         "frame_ms": None if step_ms is None else step_ms + online_ms,
         "end_to_end_ms": sum(t.total_ms for t in timings) / frames if frames else None,

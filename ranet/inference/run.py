@@ -2,9 +2,9 @@
 
 import contextlib
 import logging
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,32 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ranet.config import EvalConfig, InferenceConfig
-from ranet.datasets.image_io import image_size, label_reader
 from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
-from ranet.datasets.video_io import ImageFrames
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
-from ranet.errors import DataError, OutputError
-from ranet.files import check_outside
-from ranet.inference.first_mask import checked_labels, naming_first_mask
+from ranet.errors import ConfigError, DataError
+from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.results_folder import ResultsFolder, opened_results
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import CopyFirstMask, Follower, Timing, segment_sequence
+from ranet.inference.sequence import CopyFirstMask, Follower, Timing
+from ranet.inference.split_checks import (
+    FirstFrame,
+    check_apart,
+    check_scorable,
+    checked_first_frames,
+)
+from ranet.inference.split_segmentation import Progress, Segmented, one_by_one, several_at_once
 from ranet.metrics import DavisResult, evaluate_davis
 from ranet.model.weights import fingerprint, load_checkpoint
 from ranet.provenance import revision, versions
 from ranet.tables.published import PublishedResult, published, published_result
-from ranet.wording import bullets, count
+from ranet.wording import bullets, count, some_of
 
 _logger = logging.getLogger(__name__)
 
 CHANGES_NO_RESULT = {
     "released_objects": True,  # the architecture tells
-    "inference": {"device", "objects_at_once"},
+    "inference": {"device", "objects_at_once", "channels_last", "compile", "cuda_graph"},
 }
 """Fields of the configuration in which a run may differ from the one that it goes on with."""
 
@@ -44,6 +48,7 @@ class Method:
     """What segments, and what it depends on."""
 
     follower: Follower
+    """What follows one video after the other."""
     device: torch.device
     settings: dict[str, Any]
     inference: InferenceConfig | None = None
@@ -51,6 +56,8 @@ class Method:
     checkpoint: Path | None = None
     stages: Sequence[dict[str, Any]] = ()
     """How the network was trained, see :mod:`ranet.model.stages`."""
+    batch: BatchSegmenter | None = None
+    """What follows several videos at once; None: nothing does."""
 
 
 def network(config: EvalConfig, checkpoint: Path) -> Method:
@@ -68,7 +75,8 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
         "checkpoint_sha256": fingerprint(checkpoint),
     }
     follower = VideoSegmenter(model, config.inference)
-    return Method(follower, device, settings, follower.config, checkpoint, model.stages)
+    batch = None if config.inference.online else BatchSegmenter(model, config.inference)
+    return Method(follower, device, settings, follower.config, checkpoint, model.stages, batch)
 
 
 def copying() -> Method:
@@ -85,6 +93,7 @@ def evaluate_split(
     set_file: Path | None = None,
     overwrite: bool = False,
     workers: int = 1,
+    batch_videos: int = 1,
 ) -> Report:
     """Segment the sequences of a DAVIS split, score them, and write everything to ``out``.
 
@@ -96,14 +105,17 @@ def evaluate_split(
         set_file: another list of sequences than the split's.
         overwrite: replace the results in ``out`` if they were made with other settings.
         workers: threads that score.
+        batch_videos: how many sequences are followed at the same time.
 
     Raises:
+        ConfigError: several are to be followed at once, but the method cannot do that.
         DataError: of the tree; found before anything is segmented, damaged files apart.
         OutputError: ``out`` cannot be written, holds other results, is written to by another run,
             or lies among the data.
         KeyboardInterrupt: finished sequences are kept.
     """
-    _check_apart(out, root)
+    _check_batch(method, batch_videos)
+    check_apart(out, root)
     sequences = index_davis(
         root,
         year=config.year,
@@ -111,8 +123,8 @@ def evaluate_split(
         set_file=set_file,
         resolution=config.resolution,
     )
-    _check_scorable(sequences)
-    _check_first_masks(sequences, config.year)
+    check_scorable(sequences)
+    first_frames = checked_first_frames(sequences, config.year)
     if method.inference is not None:
         config = config.model_copy(update={"inference": method.inference})
     made_with = {**method.settings, "davis": str(root.resolve())}
@@ -124,7 +136,8 @@ def evaluate_split(
     set_name = set_file.stem if set_file else config.split
     with opened_results(out, decisive, overwrite=overwrite) as results:
         reset_peak_memory(method.device)
-        _segment_unfinished(config, method, sequences, results)
+        segment = _segmentation(method, config.year, first_frames, batch_videos)
+        _segment_unfinished(segment, method.device, sequences, results)
         scores = _scored(config, root, sequences, results, workers)
         scores.write(out, set_name)
         report = Report(
@@ -176,6 +189,21 @@ def _scored(
         ) from error
 
 
+def _check_batch(method: Method, batch_videos: int) -> None:
+    """Raise ConfigError where a method cannot follow so many videos at once."""
+    if batch_videos == 1 or method.batch is not None:
+        return
+    online = method.inference is not None and method.inference.online is not None
+    cause = (
+        "with online learning, where every video has a network of its own, they are followed one "
+        "after the other. Set inference.online to null, or leave out --batch-videos."
+        if online
+        else f"the {method.settings['method']} follows one after the other. Leave out "
+        "--batch-videos."
+    )
+    raise ConfigError(f"{batch_videos} videos were to be followed at once, but {cause}")
+
+
 def _published(config: EvalConfig, sequences: Iterable[str]) -> PublishedResult | None:
     """The paper's row, if these sequences are of the split that it was measured on."""
     split = published().splits.get(f"{config.year} {config.split}", ())
@@ -184,47 +212,22 @@ def _published(config: EvalConfig, sequences: Iterable[str]) -> PublishedResult 
     return published_result(config.year, config.split, online=config.inference.online is not None)
 
 
-def _check_apart(out: Path, root: Path) -> None:
-    """Nothing is ever written among the data; other folders in the tree are the user's."""
-    if out.resolve() == root.resolve():
-        raise OutputError(
-            f"{out} is the DAVIS tree itself, where results would lie among the data. Choose "
-            "another folder for the results."
-        )
-    check_outside(out, [root / part for part in ("JPEGImages", "Annotations", "ImageSets")])
-
-
-def _check_first_masks(sequences: Sequence[VideoSequence], year: int) -> None:
-    """Say before the work which sequences could not be started, all of them at once."""
-    problems = []
-    for sequence in sequences:
-        first = sequence.annotations[0]
-        try:
-            with warnings.catch_warnings(action="ignore"):  # told when the sequence is segmented
-                labels = label_reader(year)(first)
-            with naming_first_mask(first):
-                checked_labels(labels, image_size(sequence.frames[0]))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError(
-            f"{len(problems)} of {count(sequences, 'sequence')} cannot be segmented:\n"
-            + bullets(problems)
-        )
-
-
-def _check_scorable(sequences: Sequence[VideoSequence]) -> None:
-    """Say before the work, not after, that there is nothing to score."""
-    if all(sum(mask is not None for mask in s.annotations) < 3 for s in sequences):
-        raise DataError(
-            "No sequence has three annotated frames, and the first and the last do not count: "
-            f"nothing could be scored. {sequences[0].annotations[0].parent} and the others hold "
-            "too few masks. Choose a split whose annotations are complete."
-        )
+def _segmentation(
+    method: Method, year: int, first_frames: Mapping[str, FirstFrame], batch_videos: int
+) -> Callable[..., Segmented]:
+    """What turns sequences into masks: a function of ``sequences``, ``masks`` and ``progress``."""
+    if batch_videos == 1:
+        return partial(one_by_one, method.follower, year=year)
+    return partial(
+        several_at_once, method.batch, year=year, first_frames=first_frames, at_once=batch_videos
+    )
 
 
 def _segment_unfinished(
-    config: EvalConfig, method: Method, sequences: Sequence[VideoSequence], results: ResultsFolder
+    segment: Callable[..., Segmented],
+    device: torch.device,
+    sequences: Sequence[VideoSequence],
+    results: ResultsFolder,
 ) -> None:
     """Masks for all sequences that have none yet."""
     unfinished = [sequence for sequence in sequences if not results.is_finished(sequence)]
@@ -234,12 +237,14 @@ def _segment_unfinished(
     frames = sum(len(sequence.frames) for sequence in unfinished)
     code = revision()  # now: files that change during the work are not what runs
     try:
-        # disable=None: a bar only where a person watches
-        with logging_redirect_tqdm(), tqdm(total=frames, unit="frame", disable=None) as bar:
-            for sequence in unfinished:
-                bar.set_description(sequence.name)
-                timing = _segment(config, method, sequence, results, bar)
-                results.add_timing(sequence.name, replace(timing, revision=code))
+        with (
+            _progress_bar(frames) as progress,
+            contextlib.closing(
+                segment(sequences=unfinished, masks=results.masks, progress=progress)
+            ) as segmented,
+        ):
+            for sequence, timing in segmented:
+                results.add_timing(sequence.name, _complete(timing, device, code))
                 done += 1
                 _logger.info(
                     "%d/%d %s: %s, %.0f ms a frame",
@@ -259,29 +264,29 @@ def _segment_unfinished(
         raise
 
 
-def _segment(
-    config: EvalConfig,
-    method: Method,
-    sequence: VideoSequence,
-    results: ResultsFolder,
-    bar: tqdm,
-) -> Timing:
-    first = sequence.annotations[0]
-    timing = segment_sequence(
-        method.follower,
-        ImageFrames(sequence.frames),
-        label_reader(config.year)(first),
-        results.masks / sequence.name,
-        labels_from=first,
-        after_frame=lambda frame, labels: bar.update(),
-    )
-    peak_bytes, counted = peak_memory(method.device) or (None, None)
+def _complete(timing: Timing, device: torch.device, code: str) -> Timing:
+    """The times of a sequence that has just ended, and where they were taken."""
+    peak_bytes, counted = peak_memory(device) or (None, None)
     return replace(
         timing,
-        device=device_name(method.device),
+        device=device_name(device),
         peak_bytes=peak_bytes,
         memory_counted=counted,
+        revision=code,
     )
+
+
+@contextlib.contextmanager
+def _progress_bar(frames: int) -> Iterator[Progress]:
+    """A bar, only where a person watches, that is told the sequences that went a frame further."""
+    # disable=None: not in files and pipes
+    with logging_redirect_tqdm(), tqdm(total=frames, unit="frame", disable=None) as bar:
+
+        def progress(names: Sequence[str]) -> None:
+            bar.set_description(some_of(names, at_most=1), refresh=False)
+            bar.update(len(names))
+
+        yield progress
 
 
 def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dict[str, Any]:

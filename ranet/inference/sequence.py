@@ -62,11 +62,17 @@ class Timing:
     """How long a video took, in milliseconds, and where."""
 
     step_ms: list[float] = field(default_factory=list)
-    """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels."""
+    """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels.
+
+    Of several videos at once, a frame's share of the step."""
     total_ms: float = 0.0
-    """All of it: decoding, online learning, encoding the template, the steps, writing masks."""
+    """All of it: decoding, online learning, encoding the template, the steps, writing masks.
+
+    Of several videos at once, its share of that."""
     online_ms: float = 0.0
     """Online learning, before the first step."""
+    videos_at_once: float = 1.0
+    """How many videos were followed at the same time, on average over the steps."""
     device: str | None = None
     """What it ran on; None: not noted, as for what follows."""
     peak_bytes: int | None = None

@@ -96,6 +96,15 @@ def test_overrides_may_stand_anywhere(evaluate, tmp_path):
     assert settings["config"]["inference"]["crop"] == "whole_frame"
 
 
+def test_several_videos_at_once(evaluate, tmp_path):
+    outcome = evaluate(**{"batch-videos": 2})
+    assert outcome.status == 0, outcome.error
+    assert "2.0 videos were followed at once" in outcome.out
+    assert masks_of(tmp_path / "out") == {"one": FRAMES, "two": FRAMES}
+    learning = evaluate("inference.online={steps: 1}", **{"batch-videos": 2})
+    assert_error(learning, "2 videos were to be followed at once", "inference.online to null")
+
+
 def test_copying_needs_no_checkpoint(evaluate, tmp_path):
     outcome = evaluate("--copy-first-mask", checkpoint=None)
     assert outcome.status == 0, outcome.error

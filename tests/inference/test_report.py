@@ -45,11 +45,27 @@ def test_times_are_a_median_of_steps_and_a_mean_of_everything():
     assert times == {
         "step_ms": 11.0,  # of 10, 11 and 30: the first step of each video warms up
         "timed_steps": 3,
+        "videos_at_once": 1.0,
         "online_ms": 0.0,
         "frame_ms": 11.0,
         "end_to_end_ms": 100.0,  # 700 ms for 4 + 3 frames, the given first ones included
         "frames": 7,
     }
+
+
+def test_times_of_several_videos_at_once_are_not_passed_off_as_those_of_one():
+    timings = {
+        "video0": Timing([90.0, 10.0, 30.0], 400.0, videos_at_once=4.0),
+        "video1": Timing([80.0, 11.0], 300.0, videos_at_once=1.0),
+        "video2": Timing([80.0], 300.0, videos_at_once=100.0),  # all warming up
+    }
+    times = summarise_times(timings.values())
+    assert times["step_ms"] == 11.0
+    assert times["videos_at_once"] == 3.0  # of two steps, four, and of one, one
+    text = report(timings=timings)
+    assert "3.0 videos were followed at once" in text
+    assert "throughput" in text
+    assert "throughput" not in report()
 
 
 def test_online_learning_is_spread_over_the_frames_of_its_video():

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,11 @@ from davis_tree import SIZE, masks_of, write_sequence, write_tree
 from moving_squares import moving
 from PIL import Image
 
-from ranet.config import EvalConfig, InferenceConfig
+from ranet.config import EvalConfig, InferenceConfig, OnlineLearning
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.errors import DataError, OutputError
+from ranet.errors import ConfigError, DataError, OutputError
 from ranet.inference import run as run_module
+from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.run import Method, copying, evaluate_split, network
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask
@@ -178,6 +180,87 @@ def test_the_network_comes_from_its_checkpoint(tmp_path):
     assert method.settings["architecture"]["objects"] == "multi"
     assert method.inference.fusion == "softmax"
     assert isinstance(method.follower, VideoSegmenter)
+    assert method.batch.config == method.follower.config
+    online = INFERENCE.model_copy(update={"online": OnlineLearning(steps=1)})
+    learning = network(EvalConfig(inference=online), tmp_path / "tiny.pt")
+    assert learning.batch is None
+
+
+# --- several videos at once
+
+
+def together(checkpoint="a"):
+    method = colours(checkpoint)
+    return replace(method, batch=BatchSegmenter(ColourNetwork(), INFERENCE))
+
+
+def read_masks(out):
+    return {path.relative_to(out): path.read_bytes() for path in (out / "masks").rglob("*.png")}
+
+
+def test_several_videos_at_once_give_the_results_of_one_by_one(tree, out, tmp_path):
+    report = evaluate_split(YEAR_2017, together(), tree, out, batch_videos=2)
+    alone = evaluate_split(YEAR_2017, colours(), tree, tmp_path / "alone")
+    assert read_masks(out) == read_masks(tmp_path / "alone")
+    assert report.scores.averages == alone.scores.averages
+    times = result_of(out)["times"]
+    assert times["videos_at_once"] == pytest.approx((2 + 2 + 1) / 3)
+    assert times["timed_steps"] == 12
+    assert "videos were followed at once" in str(report)
+    assert result_of(tmp_path / "alone")["times"]["videos_at_once"] == 1
+
+
+def test_only_videos_with_equally_many_objects_are_in_a_batch(tree, out):
+    write_sequence(tree, "single", moving(SIZE, 6, {1: (4, 6)}, side=14))
+    with (tree / "ImageSets/2017/val.txt").open("a") as file:
+        file.write("single\n")
+    evaluate_split(YEAR_2017, together(), tree, out, batch_videos=9)
+    at_once = {
+        name: times["videos_at_once"]
+        for name, times in json.loads((out / "timing.json").read_text()).items()
+    }
+    assert at_once == {"one": 3, "two": 3, "three": 3, "single": 1}
+
+
+def test_a_run_may_go_on_with_several_videos_at_once(tree, out):
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
+    kept = (out / "masks/one/00003.png").stat().st_mtime_ns
+    evaluate_split(YEAR_2017, together(), tree, out, batch_videos=4)
+    assert (out / "masks/one/00003.png").stat().st_mtime_ns == kept
+    assert set(masks_of(out)) == {"one", "three", "two"}
+    with pytest.raises(OutputError, match="checkpoint_sha256"):
+        evaluate_split(YEAR_2017, together("b"), tree, out, batch_videos=4)
+
+
+def test_a_truncated_frame_leaves_nothing_of_the_videos_under_way(tree, out):
+    frame = tree / "JPEGImages/480p/two/00003.jpg"
+    frame.write_bytes(frame.read_bytes()[:300])
+    with pytest.raises(DataError, match=r"two/00003\.jpg"):
+        evaluate_split(YEAR_2017, together(), tree, out, batch_videos=2)
+    assert masks_of(out) == {}
+
+
+@pytest.mark.parametrize(
+    ("method", "config", "message"),
+    [
+        (copying, YEAR_2017, r"^2 videos were .* the copy of the first mask follows one after"),
+        (
+            colours,
+            YEAR_2017.model_copy(
+                update={
+                    "inference": INFERENCE.model_copy(update={"online": OnlineLearning(steps=1)})
+                }
+            ),
+            r"with online learning, where every video has a network of its own.* null",
+        ),
+    ],
+)
+def test_who_follows_one_video_at_a_time_refuses_more(tree, out, method, config, message):
+    method = replace(method(), inference=config.inference)
+    with pytest.raises(ConfigError, match=message):
+        evaluate_split(config, method, tree, out, batch_videos=2)
+    assert not out.exists()
 
 
 # --- again
