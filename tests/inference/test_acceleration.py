@@ -123,7 +123,7 @@ def test_the_layout_of_memory_changes_nothing_but_rounding():
     network = tiny_ranet().double()
     plain, laid_out = step_of(network), step_of(network, channels_last=True)
     with torch.inference_mode():
-        templates, image, masks = arguments_of(step_of(tiny_ranet()), seed=0, objects=1)
+        _, image, masks = arguments_of(step_of(tiny_ranet()), seed=0, objects=1)
         image, masks = image.double(), masks.double()
         template = plain.encode_template(image, masks)
         torch.testing.assert_close(laid_out.encode_template(image, masks), template)
