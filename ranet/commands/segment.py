@@ -1,19 +1,18 @@
-#!/usr/bin/env python3
 """Segment a video from the masks of one of its frames, or of several.
 
 The video is a file (mp4, mov, webm, …), a folder of images, a pattern such as 'frames/*.png', the
 number of a camera, or raw frames on standard input. The objects are masks (indexed PNGs, or black
 and white), a box each, or polygons:
 
-    python scripts/segment.py --video surf.mp4 --mask surf_first.png \\
+    ranet segment --video surf.mp4 --mask surf_first.png \\
         --out outputs/surf --overlay outputs/surf.mp4 --cut-out outputs/surf.webm
-    python scripts/segment.py --video frames --box 120,200,310,420 --box 80,500,300,640 \\
+    ranet segment --video frames --box 120,200,310,420 --box 80,500,300,640 \\
         --checkpoint outputs/small_clips/model.pt --out outputs/two --coco outputs/two.json
-    python scripts/segment.py --video surf.mp4 --mask 48=surf_48.png --mask 90=surf_90.png \\
+    ranet segment --video surf.mp4 --mask 48=surf_48.png --mask 90=surf_90.png \\
         --backward --out outputs/surf_all input_size=[240,432]
-    python scripts/segment.py --video 0 --box 100,150,400,500 --out outputs/camera
-    ffmpeg -i surf.mkv -f rawvideo -pix_fmt rgb24 - | python scripts/segment.py --video - \\
-        --raw-size 480x854 --mask surf_first.png --out outputs/surf
+    ranet segment --video 0 --box 100,150,400,500 --out outputs/camera
+    ffmpeg -i surf.mkv -f rawvideo -pix_fmt rgb24 - | \\
+    ranet segment --video - --raw-size 480x854 --mask surf_first.png --out outputs/surf
 
 An annotated frame is taken as it is: its objects begin there, or begin anew if they are followed
 already; other objects go on. Frames before the first annotated one get no mask, or are segmented
@@ -30,12 +29,15 @@ ends the video, and what came before is kept.
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from ranet.cli import number_within, run_script
+from ranet.cli import number_within
+from ranet.commands.parser import command_parser, parse
+from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, load_config
 from ranet.datasets.live import PIXEL_FORMATS, CameraFrames, RawFrames
 from ranet.datasets.video_io import FrameSource, open_frames
@@ -46,53 +48,54 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.video import segment_video
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import fingerprint, load_checkpoint
-from ranet.options import add_checkpoint, add_overrides, script_parser
-
-CONFIG = Path(__file__).resolve().parents[1] / "configs" / "segment.yaml"
+from ranet.options import add_checkpoint, add_overrides
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    config = load_config(InferenceConfig, arguments.config, arguments.overrides)
-    source = frame_source(arguments)
-    masks = annotated_frames(arguments, source)
-    checkpoint = arguments.checkpoint or pretrained_path()
-    model = load_checkpoint(checkpoint, arguments.released_objects)
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    parser = _parser(program)
+    options = parse(parser, arguments)
+    _check_combination(parser, options)
+    config = load_config(InferenceConfig, options.config, options.overrides)
+    source = _frame_source(options)
+    masks = _annotated_frames(options, source)
+    checkpoint = options.checkpoint or pretrained_path()
+    model = load_checkpoint(checkpoint, options.released_objects)
     segment_video(
         VideoSegmenter(model, config),
         source,
         masks,
-        arguments.out,
-        backward=arguments.backward,
-        outputs=Outputs(arguments.overlay, arguments.cut_out, arguments.coco),
-        frame_rate=arguments.frame_rate,
+        options.out,
+        backward=options.backward,
+        outputs=Outputs(options.overlay, options.cut_out, options.coco),
+        frame_rate=options.frame_rate,
         made_with={"checkpoint_sha256": fingerprint(checkpoint)},
-        restart=arguments.restart,
+        restart=options.restart,
     )
 
 
-def frame_source(arguments: argparse.Namespace) -> FrameSource:
-    if arguments.video == "-":
-        return RawFrames(sys.stdin.buffer, arguments.raw_size, arguments.pixel_format)
-    if arguments.video.isdecimal() and not Path(arguments.video).exists():
-        return CameraFrames(int(arguments.video))
-    return open_frames(arguments.video)
+def _frame_source(options: argparse.Namespace) -> FrameSource:
+    if options.video == "-":
+        return RawFrames(sys.stdin.buffer, options.raw_size, options.pixel_format)
+    if options.video.isdecimal() and not Path(options.video).exists():
+        return CameraFrames(int(options.video))
+    return open_frames(options.video)
 
 
-def annotated_frames(
-    arguments: argparse.Namespace, source: FrameSource
+def _annotated_frames(
+    options: argparse.Namespace, source: FrameSource
 ) -> dict[int, np.ndarray | Path]:
-    start = arguments.start or 0
-    if arguments.masks:
-        return masks_by_name(arguments.masks, source)
-    if arguments.mask:
-        return {start if number is None else number: path for number, path in arguments.mask}
-    if arguments.polygon:
-        return {start: labels_of_polygons(arguments.polygon, source.size)}
-    return {start: labels_of_boxes(arguments.box, source.size)}
+    start = options.start or 0
+    if options.masks:
+        return masks_by_name(options.masks, source)
+    if options.mask:
+        return {start if number is None else number: path for number, path in options.mask}
+    if options.polygon:
+        return {start: labels_of_polygons(options.polygon, source.size)}
+    return {start: labels_of_boxes(options.box, source.size)}
 
 
-def box(text: str) -> Box:
+def _box(text: str) -> Box:
     try:
         top, left, bottom, right = (int(number) for number in text.split(","))
     except ValueError:
@@ -102,19 +105,19 @@ def box(text: str) -> Box:
     return top, left, bottom, right
 
 
-def mask(text: str) -> tuple[int | None, Path]:
+def _mask(text: str) -> tuple[int | None, Path]:
     numbered = re.fullmatch(r"([0-9]+)=(.+)", text)
     return (int(numbered[1]), Path(numbered[2])) if numbered else (None, Path(text))
 
 
-def raw_size(text: str) -> tuple[int, int]:
+def _raw_size(text: str) -> tuple[int, int]:
     size = re.fullmatch(r"([1-9][0-9]*)[x×]([1-9][0-9]*)", text)
     if size is None:
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x854, found {text!r}")
     return int(size[1]), int(size[2])
 
 
-def frame_rate(text: str) -> Fraction:
+def _frame_rate(text: str) -> Fraction:
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
@@ -126,43 +129,41 @@ def frame_rate(text: str) -> Fraction:
     return rate
 
 
-def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__)
-    add_input(parser)
-    add_objects(parser)
+def _parser(program: str) -> argparse.ArgumentParser:
+    parser = command_parser(program, __doc__)
+    _add_input(parser)
+    _add_objects(parser)
     add_checkpoint(parser)
     parser.add_argument(
         "--released-objects",
         choices=("single", "multi"),
         help="which network one of the authors' files is for (default: as its name says)",
     )
-    add_output(parser)
+    _add_output(parser)
     parser.add_argument(
         "--config",
         type=Path,
-        default=CONFIG,
+        default=CONFIGS / "segment.yaml",
         metavar="FILE",
         help="how to segment (default: configs/segment.yaml)",
     )
     add_overrides(parser, "dtype=bfloat16")
-    arguments = parser.parse_intermixed_args()  # key=value may stand anywhere
-    check_combination(parser, arguments)
-    return arguments
+    return parser
 
 
-def check_combination(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
-    if (arguments.video == "-") != (arguments.raw_size is not None):
+def _check_combination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if (options.video == "-") != (options.raw_size is not None):
         parser.error("--video - and --raw-size need each other: raw frames do not tell their size")
-    numbers = [number for number, _ in arguments.mask or ()]
+    numbers = [number for number, _ in options.mask or ()]
     if len(set(numbers)) < len(numbers):
         parser.error("two --mask are of one frame; tell of which they are as FRAME=PNG")
-    if arguments.start is not None and (arguments.masks or (numbers and None not in numbers)):
+    if options.start is not None and (options.masks or (numbers and None not in numbers)):
         parser.error("--start tells the frame of a mask without a number, but there is none")
-    if None in numbers and (arguments.start or 0) in numbers:
-        parser.error(f"two --mask are of frame {arguments.start or 0}")
+    if None in numbers and (options.start or 0) in numbers:
+        parser.error(f"two --mask are of frame {options.start or 0}")
 
 
-def add_input(parser: argparse.ArgumentParser) -> None:
+def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video",
         required=True,
@@ -171,7 +172,7 @@ def add_input(parser: argparse.ArgumentParser) -> None:
         "for raw frames on standard input",
     )
     parser.add_argument(
-        "--raw-size", type=raw_size, metavar="HxW", help="height and width of raw frames"
+        "--raw-size", type=_raw_size, metavar="HxW", help="height and width of raw frames"
     )
     parser.add_argument(
         "--pixel-format",
@@ -181,11 +182,11 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_objects(parser: argparse.ArgumentParser) -> None:
+def _add_objects(parser: argparse.ArgumentParser) -> None:
     objects = parser.add_mutually_exclusive_group(required=True)
     objects.add_argument(
         "--mask",
-        type=mask,
+        type=_mask,
         action="append",
         metavar="[FRAME=]PNG",
         help="ids of the objects, at the frames' size; repeat it, with the number of the frame, "
@@ -196,7 +197,7 @@ def add_objects(parser: argparse.ArgumentParser) -> None:
     )
     objects.add_argument(
         "--box",
-        type=box,
+        type=_box,
         action="append",
         metavar="T,L,B,R",
         help="top,left,bottom,right in pixels; repeat it for further objects",
@@ -215,7 +216,7 @@ def add_objects(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
+def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="new folder for the masks"
     )
@@ -231,14 +232,10 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--coco", type=Path, metavar="JSON", help="run lengths of the masks")
     parser.add_argument(
         "--frame-rate",
-        type=frame_rate,
+        type=_frame_rate,
         metavar="R",
         help="of these videos, where the source tells none, as images (default: 24)",
     )
     parser.add_argument(
         "--restart", action="store_true", help="forget what an interrupted run has left"
     )
-
-
-if __name__ == "__main__":
-    run_script(main)

@@ -18,7 +18,9 @@ from ranet.datasets.video_io import FrameSource
 from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, check_writable, remove_leftovers
+from ranet.inference.overlap import read_ahead
 from ranet.inference.progress import Progress
+from ranet.inference.sequence import FRAMES_AHEAD
 from ranet.visual.cut_out import cut_out
 from ranet.visual.overlay import overlay
 from ranet.wording import some_of
@@ -141,9 +143,10 @@ def write_outputs(
     doing = f"writing {' and '.join(what.replace('_', '-') for what in outputs.wanted())}"
     with (
         opened_outputs(outputs, source.frame_rate or frame_rate) as write,
+        read_ahead(source, FRAMES_AHEAD) as frames,
         Progress(doing, total) as progress,
     ):
-        for number, (name, frame) in enumerate(source):
+        for number, (name, frame) in enumerate(frames):
             mask = masks / f"{name}.png"
             if mask.exists():
                 write(number, name, frame, read_labels(mask))

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from ranet.inference.outputs import (
     opened_outputs,
     write_outputs,
 )
+from ranet.inference.overlap import read_ahead, write_behind
 from ranet.inference.progress import Progress
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.sequence import FRAMES_AHEAD, MASKS_BEHIND
 from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
@@ -79,7 +81,8 @@ def segment_video(
         made_with: what else decides the masks, for runs that go on: the checkpoint.
         restart: forget what an unfinished run has left.
         save_every: seconds between two states from which a run can go on.
-        after_frame: called with every frame that is segmented.
+        after_frame: called with every frame that is segmented, whose mask may not be on the disk
+            yet.
 
     Raises:
         DataError: a frame or mask cannot be read, or the masks do not fit the video.
@@ -129,19 +132,21 @@ class _Work:
         """Masks and outputs at once, until the frames end or Ctrl-C is pressed."""
         _logger.info("these frames come only once: Ctrl-C ends the video and keeps what there is")
         (way,) = self._marked.ways(backward=False)
-        frames = itertools.islice(enumerate_frames(self._source), way.first, None)
+        frames = itertools.islice(_numbered(self._source), way.first, None)
         with (
             opened_outputs(outputs, self._source.frame_rate or frame_rate) as write,
             StopRequest() as stop,
             Progress("segmenting", None) as progress,
         ):
+            # Not read ahead: a thread that waits for a frame could not be stopped.
             followed = self._followed(way, _until(stop, frames))
-            for number, name, frame, labels in followed:
-                self._write(way, name, labels)
-                write(number, name, frame, labels)
-                self._after_frame(number, name, frame, labels)
-                progress.update()
-            self._check_reached(way, progress.done)
+            with write_behind(_call, MASKS_BEHIND) as later:
+                for number, name, frame, labels in followed:
+                    later(self._write, way, name, labels)
+                    later(write, number, name, frame, labels)
+                    self._after_frame(number, name, frame, labels)
+                    progress.update()
+                self._check_reached(way, progress.done)
 
     def masks(self, ways: list[Way], out: Path) -> None:
         """All masks that are not there yet."""
@@ -169,16 +174,20 @@ class _Work:
 
     def _go(self, way: Way, state: State, progress: Progress) -> None:
         """One way from ``state`` to its end, with the state saved every so often."""
-        frames = self._frames_of(way)
         done, saved = state.frames, time.monotonic()
-        with StopRequest() as stop:
+        with (
+            read_ahead(self._frames_of(way), FRAMES_AHEAD) as frames,
+            write_behind(_call, MASKS_BEHIND) as later,
+            StopRequest() as stop,
+        ):
             for number, name, frame, labels in self._followed(way, frames, state):
-                self._write(way, name, labels)
+                later(self._write, way, name, labels)
                 self._after_frame(number, name, frame, labels)
                 progress.update()
                 done += 1
                 if stop.requested or time.monotonic() - saved >= self._save_every:
-                    self._run.save(State(state.ways, done, Memory.of(self._segmenter)))
+                    # By the same thread, and so behind the masks up to here.
+                    later(self._run.save, State(state.ways, done, Memory.of(self._segmenter)))
                     saved = time.monotonic()
                 if stop.requested:
                     raise KeyboardInterrupt
@@ -186,7 +195,7 @@ class _Work:
 
     def _frames_of(self, way: Way) -> Iterator[NumberedFrame]:
         if not way.backward:
-            return itertools.islice(enumerate_frames(self._source), way.first, None)
+            return itertools.islice(_numbered(self._source), way.first, None)
         reversed_frames = backwards(self._source, way.first + 1, self._run.laid_down)
         numbers = itertools.count(way.first, -1)
         return (
@@ -240,7 +249,11 @@ class _Work:
             )
 
 
-def enumerate_frames(source: FrameSource) -> Iterator[NumberedFrame]:
+def _call(function: Callable[..., None], *arguments: Any) -> None:
+    function(*arguments)
+
+
+def _numbered(source: FrameSource) -> Iterator[NumberedFrame]:
     """The frames with their numbers."""
     for number, (name, frame) in enumerate(source):
         yield number, name, frame
