@@ -2,7 +2,7 @@
 
 ::
 
-    segmenter = BatchSegmenter(load_checkpoint("ranet.pt"))
+    segmenter = VideoSegmenter(load_checkpoint("ranet.pt")).together()
     videos = [segmenter.start(frame, labels) for frame, labels in first_frames]
     for frames in zip(*rest_of_the_videos):
         labels = segmenter.step(videos, frames)
@@ -20,11 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ranet.config import InferenceConfig
 from ranet.errors import ConfigError, DataError
 from ranet.inference.first_mask import checked_labels
 from ranet.inference.tracker import FollowedVideo, Tracker, check_next, runs_of_one_canvas
-from ranet.model.ranet import RANet
 from ranet.structures import Template
 from ranet.wording import size_text
 
@@ -36,31 +34,29 @@ class BatchSegmenter:
     """Follows the objects of several videos, all with one network.
 
     Args:
-        model: the network; it is moved to the device and set to evaluation.
-        config: canvas and crop, fusion of objects, device and precision; None: the defaults.
+        tracker: the network on its device.
 
     Raises:
-        ConfigError: the machine lacks the device asked for, or there is to be online learning,
-            which gives every video a network of its own.
+        ConfigError: there is to be online learning, which gives every video a network of its own.
     """
 
-    def __init__(self, model: RANet, config: InferenceConfig | None = None) -> None:
-        config = config or InferenceConfig()
-        if config.online is not None:
+    def __init__(self, tracker: Tracker) -> None:
+        if tracker.config.online is not None:
             raise ConfigError(
                 "With online learning every video has a network of its own, so several videos "
                 "cannot be segmented at once. Set inference.online to null, or segment one video "
                 "at a time."
             )
-        self._tracker = Tracker(model, config)
-        self.config = self._tracker.config
-        """As it was given, with what it leaves to the network filled in."""
-        self.device = self._tracker.device
+        self._tracker = tracker
+        self.config = tracker.config
+        """With what was left to the network filled in."""
+        self.device = tracker.device
         self.step_seconds = 0.0
         """Wall time of the last :meth:`step` for all of its videos together, from frames in host
         memory to labels in host memory; reading them waits for the device, so it is a synchronised
         time."""
         self._stacked: tuple[list[FollowedVideo], list[Template]] = ([], [])
+        self._largest: dict[Group, int] = {}
 
     def group(self, size: tuple[int, int], objects: int) -> Group:
         """What a video has to have in common with others to be segmented in one step with them.
@@ -111,14 +107,27 @@ class BatchSegmenter:
                 videos are where they were.
         """
         began = time.perf_counter()
-        self._check_group(videos)
+        group = self._group_of(videos)
         for video, frame in zip(videos, frames, strict=True):
             check_next(frame, video)
-        self._tracker.advance(videos, self._templates_of(videos), self._placed(videos, frames))
+        filling = self._filling(group, len(videos))
+        batch = [*videos, *[videos[-1]] * filling]
+        images = self._placed(batch, [*frames, *[frames[-1]] * filling])
+        self._tracker.advance(batch, self._templates_of(batch), images)
         self.step_seconds = time.perf_counter() - began
         return [video.labels for video in videos]
 
-    def _check_group(self, videos: Sequence[FollowedVideo]) -> None:
+    def _filling(self, group: Group, videos: int) -> int:
+        """How often the last video is repeated to make a batch of so many as large as others were.
+
+        Compiling or recording a step for every size of batch takes longer than it ever saves.
+        """
+        if not (self.config.compile or self.config.cuda_graph):
+            return 0
+        self._largest[group] = max(videos, self._largest.get(group, 0))
+        return self._largest[group] - videos
+
+    def _group_of(self, videos: Sequence[FollowedVideo]) -> Group:
         groups = {self.group(video.canvas.frame, len(video.ids)) for video in videos}
         if len(groups) != 1:
             found = [f"{size_text(size)} with {objects}" for size, objects in sorted(groups)]
@@ -127,6 +136,7 @@ class BatchSegmenter:
                 f"equally many objects, found {' and '.join(found) or 'no video'}. Give those of "
                 "each group in a step of their own."
             )
+        return groups.pop()
 
     def _templates_of(self, videos: Sequence[FollowedVideo]) -> list[Template]:
         """The videos' templates, stacked; made anew only where other videos are given."""

@@ -75,7 +75,7 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
         "checkpoint_sha256": fingerprint(checkpoint),
     }
     follower = VideoSegmenter(model, config.inference)
-    batch = None if config.inference.online else BatchSegmenter(model, config.inference)
+    batch = None if config.inference.online else follower.together()
     return Method(follower, device, settings, follower.config, checkpoint, model.stages, batch)
 
 

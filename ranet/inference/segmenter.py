@@ -24,6 +24,7 @@ from torch import nn
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.device import synchronise
 from ranet.errors import DataError
+from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.tracker import FollowedVideo, Tracker, check_next
@@ -158,6 +159,14 @@ class VideoSegmenter:
             self._tracker.advance([video], video.templates, image)
         self._tracker.mark(video, labels, ids)
         return video.labels.copy()
+
+    def together(self) -> BatchSegmenter:
+        """What follows several videos at once with the same network.
+
+        Raises:
+            ConfigError: there is online learning, for which every video has its own network.
+        """
+        return BatchSegmenter(self._tracker)
 
     def _fine_tuned(self, video: FollowedVideo, labels: np.ndarray) -> FrameStep:
         """What segments a video with a network that has learned from its first frame."""

@@ -12,7 +12,6 @@ from tiny_ranet import tiny_ranet
 
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.errors import ConfigError, DataError
-from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.segmenter import VideoSegmenter
 
 SIZE = (64, 96)
@@ -39,7 +38,7 @@ def followed_alone(videos, network, **changes):
 
 
 def followed_together(videos, network, **changes):
-    segmenter = BatchSegmenter(network, config(**changes))
+    segmenter = VideoSegmenter(network, config(**changes)).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     masks = [[one.labels] for one in followed]
     for frames in zip(*(video[1:] for video in videos), strict=True):
@@ -83,7 +82,7 @@ def test_frames_of_several_sizes_share_a_canvas(fusion):
 def test_videos_come_and_go():
     videos = [video(number, frames=8) for number in range(3)]
     expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
-    segmenter = BatchSegmenter(ColourNetwork(), config())
+    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     at = [0, 0, 0]
     for members in ([0, 1], [0, 1], [0, 2], [2], [1, 2], [2, 1], [0, 1, 2]):
@@ -97,7 +96,7 @@ def test_videos_come_and_go():
 
 def test_templates_are_stacked_only_when_other_videos_are_given(monkeypatch):
     videos = [video(number) for number in range(3)]
-    segmenter = BatchSegmenter(ColourNetwork(), config())
+    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     given = []
     forward = segmenter._tracker.frame_step.forward
@@ -115,12 +114,28 @@ def test_templates_are_stacked_only_when_other_videos_are_given(monkeypatch):
     assert given[0][0].masks.shape[0] == 2
 
 
+def test_a_step_that_is_made_for_one_size_of_batch_gets_one_size():
+    videos = [video(number, frames=4) for number in range(3)]
+    expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
+    network = ColourNetwork()
+    segmenter = VideoSegmenter(network, config(cuda_graph=True)).together()
+    followed = [segmenter.start(*video[0]) for video in videos]
+    sizes = []
+    for step, members in enumerate(([0, 1, 2], [1, 2], [2]), start=1):
+        frames = [videos[index][step][0] for index in members]
+        labels = segmenter.step([followed[index] for index in members], frames)
+        sizes.append(len(network.seen["image"]))
+        for index, mask in zip(members, labels, strict=True):
+            assert np.array_equal(mask, expected[index][step])
+    assert sizes == [3, 3, 3]
+
+
 def test_a_step_asks_the_device_for_nothing_but_the_labels():
     videos = [video(number) for number in range(2)]
     network = tiny_ranet("multi")
     alone = VideoSegmenter(network, config())
     alone.start(*videos[0][0])
-    segmenter = BatchSegmenter(network, config())
+    segmenter = VideoSegmenter(network, config()).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     with NoQuestions():
         alone.step(videos[0][1][0])
@@ -136,7 +151,7 @@ def tensor_bytes():
 
 def test_memory_does_not_grow_with_the_videos():
     videos = [video(number, frames=31) for number in range(2)]
-    segmenter = BatchSegmenter(tiny_ranet(), config())
+    segmenter = VideoSegmenter(tiny_ranet(), config()).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     held = {}
     for index in range(1, 31):
@@ -150,7 +165,7 @@ def test_memory_does_not_grow_with_the_videos():
 
 def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
     videos = [video(number) for number in range(2)]
-    segmenter = BatchSegmenter(ColourNetwork(), config())
+    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     frames = [video[1][0] for video in videos]
 
@@ -172,11 +187,11 @@ def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
 
 def test_online_learning_is_for_one_video_after_the_other():
     with pytest.raises(ConfigError, match=r"a network of its own.*inference\.online to null"):
-        BatchSegmenter(ColourNetwork(), config(online=OnlineLearning(steps=1)))
+        VideoSegmenter(ColourNetwork(), config(online=OnlineLearning(steps=1))).together()
 
 
 def test_videos_of_several_groups_are_refused():
-    segmenter = BatchSegmenter(ColourNetwork(), config(frame_size=None))
+    segmenter = VideoSegmenter(ColourNetwork(), config(frame_size=None)).together()
     one, two = (segmenter.start(*video(0, ids=ids)[0]) for ids in ((1,), (1, 2)))
     larger = segmenter.start(*video(0, size=(96, 144))[0])
     frame = video(0)[1][0]
@@ -187,18 +202,18 @@ def test_videos_of_several_groups_are_refused():
     with pytest.raises(DataError, match="found no video"):
         segmenter.step([], [])
     assert segmenter.group((96, 144), 2) == ((96, 144), 2)
-    assert BatchSegmenter(ColourNetwork(), config()).group((96, 144), 2) == (SIZE, 2)
+    assert VideoSegmenter(ColourNetwork(), config()).together().group((96, 144), 2) == (SIZE, 2)
 
 
 def test_a_frame_of_another_size_is_an_error():
-    segmenter = BatchSegmenter(ColourNetwork(), config())
+    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
     followed = segmenter.start(*video(0)[0])
     with pytest.raises(DataError, match="This frame is 50×90, but its video began with 64×96"):
         segmenter.step([followed], [video(0, size=(50, 90))[0][0]])
 
 
 def test_a_start_is_checked_as_that_of_one_video():
-    segmenter = BatchSegmenter(ColourNetwork(), config())
+    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
     frame, labels = video(0)[0]
     with pytest.raises(DataError, match="mark no object"):
         segmenter.start(frame, labels * 0)

@@ -15,6 +15,7 @@ from ranet.inference import sequence
 from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.batch_sequences import Job, segment_together
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.tracker import Tracker
 
 SIZE = (48, 80)
 CONFIG = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
@@ -36,7 +37,7 @@ class Recording(BatchSegmenter):
     """Notes how many videos each step has."""
 
     def __init__(self):
-        super().__init__(ColourNetwork(), CONFIG)
+        super().__init__(Tracker(ColourNetwork(), CONFIG))
         self.steps = []
 
     def step(self, videos, frames):

@@ -14,7 +14,6 @@ from ranet.config import EvalConfig, InferenceConfig, OnlineLearning
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.errors import ConfigError, DataError, OutputError
 from ranet.inference import run as run_module
-from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.run import Method, copying, evaluate_split, network
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask
@@ -191,7 +190,7 @@ def test_the_network_comes_from_its_checkpoint(tmp_path):
 
 def together(checkpoint="a"):
     method = colours(checkpoint)
-    return replace(method, batch=BatchSegmenter(ColourNetwork(), INFERENCE))
+    return replace(method, batch=method.follower.together())
 
 
 def read_masks(out):
