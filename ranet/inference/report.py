@@ -112,13 +112,8 @@ class Report:
                 f"The masks were made by the revisions {' and '.join(self.revisions)} of the code, "
                 "which may differ: another folder gets all of them from this one."
             )
-        if self.published and self.published.ms:
-            notes.append("the paper's time: Titan Xp, measured without synchronising.")
-        if self.published and self.published.sequences != len(self.scores.videos):
-            notes.append(
-                f"The paper's numbers are of {self.published.sequences} sequences, ours of "
-                f"{len(self.scores.videos)}: they cannot be compared as they are."
-            )
+        if self.published:
+            notes += self.published.caveats(len(self.scores.videos))
         return notes
 
 

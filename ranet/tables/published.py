@@ -92,6 +92,18 @@ class PublishedResult:
     ms: float | None
     """Milliseconds a frame, online learning included."""
 
+    def caveats(self, sequences: int) -> list[str]:
+        """What to know before comparing it with ours, which is of so many sequences."""
+        notes = []
+        if self.ms:
+            notes.append("The paper's time: Titan Xp, measured without synchronising.")
+        if self.sequences != sequences:
+            notes.append(
+                f"The paper's numbers are of {self.sequences} sequences, ours of {sequences}: they "
+                "cannot be compared as they are."
+            )
+        return notes
+
 
 def published_result(year: int, split: str, *, online: bool) -> PublishedResult | None:
     """What the paper gives for RANet on a split; None if nothing.
