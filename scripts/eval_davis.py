@@ -9,7 +9,7 @@
     python scripts/eval_davis.py --config configs/eval_davis17.yaml \\
         --davis data/DAVIS --out outputs/davis17_together --batch-videos 8
     python scripts/eval_davis.py --config configs/eval_davis16.yaml \\
-        --davis data/DAVIS --copy-first-mask --out outputs/copying
+        --davis data/DAVIS --copy-first-mask --out outputs/copying --report outputs/copying
 
 Masks go to OUT/masks, scores and times to OUT/result.json. An interrupted run is started again
 with the same command: finished sequences are kept.
@@ -18,6 +18,7 @@ with the same command: finished sequences are kept.
 import argparse
 
 from ranet.cli import positive_int, run_script
+from ranet.commands.report_options import add_report, write_asked
 from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
 from ranet.inference.run import copying, evaluate_split, network, repeatable
@@ -29,6 +30,7 @@ def main() -> None:
     arguments = parse_arguments()
     config = load_config(EvalConfig, arguments.config, arguments.overrides)
     check_writable(arguments.out)
+    check_writable(arguments.report or arguments.out)
     method = (
         copying()
         if arguments.copy_first_mask
@@ -46,6 +48,8 @@ def main() -> None:
             batch_videos=arguments.batch_videos,
         )
     print(report)
+    if arguments.report:
+        print(f"\n{write_asked(arguments, [arguments.out], arguments.report)}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -67,6 +71,7 @@ def parse_arguments() -> argparse.Namespace:
         "frames a second on a GPU, and more of its memory (default: 1)",
     )
     add_workers(parser, "frames scored at the same time")
+    add_report(parser)
     add_overrides(parser, "inference.dtype=bfloat16")
     return parser.parse_intermixed_args()  # key=value may stand anywhere
 

@@ -3,17 +3,19 @@
 
 Prints a table. With --out, also writes the tables of the official tool
 (global_results-SET.csv, per-sequence_results-SET.csv) and davis.json, which holds every value of
-every frame in full precision.
+every frame in full precision; --report adds a page to look at in a browser.
 
     python scripts/evaluate.py --year 2016 \\
         --annotations data/DAVIS/Annotations/480p --predictions results/ranet \\
-        --set data/DAVIS/ImageSets/2016/val.txt --out results/ranet-scores
+        --set data/DAVIS/ImageSets/2016/val.txt --out results/ranet-scores \\
+        --report results/ranet-scores --frames data/DAVIS/JPEGImages/480p
 """
 
 import argparse
 from pathlib import Path
 
 from ranet.cli import run_script
+from ranet.commands.report_options import add_report, write_asked
 from ranet.datasets.index import read_set_file
 from ranet.files import check_outside, check_writable
 from ranet.metrics import evaluate_davis, format_table
@@ -25,6 +27,7 @@ def main() -> None:
     if arguments.out:
         check_outside(arguments.out, [arguments.annotations])
         check_writable(arguments.out)
+        check_writable(arguments.report or arguments.out)
     result = evaluate_davis(
         arguments.annotations,
         arguments.predictions,
@@ -35,6 +38,8 @@ def main() -> None:
     print(format_table(result))
     if arguments.out:
         result.write(arguments.out, arguments.set.stem if arguments.set else "all")
+    if arguments.report:
+        print(f"\n{write_asked(arguments, [arguments.out], arguments.report)}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -70,7 +75,11 @@ def parse_arguments() -> argparse.Namespace:
         "--out", type=Path, metavar="DIR", help="folder for the results (default: only print)"
     )
     add_workers(parser, "frames scored at the same time")
-    return parser.parse_args()
+    add_report(parser)
+    arguments = parser.parse_args()
+    if arguments.report and not arguments.out:
+        parser.error("--report shows the files of --out: give both; they may be one folder")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+"""The page: what is in it, and that nothing outside it is needed."""
+
+import json
+import re
+import tomllib
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from result_folders import FRAMES, ODD, write_scored
+
+from ranet.errors import OutputError
+from ranet.report import Pictures, write_report
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Page(HTMLParser):
+    """Elements, the text between them, and the data of a report."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.elements, self.texts, self.data = [], [], None
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, text):
+        if self.elements[-1:] == [("script", {"type": "application/json", "id": "data"})]:
+            self.data = self.data or json.loads(text)
+        self.texts.append(text)
+
+
+@pytest.fixture(scope="module")
+def one(copied, tmp_path_factory):
+    return write_report([copied], tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="module")
+def two(copied, scored, tmp_path_factory):
+    return write_report([copied, scored], tmp_path_factory.mktemp("two"))
+
+
+def test_all_parts_are_there(one, two):
+    parts = ["numbers", "sequences", "worst-frames", "over-time", "time", "configuration"]
+    for written, expected in ((one, parts), (two, ["numbers", "comparison", *parts[1:]])):
+        page = Page(written.page)
+        assert [a["id"] for tag, a in page.elements if tag == "section"] == expected
+        links = [a["href"] for tag, a in page.elements if tag == "a"]
+        assert [f"#{part}" for part in expected] == [
+            link for link in links if link[1:] in [*parts, "comparison"]
+        ]
+
+
+def test_nothing_is_loaded_from_elsewhere(two):
+    page = Page(two.page)
+    addresses = set(re.findall(r"\w+://[^\"'\s<]+", page.source))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not a place
+    assert not [a for _, a in page.elements if "src" in a]
+    assert {tag for tag, _ in page.elements}.isdisjoint({"link", "iframe", "object", "embed"})
+    policy = next(a["content"] for _, a in page.elements if "content" in a and "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; img-src data:;")
+
+
+def test_names_are_text_wherever_they_stand(copied, scored, tmp_path):
+    written = write_report([copied, scored], tmp_path, names=["<i>one", "</script>"])
+    page = Page(written.page)
+    tags = {tag for tag, _ in page.elements}
+    assert tags.isdisjoint({"b", "i"})
+    assert page.source.count("<!--") == 0
+    assert ODD in page.texts
+    assert "<i>one" in page.texts
+    assert page.data["runs"] == ["<i>one", "</script>"]
+    assert ODD in [sequence["name"] for sequence in page.data["sequences"]]
+    assert page.source.count("</script>") == 2
+
+
+def test_scores_and_pictures_are_inside(two, copied):
+    data = Page(two.page).data
+    davis = json.loads((copied / "davis.json").read_text())
+    sequence = next(one for one in data["sequences"] if one["name"] == "plain")
+    values = davis["sequences"]["plain"]["1"]["J"]["per_frame"]
+    assert sequence["scores"][0]["J"][0] == pytest.approx(values, abs=1e-4)
+    assert len(sequence["scores"][0]["ms"]) == FRAMES
+    assert sequence["scores"][1]["ms"] is None
+    assert {0, 5, 6} <= {picture["frame"] for picture in sequence["pictures"]}
+    assert all(len(picture["layers"]) == 3 for picture in sequence["pictures"])
+    for bad in data["worst"]:
+        kept = data["sequences"][bad["sequence"]]["pictures"]
+        assert bad["frame"] in {picture["frame"] for picture in kept}
+        assert len(bad["contours"]) == 3
+
+
+def test_a_comparison_tells_who_wins(two):
+    page = Page(two.page)
+    assert any(text.startswith("Best in so many of 2 sequences: copied:") for text in page.texts)
+    assert "scored − copied" in page.texts
+
+
+def test_runs_of_different_sequences_are_not_averaged_alike(copied, tree, tmp_path):
+    part = write_scored(tree, tmp_path / "part", sequences=["plain"])
+    page = Page(write_report([copied, part], tmp_path / "out").page)
+    assert any("were scored on different sequences" in text for text in page.texts)
+    odd = next(one for one in page.data["sequences"] if one["name"] == ODD)
+    assert odd["scores"][1] is None
+    assert "Best in so many of 1 sequences" in " ".join(page.texts)
+
+
+def test_what_differs_in_the_configurations_is_marked(two):
+    page = Page(two.page)
+    assert ("tr", {"class": "differs"}) in page.elements
+    assert "revision " in page.texts
+
+
+def test_without_pictures_numbers_and_curves_remain(scored, tmp_path):
+    written = write_report([scored], tmp_path, pictures=None)
+    page = Page(written.page)
+    assert written.shown == 0
+    assert "worst-frames" not in {a.get("id") for _, a in page.elements}
+    assert all(one["pictures"] == [] for one in page.data["sequences"])
+    assert page.data["sequences"][0]["scores"]
+
+
+def test_fewer_and_smaller_pictures_make_a_smaller_file(copied, one, tmp_path):
+    small = write_report([copied], tmp_path, pictures=Pictures(every=6, width=64, worst=0))
+    assert small.bytes < one.bytes == one.page.stat().st_size
+    assert small.shown == 4
+    assert re.search(r"report\.html: 0\.0\d+ MB, pictures of 4 of 14 frames; ", str(small))
+
+
+def test_the_same_results_make_the_same_page(copied, one, tmp_path):
+    assert write_report([copied], tmp_path).page.read_bytes() == one.page.read_bytes()
+
+
+def test_plots_for_papers(one, two):
+    names = {path.name for path in two.plots}
+    assert names == {"measures.png", "sequences.png", "differences.png", "plain.png", f"{ODD}.png"}
+    assert all(path.is_file() for path in (*one.plots, *two.plots))
+    assert "differences.png" not in {path.name for path in one.plots}
+
+
+def test_nothing_is_written_among_the_annotations(copied, tree):
+    with pytest.raises(OutputError, match="is part of the data"):
+        write_report([copied], tree / "Annotations/480p/report")
+
+
+def test_what_the_page_is_made_of_is_installed_with_the_package():
+    package = resources.files("ranet.report")
+    parts = {p.name for p in package.iterdir() if p.name.endswith((".html", ".css", ".js"))}
+    assert {"template.html", "report.css", "page.js"} <= parts
+    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+    installed = settings["tool"]["setuptools"]["package-data"]["ranet"]
+    folder = PROJECT / "ranet"
+    assert parts <= {path.name for pattern in installed for path in folder.glob(pattern)}
