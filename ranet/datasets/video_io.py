@@ -139,7 +139,7 @@ class VideoFrames:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.paths = (self.path,)
-        with _opened(self.path) as (_, stream):
+        with opened_video(self.path) as (_, stream):
             self.frame_rate = _frame_rate(stream)
             self.count = stream.frames or None
             _warn_if_not_square(self.path, stream)
@@ -150,9 +150,9 @@ class VideoFrames:
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         shape, number = None, 0
-        with _opened(self.path) as (container, stream):
-            for frame in _decoded(self.path, container, stream):
-                image = np.rot90(frame.to_ndarray(format="rgb24"), k=round(frame.rotation / 90))
+        with opened_video(self.path) as (container, stream):
+            for frame in decoded_frames(self.path, container, stream):
+                image = upright(frame)
                 shape = shape or image.shape
                 if image.shape != shape:
                     raise DataError(
@@ -160,12 +160,23 @@ class VideoFrames:
                         f"to {size_text(image.shape)} (height×width). Cut it there, or encode it "
                         "again with one size."
                     )
-                yield f"{number:05d}", np.ascontiguousarray(image)
+                yield frame_name(number), image
                 number += 1
 
 
+def frame_name(number: int) -> str:
+    """What a frame of a video file is called; images have names of their own."""
+    return f"{number:05d}"
+
+
+def upright(frame: "av.VideoFrame") -> np.ndarray:
+    """H×W×3 uint8 RGB, turned as the container asks for."""
+    pixels = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(pixels, k=round(frame.rotation / 90)))
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
+def opened_video(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
     """The container of a video file, and its video stream."""
     av = import_av()
     try:
@@ -187,7 +198,7 @@ def _opened(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.Vid
         yield container, stream
 
 
-def _decoded(
+def decoded_frames(
     path: Path, container: "av.container.InputContainer", stream: "av.VideoStream"
 ) -> Iterator["av.VideoFrame"]:
     """The frames of a stream; damage and a missing end are errors that name the frame."""
