@@ -5,7 +5,7 @@ Each part holds the one before it, and is measured with frames of the network's 
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ from ranet.config import InferenceConfig
 from ranet.datasets.image_io import write_image
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import autocast, resolve_device
+from ranet.inference.acceleration import accelerated
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
@@ -42,7 +43,7 @@ class InferenceCase:
         network: with what.
         config: how; input and frame size are (height, width) of the frames.
         settings: all of this by name, for tables.
-        videos: B, followed at once, where a part can.
+        videos: B, followed at once; all parts but the written video.
         objects: K in each.
         frames: of the video, where a part writes one.
     """
@@ -73,39 +74,71 @@ def measure_inference(part: str, case: InferenceCase, effort: Effort) -> Row:
 @contextmanager
 def prepare_network(case: InferenceCase) -> Iterator[Workload]:
     """The network: encode a frame of each video, segment all objects."""
-    inputs = _inputs(case)
-    yield _workload(case, inputs.model, inputs.run_network, inputs.flop, case.videos)
+    model = _model(case)
+    frame_step = _frame_step(model, case)
+    inputs = _inputs(frame_step, case)
+    config = frame_step.config
+
+    def network(templates: Sequence[Template], image: Tensor, masks: Tensor) -> Tensor:
+        return _run_network(frame_step, templates[0], image, masks)
+
+    # As the frame step has it done, but for what is around the network.
+    step = accelerated(
+        network,
+        compiled=config.compile,
+        cuda_graph=config.cuda_graph and case.device.type == "cuda",
+    )
+
+    @torch.inference_mode()
+    def call() -> Tensor:
+        return step([inputs.template], inputs.image, inputs.masks)
+
+    yield _workload(case, model, call, inputs.flop, case.videos)
 
 
 @contextmanager
 def prepare_frame(case: InferenceCase) -> Iterator[Workload]:
     """All that is done on the device: crop, network, paste back."""
-    inputs = _inputs(case)
-    frame_step = FrameStep(inputs.model, inputs.config).to(case.device).eval()
+    model = _model(case)
+    frame_step = _frame_step(model, case)
+    inputs = _inputs(frame_step, case)
 
     @torch.inference_mode()
     def call() -> Tensor:
         return frame_step([inputs.template], inputs.image, inputs.masks)
 
-    yield _workload(case, inputs.model, call, inputs.flop, case.videos)
+    yield _workload(case, model, call, inputs.flop, case.videos)
 
 
 @contextmanager
 def prepare_step(case: InferenceCase) -> Iterator[Workload]:
-    """A frame in the host's memory to labels there: upload, crop, network, paste, labels."""
-    inputs = _inputs(replace(case, videos=1))
+    """Frames in the host's memory to labels there: upload, crop, network, paste, labels."""
+    model = _model(case)
+    flop = _inputs(_frame_step(model, case), case).flop
     (first, *others), labels = case.draw(_FRAMES_IN_MEMORY)
-    segmenter = VideoSegmenter(inputs.model, case.config)
-    segmenter.start(first, labels)
     frames = itertools.cycle(others)
-    yield _workload(case, inputs.model, lambda: segmenter.step(next(frames)), inputs.flop, 1)
+    segmenter = VideoSegmenter(model, case.config)
+    if case.videos == 1:
+        segmenter.start(first, labels)
+        yield _workload(case, model, lambda: segmenter.step(next(frames)), flop, 1)
+        return
+    batch = segmenter.together()
+    videos = [batch.start(first, labels) for _ in range(case.videos)]
+
+    def call() -> None:
+        batch.step(videos, [next(frames)] * case.videos)
+
+    yield _workload(case, model, call, flop, case.videos)
 
 
 @contextmanager
 def prepare_video(case: InferenceCase) -> Iterator[Workload]:
     """A folder of JPEG images to a folder of masks: decode, template, steps, write."""
-    inputs = _inputs(replace(case, videos=1))
-    segmenter = VideoSegmenter(inputs.model, case.config)
+    model = _model(case)
+    inputs = _inputs(_frame_step(model, case), replace(case, videos=1))
+    flop = inputs.flop * (case.frames - 1) + inputs.template_flop
+    del inputs
+    segmenter = VideoSegmenter(model, case.config)
     with tempfile.TemporaryDirectory() as folder:
         paths, labels = write_frames(Path(folder, "frames"), case)
 
@@ -113,8 +146,7 @@ def prepare_video(case: InferenceCase) -> Iterator[Workload]:
             masks = Path(folder, "masks")
             segment_sequence(segmenter, ImageFrames(paths), labels, masks, labels_from="drawn")
 
-        flop = inputs.flop * (case.frames - 1) + inputs.template_flop
-        yield _workload(case, inputs.model, call, flop, case.frames)
+        yield _workload(case, model, call, flop, case.frames)
 
 
 def write_frames(folder: Path, case: InferenceCase) -> tuple[list[Path], np.ndarray]:
@@ -142,7 +174,7 @@ class Part:
 PARTS: Mapping[str, Part] = {
     "network": Part(prepare_network, lambda case: {"videos": case.videos}),
     "frame": Part(prepare_frame, lambda case: {"videos": case.videos}),
-    "step": Part(prepare_step, lambda case: {}),
+    "step": Part(prepare_step, lambda case: {"videos": case.videos}),
     "video": Part(prepare_video, lambda case: {"frames": case.frames}),
 }
 """By name, from the inside out."""
@@ -150,50 +182,53 @@ PARTS: Mapping[str, Part] = {
 
 @dataclass(frozen=True)
 class _Inputs:
-    """A network on its device with all that a frame needs, and the FLOP that this costs."""
+    """All that a frame of every video needs, on the device, and the FLOP that it costs."""
 
-    config: InferenceConfig
-    model: RANet
     image: Tensor  # B×3×H×W
     masks: Tensor  # B×K×H×W
     template: Template
     template_flop: int
-    flop: int  # of a frame of every video
+    flop: int
 
-    @torch.inference_mode()
-    def run_network(self) -> Tensor:
-        with autocast(self.image.device, self.config.dtype):
-            return self.model.segment(
-                self.template,
-                self.model.encode_frame(self.image),
-                self.masks,
-                objects_at_once=self.config.objects_at_once,
-            )
+
+def _model(case: InferenceCase) -> RANet:
+    return case.network.build().to(case.device)
+
+
+def _frame_step(model: RANet, case: InferenceCase) -> FrameStep:
+    return FrameStep(model, resolved(case.config, model)).to(case.device).eval()
 
 
 @torch.inference_mode()
-def _inputs(case: InferenceCase) -> _Inputs:
-    model = case.network.build().to(case.device)
-    config = resolved(case.config, model)
+def _inputs(frame_step: FrameStep, case: InferenceCase) -> _Inputs:
     (first, second), labels = case.draw(2)
     template_image, image = (_batch_of(frame, case) for frame in (first, second))
     masks = one_hot_masks(torch.from_numpy(labels).to(case.device), case.objects)
     masks = masks.expand(case.videos, -1, -1, -1).contiguous()
     templates: list[Template] = []
+    template_flop = count_flop(
+        lambda: templates.append(frame_step.encode_template(template_image, masks))
+    )
+    flop = count_flop(lambda: _run_network(frame_step, templates[0], image, masks))
+    return _Inputs(image, masks, templates[0], template_flop, flop)
 
-    def encode_template() -> None:
-        with autocast(case.device, config.dtype):
-            templates.append(model.encode_template(template_image, masks))
 
-    template_flop = count_flop(encode_template)
-    inputs = _Inputs(config, model, image, masks, templates[0], template_flop, flop=0)
-    return replace(inputs, flop=count_flop(inputs.run_network))
+def _run_network(frame_step: FrameStep, template: Template, image: Tensor, masks: Tensor) -> Tensor:
+    config, network = frame_step.config, frame_step.network
+    with autocast(image.device, config.dtype):
+        return network.segment(
+            template,
+            network.encode_frame(image),
+            masks,
+            objects_at_once=config.objects_at_once,
+        )
 
 
 def _batch_of(frame: np.ndarray, case: InferenceCase) -> Tensor:
-    """The frame for every video: B×3×H×W in [0, 1]."""
+    """The frame for every video, B×3×H×W in [0, 1], in the network's memory layout."""
     image = torch.from_numpy(frame).to(case.device).permute(2, 0, 1).float() / 255
-    return image.expand(case.videos, -1, -1, -1).contiguous()
+    layout = torch.channels_last if case.config.channels_last else torch.contiguous_format
+    return image.expand(case.videos, -1, -1, -1).contiguous(memory_format=layout)
 
 
 def _workload(

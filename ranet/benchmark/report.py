@@ -54,7 +54,8 @@ def table(results: Results, baseline: Results | None = None, *, markdown: bool =
     notes = [f"{name} {value}" for name, value in common.items()]
     if markdown:
         return Grid("benchmark", title, header, rows, notes).markdown()
-    return "\n".join([title, ", ".join(notes), "", *aligned_table([header, *rows])])
+    in_common = [", ".join(notes)] if notes else []
+    return "\n".join([title, *in_common, "", *aligned_table([header, *rows]), ""])
 
 
 def tell_partners(results: Results, baseline: Results, source: Path) -> list[str]:

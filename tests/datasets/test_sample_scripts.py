@@ -1,5 +1,3 @@
-import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -62,23 +60,3 @@ def test_show_samples_of_a_missing_folder(config, tmp_path):
     assert done.stderr.startswith("error: ")
     assert "nowhere" in done.stderr
     assert not sheet.exists()
-
-
-def test_the_loader_benchmark(config, tmp_path):
-    results = tmp_path / "loader.json"
-    done = run(
-        *("benchmarks/loader.py", "--config", config, "--json", results, "--step-ms", 100),
-        *("--workers", 0, 1, "--rounds", 2, "--batches", 2),
-    )
-    assert done.returncode == 0, done.stderr
-    measured = json.loads(results.read_text())["results"]
-    assert [result["workers"] for result in measured] == [0, 1]
-    assert all(result["slowest"] <= result["samples_per_second"] for result in measured)
-    best = max(result["per_core"] for result in measured)
-    assert f"data.workers={math.ceil(2 / 0.1 / best)}\n" in done.stdout  # a batch of 2 in 100 ms
-
-
-def test_the_loader_benchmark_of_a_negative_number_of_workers(config):
-    done = run("benchmarks/loader.py", "--config", config, "--workers", -1)
-    assert done.returncode == 1
-    assert "data.workers" in done.stderr
