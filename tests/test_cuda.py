@@ -182,6 +182,39 @@ def test_a_cuda_graph_replays_the_step(
         np.testing.assert_allclose(replayed, plain, rtol=0, atol=5e-3)
 
 
+def test_several_videos_at_once_agree_with_one_by_one(
+    video: tuple[list[np.ndarray], np.ndarray],
+) -> None:
+    frames, labels = video
+    videos = [(frames, labels), ([frame[:, ::-1] for frame in frames], labels[:, ::-1].copy())]
+    segmenter = VideoSegmenter(tiny_network(), inference())
+    batch = segmenter.together()
+    followed = [batch.start(frames[0], labels) for frames, labels in videos]
+    batch.step(followed, [frames[1] for frames, _ in videos])
+    for (frames, labels), together in zip(videos, followed, strict=True):
+        segmenter.start(frames[0], labels)
+        segmenter.step(frames[1])
+        found = together.canvas.restore(together.probabilities)[0].cpu().numpy()
+        np.testing.assert_allclose(found, segmenter.probabilities, rtol=0, atol=5e-3)
+
+
+def test_a_frame_waits_for_nothing_but_its_labels(
+    video: tuple[list[np.ndarray], np.ndarray],
+) -> None:
+    frames, labels = video
+    segmenter = VideoSegmenter(tiny_network(), inference())
+    segmenter.start(frames[0], labels)
+    segmenter.step(frames[1])  # libraries are loaded and memory is taken at first
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            segmenter.step(frames[2])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert len([warning for warning in caught if "synchroniz" in str(warning.message)]) == 1
+
+
 def test_the_check_would_notice_a_wait() -> None:
     tensor = torch.ones(4, device=DEVICE)
     with no_waiting(), pytest.raises(RuntimeError, match="synchroniz"):
