@@ -32,6 +32,7 @@ class Result:
         checkpoint: the file.
         checkpoint_sha256: of the file.
         device: what it ran on.
+        videos_at_once: of whose common steps a frame's time is its share, on average.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Result:
     checkpoint: Path
     checkpoint_sha256: str
     device: str
+    videos_at_once: float
 
     @property
     def matching(self) -> str:
@@ -164,6 +166,7 @@ def _result(folder: Path, content: Mapping[str, Any]) -> Result:
         checkpoint=Path(content["checkpoint"]),
         checkpoint_sha256=settings["checkpoint_sha256"],
         device=content["device"],
+        videos_at_once=times.get("videos_at_once") or 1.0,
     )
 
 
@@ -184,6 +187,8 @@ def describe(result: Result) -> str:
         f"input {size_text(result.inference['input_size'])}",
         f"{result.device}, {result.inference['dtype']}",
     ]
+    if result.videos_at_once > 1:
+        parts.append(f"times are throughput, of {result.videos_at_once:.1f} videos at once")
     if result.online is not None:
         parts.append(f"online learning of {result.online['steps']} steps")
     if result.subset:

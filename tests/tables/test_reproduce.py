@@ -81,6 +81,14 @@ def test_online_learning_has_the_other_row_and_its_time(outputs):
     assert "online learning of 100 steps" in grid.markdown()
 
 
+def test_times_of_several_videos_at_once_are_not_passed_off_as_those_of_one(outputs):
+    times = {"step_ms": 4.0, "online_ms": 0.0, "frame_ms": 4.0, "videos_at_once": 7.5}
+    write_result(outputs / "a", times=times)
+    assert "times are throughput, of 7.5 videos at once" in table(1, outputs).markdown()
+    write_result(outputs / "a", times={**times, "videos_at_once": 1.0})
+    assert "throughput" not in table(1, outputs).markdown()
+
+
 def test_a_subset_is_marked(outputs):
     write_result(outputs / "a", sequences=["blackswan", "cows"])
     grid = table(1, outputs)
