@@ -1,9 +1,9 @@
 """Writing files so that a reader never meets half of one.
 
-All that the project writes, lines appended to a log apart, goes through this file: a temporary
-file or folder beside the target, flushed to the disk, then moved over it in one step. Whatever
-interrupts that (an error, Ctrl-C, a full disk, a killed process), the target holds either its old
-content or all of the new.
+All that the project writes, lines appended to a log and a run's own scratch apart, goes through
+this file: a temporary file or folder beside the target, flushed to the disk, then moved over it in
+one step. Whatever interrupts that (an error, Ctrl-C, a full disk, a killed process), the target
+holds either its old content or all of the new.
 """
 
 import contextlib

@@ -17,7 +17,7 @@ import numpy as np
 
 from ranet.datasets.backwards import backwards
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.datasets.video_io import FrameSource
+from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.errors import DataError
 from ranet.inference.first_mask import naming_mask
 from ranet.inference.marked_frames import MarkedFrames, Mask, Way, correct
@@ -282,11 +282,11 @@ def _length(way: Way, source: FrameSource) -> int | None:
 def _check_frames(marked: MarkedFrames, source: FrameSource, *, backward: bool) -> None:
     """Raise DataError where annotated frames do not exist, or cannot be left backwards."""
     last = marked.numbers[-1]
-    # A video file's own count is a claim: whether the frame exists shows when all are read.
-    if source.count is not None and last >= source.count and not source.frame_rate:
+    # A video file's count is a claim: whether the frame exists shows when all are read.
+    if isinstance(source, ImageFrames) and last >= len(source.paths):
         raise DataError(
-            f"The video has no frame {last} (counted from 0): it has {source.count}. Objects are "
-            "marked in an existing frame."
+            f"The video has no frame {last} (counted from 0): it has {len(source.paths)}. "
+            "Objects are marked in an existing frame."
         )
     if backward and source.live:
         raise DataError(
