@@ -24,7 +24,12 @@ function unfold(folded, sequence) {
 function openSequence(place) {
   const folded = document.getElementById(`sequence-${place}`);
   folded.open = true;
-  unfold(folded, sequences[place]);
+  unfold(folded, sequences[place]);  // now; the event comes later
+  return folded;
+}
+
+function goTo(place) {
+  const folded = openSequence(place);
   folded.scrollIntoView({ block: "start" });
   folded.querySelector("summary").focus({ preventScroll: true });
 }
@@ -34,7 +39,7 @@ function worstFrame({ sequence: place, frame, score, contours }) {
   const picture = { ...sequence.picture(frame), layers: contours };
   const views = [...sequence.runs, sequence.views.length - 1];
   const title = `${sequence.name}, frame ${sequence.frames[frame]}: J&F ${percent(score)}`;
-  const look = () => { sequence.change({ frame }); openSequence(place); };
+  const look = () => { sequence.change({ frame }); goTo(place); };
   return element(
     "li", {},
     element("h3", {}, title),
@@ -45,11 +50,11 @@ function worstFrame({ sequence: place, frame, score, contours }) {
 
 function openTarget() {
   const target = location.hash.match(/^#sequence-(\d+)$/);
-  if (target && sequences[target[1]]) openSequence(Number(target[1]));
+  if (target && sequences[target[1]]) goTo(Number(target[1]));
 }
 
 document.getElementById("worst")?.replaceChildren(...report.worst.map(worstFrame));
 document.getElementById("folded").replaceChildren(...sequences.map(foldedSequence));
-document.querySelector("#folded details").open = true;
+openSequence(0);
 window.addEventListener("hashchange", openTarget);
 openTarget();

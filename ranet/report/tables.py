@@ -7,6 +7,7 @@ from typing import Any
 from ranet.report.markup import Markup, element, joined, table
 from ranet.report.runs import Run, gain
 from ranet.tables.published import PublishedResult
+from ranet.wording import count
 
 _MISSING = "–"
 _TIE = 0.0005  # J&F; less is not told apart by a table in per cent with one decimal
@@ -98,9 +99,9 @@ def differences_table(runs: Sequence[Run], names: Sequence[str]) -> Markup:
 def wins(runs: Sequence[Run], names: Sequence[str]) -> str:
     """In how many sequences each run is best."""
     best = [winners(runs, name) for name in names if all(r.overall(name) is not None for r in runs)]
-    counts = [f"{run.name}: {sum(one == [run] for one in best)}" for run in runs]
+    counts = [f"{run.name} wins {sum(one == [run] for one in best)}" for run in runs]
     ties = sum(len(one) > 1 for one in best)
-    return f"Best in so many of {len(best)} sequences: {', '.join(counts)}; ties: {ties}."
+    return f"Of {count(best, 'sequence')} {', '.join(counts)}; ties: {ties}."
 
 
 def winners(runs: Sequence[Run], name: str) -> list[Run]:

@@ -96,7 +96,7 @@ def test_scores_and_pictures_are_inside(two, copied):
 
 def test_a_comparison_tells_who_wins(two):
     page = Page(two.page)
-    assert any(text.startswith("Best in so many of 2 sequences: copied:") for text in page.texts)
+    assert any(text.startswith("Of 2 sequences copied wins ") for text in page.texts)
     assert "scored − copied" in page.texts
 
 
@@ -106,7 +106,7 @@ def test_runs_of_different_sequences_are_not_averaged_alike(copied, tree, tmp_pa
     assert any("were scored on different sequences" in text for text in page.texts)
     odd = next(one for one in page.data["sequences"] if one["name"] == ODD)
     assert odd["scores"][1] is None
-    assert "Best in so many of 1 sequences" in " ".join(page.texts)
+    assert "Of 1 sequence copied wins " in " ".join(page.texts)
 
 
 def test_what_differs_in_the_configurations_is_marked(two):

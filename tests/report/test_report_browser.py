@@ -196,9 +196,12 @@ def test_objects_can_be_looked_at_one_by_one(page):
 
 
 def test_a_link_of_the_bars_opens_its_sequence(page):
+    from selenium.webdriver.support.ui import WebDriverWait
+
     assert len(all_of(page, "details[open]")) == 1
     all_of(page, ".bars a")[1].click()
-    assert only(page, "#sequence-1[open] .chart").is_displayed()
+    charts = WebDriverWait(page, 20).until(lambda page: all_of(page, "#sequence-1[open] .chart"))
+    assert charts[0].is_displayed()
 
 
 def test_views_can_be_hidden(page):

@@ -44,13 +44,11 @@ def test_who_wins_and_what_is_a_tie():
     assert winners([A, B], "x") == [B]
     assert winners([A, B], "y") == [A]
     assert winners([A, B], "z") == [A, B]  # alike in a table with one decimal
-    assert wins([A, B], "xyz") == "Best in so many of 3 sequences: a: 1, b: 1; ties: 1."
+    assert wins([A, B], "xyz") == "Of 3 sequences a wins 1, b wins 1; ties: 1."
 
 
 def test_only_sequences_that_all_have_are_won():
-    assert (
-        wins([A, run("c", x=0.9)], "xyz") == "Best in so many of 1 sequences: a: 0, c: 1; ties: 0."
-    )
+    assert wins([A, run("c", x=0.9)], "xyz") == "Of 1 sequence a wins 0, c wins 1; ties: 0."
 
 
 def test_differences_are_sorted_by_what_the_second_gains():
