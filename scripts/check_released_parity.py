@@ -1,44 +1,7 @@
 #!/usr/bin/env python3
-"""Check that the network computes what the authors' network computes.
+"""``ranet check-released-parity`` as a script."""
 
-Builds the released architecture with weights that follow the fixtures' rule, runs it in float64 on
-each fixture's inputs, and prints a line per array. Status 1 if any array differs.
-
-    python scripts/check_released_parity.py single_object.npz multi_object.npz
-"""
-
-import sys
-from pathlib import Path
-
-from ranet.cli import run_script
-from ranet.model.released_parity import compare_with_fixture
-from ranet.options import script_parser
-
-
-def main() -> None:
-    parser = script_parser(__doc__)
-    parser.add_argument("fixtures", nargs="+", type=Path, metavar="FIXTURE.npz")
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=1e-5,
-        help="largest absolute difference that passes, beyond the rounding to the type an array "
-        "is stored in (default: %(default)g)",
-    )
-    arguments = parser.parse_args()
-
-    failed = False
-    for fixture in arguments.fixtures:
-        print(fixture)
-        for difference in compare_with_fixture(fixture):
-            agrees = difference.largest <= arguments.tolerance
-            failed |= not agrees
-            shape = "×".join(map(str, difference.shape))
-            verdict = "ok" if agrees else "DIFFERS"
-            print(f"  {difference.array:32s} {shape:>16s}  {difference.largest:.2e}  {verdict}")
-    if failed:
-        sys.exit(1)
-
+from ranet.commands.program import run_as_script
 
 if __name__ == "__main__":
-    run_script(main)
+    run_as_script("check-released-parity")

@@ -1,76 +1,7 @@
 #!/usr/bin/env python3
-"""Measure what online learning brings and costs: Table 6's curve, J&F against seconds a frame.
+"""``ranet online-curve`` as a script."""
 
-    python scripts/online_curve.py --config configs/eval_davis16.yaml --davis data/DAVIS \\
-        --steps 0,10,50,100,500 --out outputs/online
-    python scripts/online_curve.py --config configs/eval_davis16.yaml --davis data/DAVIS \\
-        --checkpoint outputs/small_clips/model.pt --steps 0,10,50 --out outputs/online_decoder \\
-        inference.online.parameters=decoder_and_ranking
-
-Each number of steps is a whole evaluation in OUT/steps-<number>; 0 is without online learning. The
-curve is in OUT/curve.csv and OUT/curve.png, with the paper's points beside it. An interrupted run
-is started again with the same command: finished sequences are kept.
-"""
-
-import argparse
-
-from ranet.cli import run_script, usable_cores
-from ranet.config import EvalConfig, load_config
-from ranet.files import check_writable
-from ranet.inference.online_curve import measure_online_curve
-from ranet.inference.run import repeatable
-from ranet.model.pretrained import pretrained_path
-from ranet.options import add_checkpoint, add_davis, add_overrides, script_parser
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    # --steps takes the place of this number; it lets the other fields be set on their own.
-    overrides = ["inference.online.steps=1", *arguments.overrides]
-    config = load_config(EvalConfig, arguments.config, overrides)
-    check_writable(arguments.out)
-    with repeatable():
-        points = measure_online_curve(
-            config,
-            arguments.checkpoint or pretrained_path(),
-            arguments.davis,
-            arguments.out,
-            steps=arguments.steps,
-            set_file=arguments.set,
-            overwrite=arguments.overwrite,
-            workers=usable_cores(),
-        )
-    print("steps  seconds a frame  J&F")
-    for point in points:
-        seconds = "–" if point.seconds is None else f"{point.seconds:.3f}"
-        print(f"{point.steps:5d}  {seconds:>15}  {point.score:.1f}")
-    print(f"curve: {arguments.out / 'curve.csv'}, {arguments.out / 'curve.png'}")
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = script_parser(__doc__)
-    add_davis(parser)
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--steps",
-        type=step_counts,
-        required=True,
-        metavar="N,N,…",
-        help="numbers of steps a video, from 0 on, in any order",
-    )
-    add_overrides(parser, "inference.online.lr=1e-5")
-    return parser.parse_intermixed_args()
-
-
-def step_counts(text: str) -> list[int]:
-    """``0,10,50`` as numbers."""
-    counts = text.split(",")
-    if not all(count.strip().isdecimal() for count in counts):
-        raise argparse.ArgumentTypeError(
-            f"expected whole numbers from 0 on, separated by commas, but found {text!r}"
-        )
-    return [int(count) for count in counts]
-
+from ranet.commands.program import run_as_script
 
 if __name__ == "__main__":
-    run_script(main)
+    run_as_script("online-curve")

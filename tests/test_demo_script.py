@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scripts_in_process import ScriptRunner
 
-from ranet import demo
+from ranet.commands import demo
 
 
 @pytest.fixture

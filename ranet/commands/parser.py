@@ -4,19 +4,22 @@ import argparse
 import re
 from collections.abc import Sequence
 
+from ranet.commands.names import NAMES, file_name
+
 
 def command_parser(program: str, docstring: str | None) -> argparse.ArgumentParser:
     """A parser whose help shows the docstring as it is written.
 
     Args:
-        program: what the command is called by: ``ranet train`` or ``python scripts/train.py``.
+        program: what the command is called by: ``ranet train`` or ``python scripts/train.py``,
+            which then stands for it in the examples, too.
         docstring: of the command's module, with examples that begin with ``ranet``.
     """
     text = docstring or ""
-    if program.startswith("python "):
-        text = _as_scripts(text)
     return argparse.ArgumentParser(
-        prog=program, description=text, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=program,
+        description=text if program.startswith("ranet ") else _as_scripts(text),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
@@ -25,16 +28,13 @@ def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse
     return parser.parse_intermixed_args(arguments)
 
 
-def script_name(command: str) -> str:
-    """The file in ``scripts/`` that is the command: ``check_data.py`` for ``check-data``."""
-    return f"{command.replace('-', '_')}.py"
+def script_of(command: str) -> str:
+    """What calls it in a clone that is not installed: ``python scripts/train.py``."""
+    return f"python scripts/{file_name(command)}"
 
 
 def _as_scripts(text: str) -> str:
-    """Name the scripts where the text names commands, at the beginning of a line of examples."""
-    return re.sub(
-        r"^( {4}|.*torchrun .*)ranet ([a-z][a-z-]*)",
-        lambda found: f"{found[1]}python scripts/{script_name(found[2])}",
-        text,
-        flags=re.MULTILINE,
-    )
+    """The text with scripts in the place of commands."""
+    # Longer names first: `eval-davis` begins with what may be a name, too.
+    names = "|".join(sorted(NAMES, key=len, reverse=True))
+    return re.sub(rf"\branet ({names})\b", lambda found: script_of(found[1]), text)

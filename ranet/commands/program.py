@@ -10,16 +10,14 @@ from typing import Any, NoReturn
 
 import ranet
 from ranet.cli import run_script
-from ranet.commands.parser import script_name
-
-COMMANDS = {
-    "Use": ("explain", "report"),
-}
-"""Names, in the order of the help."""
+from ranet.commands.names import GROUPS, NAMES, file_name
+from ranet.commands.parser import script_of
 
 _EXAMPLES = """\
 Examples:
-    ranet explain --video surf.mp4 --mask surf_first.png --frame 40 --out outputs/surf_explained
+  ranet segment --video surf.mp4 --mask surf_first.png --out outputs/surf
+  ranet explain --video surf.mp4 --mask surf_first.png --frame 40 --out outputs/explained
+  ranet train --config configs/quickstart.yaml steps=500
 """
 
 
@@ -30,8 +28,7 @@ def main() -> NoReturn:
 
 def run_as_script(command: str) -> NoReturn:
     """What a file in ``scripts/`` does: the command of its name, with the process's arguments."""
-    program = f"python scripts/{script_name(command)}"
-    run_script(lambda: _module(command).main(program, sys.argv[1:]))
+    run_script(lambda: _module(command).main(script_of(command), sys.argv[1:]))
 
 
 def _run(words: Sequence[str]) -> None:
@@ -39,36 +36,31 @@ def _run(words: Sequence[str]) -> None:
         print(help_text())
     elif words[0] == "--version":
         print(f"ranet {ranet.__version__}")
-    elif words[0] in names():
+    elif words[0] in NAMES:
         _module(words[0]).main(f"ranet {words[0]}", words[1:])
     else:
-        nearest = difflib.get_close_matches(words[0], names(), n=1)
+        nearest = difflib.get_close_matches(words[0], NAMES, n=1)
         meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
         print(f"ranet: there is no command {words[0]!r}.{meant} See ranet --help.", file=sys.stderr)
         sys.exit(2)
 
 
-def names() -> list[str]:
-    """Of all commands."""
-    return [name for group in COMMANDS.values() for name in group]
-
-
 def help_text() -> str:
     """Every command with the first line of its help; none of them is loaded for it."""
-    width = max(map(len, names()))
+    width = max(map(len, NAMES))
     lines = ["usage: ranet COMMAND [OPTION ...]", ""]
     lines += ["Video object segmentation with the Ranking Attention Network.", ""]
-    for group, members in COMMANDS.items():
+    for group, members in GROUPS.items():
         lines += [f"{group}:", *(f"  {name:{width}}  {summary(name)}" for name in members), ""]
     return "\n".join([*lines, _EXAMPLES, "ranet COMMAND --help shows its options and examples."])
 
 
 def summary(command: str) -> str:
     """The first line of a command's docstring, read without running its module."""
-    path = Path(__file__).with_name(script_name(command))
+    path = Path(__file__).with_name(file_name(command))
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
 
 
 def _module(command: str) -> Any:
-    return import_module(f"ranet.commands.{command.replace('-', '_')}")
+    return import_module(f"ranet.commands.{Path(file_name(command)).stem}")

@@ -1,0 +1,58 @@
+"""List what is in data folders and everything that is wrong with them.
+
+Knows all that data/README.md tells of: DAVIS trees, YouTube-VOS, sets of images with masks, folders
+of frames, and video files:
+
+    ranet check-data data/DAVIS
+    ranet check-data data/YouTubeVOS data/MSRA10K_Imgs_GT data/static --quick
+    ranet check-data my_frames --masks my_masks
+
+Ends with status 1 if anything is wrong.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.commands.parser import command_parser, parse
+from ranet.datasets.check import check_data
+from ranet.datasets.image_sets import IMAGE_SETS
+from ranet.options import add_workers
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    parser = command_parser(program, __doc__)
+    parser.add_argument("roots", type=Path, nargs="+", metavar="ROOT", help="folder or video file")
+    parser.add_argument(
+        "--kind",
+        choices=sorted(IMAGE_SETS),
+        help="which set of images it is (default: see by the names of its folders)",
+    )
+    parser.add_argument("--masks", type=Path, help="the masks of a folder of frames")
+    parser.add_argument(
+        "--resolution", help="check only this folder below JPEGImages, e.g. 480p (default: all)"
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="read only headers and first masks: misses damaged data and wrong ids further on",
+    )
+    add_workers(parser, "processes")
+    options = parse(parser, arguments)
+    if options.masks is not None and len(options.roots) > 1:
+        parser.error("--masks belongs to one folder of frames, so give one ROOT")
+    sound = True
+    for root in options.roots:
+        report = check_data(
+            root,
+            kind=options.kind,
+            masks=options.masks,
+            resolution=options.resolution,
+            quick=options.quick,
+            workers=options.workers,
+            progress=True,
+        )
+        print(report, flush=True)
+        sound = sound and not report.problems
+    sys.exit(0 if sound else 1)

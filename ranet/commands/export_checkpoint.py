@@ -1,0 +1,60 @@
+"""Make a file to hand on of a trained network.
+
+A .safetensors file: half the size, without the state of the training.
+
+    ranet export-checkpoint outputs/small_clips/model.pt --out ranet_small.safetensors
+
+Whatever reads a checkpoint reads the result too.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ranet.cli import number_within
+from ranet.commands.parser import command_parser, parse
+from ranet.model.exchange import SUFFIX, write_exchange_file
+from ranet.model.ranet import SMALLEST_SIDE
+from ranet.model.weights import description_of, load_checkpoint
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    options = _parsed(program, arguments)
+    model = load_checkpoint(options.checkpoint)
+    if options.input_size:
+        model.input_size = tuple(options.input_size)
+    dtype = getattr(torch, options.dtype)
+    write_exchange_file(options.out, description_of(model), model.state_dict(), dtype)
+    print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.1f} MB")
+
+
+def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = command_parser(program, __doc__)
+    parser.add_argument("checkpoint", type=Path, help="a network of ours, or one of the authors'")
+    parser.add_argument(
+        "--out", type=_exchange_file, required=True, metavar="FILE", help=f"the {SUFFIX} file"
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=("float16", "float32"),
+        default="float16",
+        help="in which to store the weights (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--input-size",
+        type=number_within(int, SMALLEST_SIDE),
+        nargs=2,
+        metavar=("H", "W"),
+        help="what the network is to see of a frame where a configuration's input_size is null "
+        "(default: the size it was trained at)",
+    )
+    return parse(parser, arguments)
+
+
+def _exchange_file(text: str) -> Path:
+    if Path(text).suffix != SUFFIX:
+        raise argparse.ArgumentTypeError(f"expected a file that ends in {SUFFIX}, found {text!r}")
+    return Path(text)

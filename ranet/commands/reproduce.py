@@ -1,0 +1,46 @@
+"""Put our results into the paper's tables, beside the published numbers.
+
+    ranet reproduce                                  # all tables, nothing measured
+    ranet reproduce --results outputs --out outputs/tables
+    ranet reproduce --table 4 5 --results outputs/ablations
+
+Collects the result.json files that eval-davis and online-curve wrote in or below the given folders.
+Prints Markdown; with --out it writes table<n>.md, table<n>.csv and, with Table 1, figure6.png.
+Which row a result belongs to follows from its checkpoint and configuration; docs/reproduce.md has
+the command for every row.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.commands.parser import command_parser, parse
+from ranet.files import check_writable
+from ranet.tables.reproduce import TABLES, reproduce
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    parser = command_parser(program, __doc__)
+    parser.add_argument(
+        "--table",
+        type=int,
+        nargs="+",
+        choices=TABLES,
+        default=TABLES,
+        metavar="N",
+        help="numbers of tables, 1 to 6 (default: all)",
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="folders with results in or below them",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the files")
+    options = parse(parser, arguments)
+    if options.out is not None:
+        check_writable(options.out)
+    grids = reproduce(options.table, options.results, options.out)
+    print("\n".join(grid.markdown() for grid in grids))

@@ -1,0 +1,41 @@
+"""Show what a configuration trains on, as one picture.
+
+A row is a sample: the template with its objects, the current frame, the previous mask over it, and
+the truth. They are the first samples of the run, exactly.
+
+    ranet show-samples --config configs/quickstart.yaml --out sheet.png
+    ranet show-samples --config configs/quickstart.yaml --out sheet.png --count 20 \\
+        data.augment.rotation=0 data.static.new_background=0.5
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.cli import positive_int
+from ranet.commands.parser import command_parser, parse
+from ranet.config import TrainConfig, load_config
+from ranet.datasets.image_io import write_image
+from ranet.datasets.sampling import TrainingSamples
+from ranet.options import add_overrides
+from ranet.visual.sample_sheet import sample_sheet
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    options = _parsed(program, arguments)
+    config = load_config(TrainConfig, options.config, options.overrides)
+    samples = TrainingSamples(config.data, seed=config.seed)
+    write_image(options.out, sample_sheet([samples[n] for n in range(options.count)]))
+    print(f"wrote {options.out}")
+
+
+def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = command_parser(program, __doc__)
+    parser.add_argument("--config", type=Path, required=True, help="a training run's YAML file")
+    parser.add_argument("--out", type=Path, required=True, help="the picture, .png or .jpg")
+    parser.add_argument(
+        "--count", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)"
+    )
+    add_overrides(parser, "data.sources.0.root=data/DAVIS")
+    return parse(parser, arguments)

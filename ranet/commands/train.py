@@ -1,0 +1,34 @@
+"""Train a network as a configuration says.
+
+    ranet train --config configs/quickstart.yaml
+    ranet train --config configs/quickstart.yaml steps=500 optimizer.learning_rate=1e-4
+    ranet train --config configs/quickstart.yaml --resume
+    torchrun --nproc-per-node 4 scripts/train.py --config configs/static_multi.yaml
+
+With torchrun, batch_size stays that of all processes together, data.workers is of each process, and
+several machines need an output folder that all of them see.
+Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C at once.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.cli import usable_cores
+from ranet.commands.parser import command_parser, parse
+from ranet.config import TrainConfig, load_config
+from ranet.options import add_overrides
+from ranet.training.run import train
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    parser = command_parser(program, __doc__)
+    parser.add_argument("--config", type=Path, required=True, help="a YAML file, see configs/")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the newest checkpoint of the output"
+    )
+    add_overrides(parser, "optimizer.clip_norm=1")
+    options = parse(parser, arguments)
+    config = load_config(TrainConfig, options.config, options.overrides)
+    # Others wait while the first process validates: it may use all cores.
+    train(config, options.resume, scorers=usable_cores())

@@ -1,0 +1,126 @@
+"""``ranet``: one name for all commands."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from scripts_in_process import SCRIPTS
+
+import ranet
+from ranet.commands import program
+from ranet.commands.names import NAMES, file_name
+from ranet.commands.parser import command_parser, parse
+
+ROOT = Path(ranet.__file__).parents[1]
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run ``ranet`` with these words; gives status, output, and what went to standard error."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["ranet", *words])
+        with pytest.raises(SystemExit) as leaving:
+            program.main()
+        captured = capsys.readouterr()
+        return leaving.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+def test_help_lists_every_command_with_a_line_and_loads_none():
+    asked = "import sys; from ranet.commands.program import help_text; print(help_text()); "
+    asked += "print('loaded:', *sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    text, loaded = done.stdout.split("loaded:")
+    for name in NAMES:
+        (line,) = [line for line in text.splitlines() if line.startswith(f"  {name} ")]
+        assert line.endswith("."), line
+        assert len(program.summary(name)) <= 80, line
+    assert not {"torch", "numpy", "cv2"} & set(loaded.split())
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
+def test_help_is_shown(call, words):
+    status, out, _ = call(*words)
+    assert status == 0
+    assert out.startswith("usage: ranet COMMAND")
+    assert "Examples:" in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_has_help_with_examples(call, name):
+    status, out, _ = call(name, "--help")
+    assert status == 0
+    assert out.startswith(f"usage: ranet {name} ")
+    assert f"\n    ranet {name} " in out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_command_is_a_script_whose_help_names_the_script(run_script, name):
+    done = run_script(file_name(name), "--help")
+    assert done.status == 0, done.error
+    assert done.out.startswith(f"usage: python scripts/{file_name(name)} ")
+    assert f"\n    python scripts/{file_name(name)} " in done.out
+    assert f"ranet {name} " not in done.out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_only_names_its_command(name):
+    text = (SCRIPTS / file_name(name)).read_text("utf-8")
+    assert text == (
+        f'#!/usr/bin/env python3\n"""``ranet {name}`` as a script."""\n\n'
+        "from ranet.commands.program import run_as_script\n\n"
+        f'if __name__ == "__main__":\n    run_as_script("{name}")\n'
+    )
+
+
+def test_the_words_of_a_command_reach_it(call, tmp_path):
+    out = tmp_path / "videos"
+    status, said, _ = call("make-synthetic", "--out", str(out), "--train", "0", "--val", "0")
+    assert status == 2
+    status, said, _ = call(
+        *("make-synthetic", "--out", str(out), "--train", "0", "--val", "1"),
+        *("--frames", "2", "--size", "96", "160", "--workers", "1"),
+    )
+    assert status == 0
+    assert said == f"{out}: 1 video written\n"
+
+
+def test_an_error_in_the_input_is_a_message_and_status_1(call):
+    status, _, error = call("train", "--config", "nowhere.yaml")
+    assert status == 1
+    assert error.startswith("error: Cannot read the configuration nowhere.yaml")
+
+
+def test_an_unknown_command_is_told_the_nearest(call):
+    status, _, error = call("trian")
+    assert status == 2
+    assert "no command 'trian'. Did you mean 'train'? See ranet --help." in error
+
+
+def test_the_version_is_told(call):
+    assert call("--version") == (0, f"ranet {ranet.__version__}\n", "")
+
+
+def test_python_m_ranet_is_the_same():
+    done = subprocess.run(
+        [sys.executable, "-m", "ranet", "--version"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout == f"ranet {ranet.__version__}\n"
+
+
+def test_overrides_may_stand_anywhere():
+    parser = command_parser("ranet train", "Train.")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("overrides", nargs="*")
+    options = parse(parser, ["a=1", "--steps", "3", "b=2"])
+    assert (options.steps, options.overrides) == (3, ["a=1", "b=2"])
+
+
+def test_examples_name_the_other_scripts_too():
+    parser = command_parser("python scripts/train.py", "As ranet check-data says: ranet small.")
+    assert "As python scripts/check_data.py says: ranet small." in parser.format_help()
