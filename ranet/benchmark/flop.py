@@ -5,6 +5,7 @@ multiplication and an addition being two. Norms, resizing and everything else co
 of RANet with ResNet-101 at 480×864 has 263 GFLOP.
 """
 
+import statistics
 from collections.abc import Callable
 
 import torch
@@ -13,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ranet.benchmark.timing import Effort, time_calls
 from ranet.device import DTYPES
 
-_PRODUCT = Effort(warm_up=1, repeats=5, seconds=0.2)
+_PRODUCT = Effort(warm_up=1, repeats=3, seconds=0)
 
 _SIDE = {"cuda": 8192, "mps": 4096, "cpu": 2048}
 """Of the matrices by device: large enough that no larger ones have a higher rate worth telling."""
@@ -26,8 +27,8 @@ def count_flop(call: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def time_matrix_products(device: torch.device, dtype: str) -> list[float]:
-    """FLOP a second of some products of two large square matrices: the machine's peak.
+def matrix_product_rate(device: torch.device, dtype: str) -> float:
+    """FLOP a second of a product of two large square matrices: the machine's peak just now.
 
     Args:
         device: where.
@@ -37,4 +38,4 @@ def time_matrix_products(device: torch.device, dtype: str) -> list[float]:
     left, right = torch.rand(2, side, side, device=device).to(DTYPES[dtype])
     product = torch.empty_like(left)
     seconds = time_calls(lambda: torch.mm(left, right, out=product), device, _PRODUCT)
-    return [2 * side**3 / duration for duration in seconds]
+    return 2 * side**3 / statistics.median(seconds)

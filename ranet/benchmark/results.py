@@ -102,7 +102,6 @@ def _worked_out(row: Row) -> dict[str, float | None]:
     return {
         "units_per_second": row.units_per_second,
         "flop_rate": row.flop_rate,
-        "share_of_peak": row.share_of_peak,
     }
 
 

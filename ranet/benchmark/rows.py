@@ -1,20 +1,22 @@
 """A row of a benchmark: one piece of work with its settings, and what was measured of it."""
 
+import statistics
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
-from ranet.benchmark.flop import time_matrix_products
-from ranet.benchmark.memory import forget_earlier_work
+from ranet.benchmark.flop import matrix_product_rate
+from ranet.benchmark.memory import forget_earlier_work, reset_peak
 from ranet.benchmark.timing import Effort, Spread, time_calls
 from ranet.device import peak_memory
 
 OUT_OF_MEMORY = "out of memory"
+
+_ROUNDS = 5
 
 Settings = Mapping[str, str | int]
 """What decides how long the work takes, by name, ready to be shown and compared."""
@@ -55,7 +57,9 @@ class Row:
         unit: see :class:`Workload`, as are ``units``, ``parameters`` and ``flop``.
         seconds: of a call; None where ``problem`` says why there is nothing.
         peak_flop_rate: FLOP a second of a large matrix product on the same device, with the same
-            threads and numbers, measured just before and after.
+            threads and numbers.
+        share_of_peak: of that rate, 0…1. Calls and matrix products are timed in turn, a few rounds
+            of them, as the speed of a machine changes; this is the median of the rounds.
         peak_bytes: the most memory that was in use during the calls.
         memory_counted: what the memory is of, see :func:`ranet.device.peak_memory`.
         problem: why it could not be measured.
@@ -70,6 +74,7 @@ class Row:
     parameters: int | None = None
     flop: int | None = None
     peak_flop_rate: float | None = None
+    share_of_peak: float | None = None
     peak_bytes: int | None = None
     memory_counted: str | None = None
     problem: str | None = None
@@ -86,13 +91,6 @@ class Row:
         if self.flop is None or self.seconds is None:
             return None
         return self.flop / self.seconds.median
-
-    @property
-    def share_of_peak(self) -> float | None:
-        """Of the rate of a large matrix product, 0…1."""
-        if self.flop_rate is None or self.peak_flop_rate is None:
-            return None
-        return self.flop_rate / self.peak_flop_rate
 
 
 def measured(
@@ -128,31 +126,50 @@ def _measured(
 ) -> Row:
     _forget_compiled()
     with prepare() as work:
-        peak = _peak_rates(work)
         forget_earlier_work(device)
-        seconds = time_calls(work.call, device, effort)
-        used, counted = peak_memory(device) or (None, None)
-        peak += _peak_rates(work)
+        rounds = [_round(work, share) for share in effort.in_rounds(_ROUNDS if work.flop else 1)]
+    rates = [each.peak_flop_rate for each in rounds if each.peak_flop_rate is not None]
+    used, counted = max((each.memory for each in rounds if each.memory), default=(None, None))
     return Row(
         part,
         settings,
         unit=work.unit,
         units=work.units,
-        seconds=Spread.of(seconds),
+        seconds=Spread.of([second for each in rounds for second in each.seconds]),
         parameters=work.parameters,
         flop=work.flop,
-        peak_flop_rate=float(np.median(peak)) if peak else None,
+        peak_flop_rate=statistics.median(rates) if rates else None,
+        share_of_peak=_share_of_peak(work, rounds),
         peak_bytes=used,
         memory_counted=counted,
         details=work.details,
     )
 
 
-def _peak_rates(work: Workload) -> list[float]:
-    """Before and after the work: the clock of a machine that others use changes."""
-    if work.flop is None or work.dtype is None:
-        return []
-    return time_matrix_products(work.device, work.dtype)
+class _Round(NamedTuple):
+    """A matrix product, and calls right after it."""
+
+    seconds: list[float]
+    peak_flop_rate: float | None
+    memory: tuple[int, str] | None
+
+
+def _round(work: Workload, effort: Effort) -> _Round:
+    rate = None
+    if work.flop is not None and work.dtype is not None:
+        rate = matrix_product_rate(work.device, work.dtype)
+    reset_peak(work.device)  # the matrices do not count
+    seconds = time_calls(work.call, work.device, effort)
+    return _Round(seconds, rate, peak_memory(work.device))
+
+
+def _share_of_peak(work: Workload, rounds: list[_Round]) -> float | None:
+    shares = [
+        work.flop / statistics.median(each.seconds) / each.peak_flop_rate
+        for each in rounds
+        if work.flop is not None and each.peak_flop_rate is not None
+    ]
+    return statistics.median(shares) if shares else None
 
 
 def _forget_compiled() -> None:

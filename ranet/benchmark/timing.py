@@ -1,8 +1,9 @@
 """Seconds: of one call, again and again, or of several in turn, and how far they spread."""
 
+import math
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,12 @@ class Effort:
     warm_up: int = 3
     repeats: int = 10
     seconds: float = 1.0
+
+    def in_rounds(self, rounds: int) -> list["Effort"]:
+        """The same in as many rounds, or fewer, each with a call to time at least."""
+        rounds = min(rounds, self.repeats)
+        part = Effort(0, math.ceil(self.repeats / rounds), self.seconds / rounds)
+        return [replace(part, warm_up=self.warm_up), *[part] * (rounds - 1)]
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ separated by commas are all measured, in every combination:
         --step-ms 150
 
 Calls are timed from an idle device to an idle device, after a warm-up; told are the median and the
-quartiles. FLOP are counted, two for a multiplication with addition, and compared with the rate of a
-large matrix product just before and after, on the same device with the same numbers and threads.
+quartiles. FLOP are counted, two for a multiplication with addition; the share is that of the rate
+of a large matrix product, timed in turn with the calls, on the same device with the same numbers
+and threads.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from tiny_ranet import tiny_ranet
 from torch import nn
 
 from ranet.benchmark import flop
-from ranet.benchmark.flop import count_flop, time_matrix_products
+from ranet.benchmark.flop import count_flop, matrix_product_rate
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
@@ -35,7 +35,9 @@ def test_two_videos_are_twice_the_work_of_one():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_rate_of_matrix_products(monkeypatch, dtype):
+def test_the_rate_of_a_matrix_product(monkeypatch, dtype):
     monkeypatch.setattr(flop, "_SIDE", {"cpu": 32})
-    monkeypatch.setattr(flop, "time_calls", lambda call, device, effort: call() is None or [2.0])
-    assert time_matrix_products(torch.device("cpu"), dtype) == [32**3]
+    monkeypatch.setattr(
+        flop, "time_calls", lambda call, device, effort: call() is None or [9.0, 2.0, 1.0]
+    )
+    assert matrix_product_rate(torch.device("cpu"), dtype) == 32**3

@@ -16,7 +16,13 @@ SOFTWARE = {"torch": "2.13", "revision": "abc"}
 def row(median, objects=1, **changes):
     spread = Spread(3, median, median, median, median, median)
     settings = {"network": "single", "objects": objects}
-    values = {"flop": 3_000_000_000, "peak_flop_rate": 1e11, "parameters": 63_423_000, **changes}
+    values = {
+        "flop": 3_000_000_000,
+        "peak_flop_rate": 1e11,
+        "share_of_peak": 0.3,
+        "parameters": 63_423_000,
+        **changes,
+    }
     return Row("network", settings, "frame", 1, spread, **values)
 
 
@@ -36,7 +42,7 @@ def test_the_file_tells_the_circumstances_and_the_rates(tmp_path):
     content = json.loads((tmp_path / "results.json").read_text())
     assert (content["machine"], content["software"]) == (MACHINE, SOFTWARE)
     assert content["command"] == ["benchmark.py"]
-    assert content["rows"][0]["share_of_peak"] == pytest.approx(0.3)
+    assert content["rows"][0]["flop_rate"] == pytest.approx(3e10)
     assert content["rows"][0]["units_per_second"] == pytest.approx(10)
 
 
@@ -85,7 +91,7 @@ def test_what_was_out_of_memory_is_no_partner():
 
 
 def test_the_table_tells_what_differs_and_above_it_what_does_not():
-    shown = table(results(row(0.1), row(0.25, objects=5)), results(row(0.3)))
+    shown = table(results(row(0.1), row(0.25, objects=5, share_of_peak=0.12)), results(row(0.3)))
     title, common, _, header, first, second = shown.strip().splitlines()
     assert title == "processor; 2 usable cores; torch 2.13; revision abc"
     assert common == "network single, parameters 63.4 M, work 3 GFLOP, matrix product 100 GFLOP/s"

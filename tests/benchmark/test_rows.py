@@ -1,3 +1,4 @@
+import itertools
 from contextlib import contextmanager
 
 import pytest
@@ -14,7 +15,8 @@ ONCE = Effort(warm_up=0, repeats=1, seconds=0)
 @pytest.fixture(autouse=True)
 def peak(monkeypatch):
     """The machine multiplies matrices at these rates."""
-    monkeypatch.setattr(rows, "time_matrix_products", lambda device, dtype: [400.0, 200.0])
+    rates = itertools.cycle([100.0, 400.0, 200.0])
+    monkeypatch.setattr(rows, "matrix_product_rate", lambda device, dtype: next(rates))
 
 
 def work(call=lambda: None, **changes):
@@ -30,16 +32,15 @@ def seconds(median):
 
 
 def test_rates_are_those_of_the_median():
-    row = Row("step", {}, "frame", 4, seconds(0.5), flop=50, peak_flop_rate=200.0)
+    row = Row("step", {}, "frame", 4, seconds(0.5), flop=50)
     assert row.units_per_second == 8
     assert row.flop_rate == 100
-    assert row.share_of_peak == 0.5
 
 
 def test_what_is_not_known_has_no_rate():
-    assert Row("step", {}, "frame", 4, seconds(0.5)).share_of_peak is None
+    assert Row("step", {}, "frame", 4, seconds(0.5)).flop_rate is None
     failed = Row("step", {}, problem=OUT_OF_MEMORY)
-    assert failed.units_per_second is failed.flop_rate is failed.share_of_peak is None
+    assert failed.units_per_second is failed.flop_rate is None
 
 
 def test_a_row_of_a_piece_of_work():
@@ -49,8 +50,25 @@ def test_a_row_of_a_piece_of_work():
     assert len(calls) == 4
     assert row.seconds.calls == 3
     assert (row.part, row.settings, row.units) == ("network", {"objects": 1}, 4)
-    assert (row.flop, row.parameters, row.peak_flop_rate) == (7, 3, 300.0)
+    assert (row.flop, row.parameters, row.peak_flop_rate) == (7, 3, 200.0)
     assert row.peak_bytes > 0
+
+
+def test_calls_and_matrix_products_take_turns(monkeypatch):
+    rounds = iter([[1.0, 1.0], [0.5], [0.125]])
+    monkeypatch.setattr(rows, "time_calls", lambda call, device, effort: next(rounds))
+    row = measured("network", {}, work(dtype="float32", flop=50), CPU, Effort(0, 3, 0))
+    # 50, 100 and 400 FLOP a second, where the machine could do 100, 400 and 200.
+    assert row.share_of_peak == 0.5
+    assert row.seconds.calls == 4
+
+
+def test_the_memory_of_the_matrices_does_not_count(monkeypatch):
+    events = []
+    for name in ("matrix_product_rate", "reset_peak", "peak_memory"):
+        monkeypatch.setattr(rows, name, lambda *_, name=name: events.append(name))
+    measured("network", {}, work(lambda: events.append("call"), dtype="float32", flop=1), CPU, ONCE)
+    assert events == ["matrix_product_rate", "reset_peak", "call", "peak_memory"]
 
 
 def test_work_without_counted_flop_needs_no_matrix_products():

@@ -53,6 +53,13 @@ def test_long_calls_are_repeated_as_often_as_asked_for(clock):
     assert len(seconds) == 3
 
 
+def test_effort_in_rounds():
+    first, *others = Effort(warm_up=3, repeats=10, seconds=2).in_rounds(4)
+    assert first == Effort(warm_up=3, repeats=3, seconds=0.5)
+    assert others == [Effort(warm_up=0, repeats=3, seconds=0.5)] * 3
+    assert Effort(1, 2, 0).in_rounds(5) == [Effort(1, 1, 0), Effort(0, 1, 0)]
+
+
 def test_the_device_is_idle_when_the_clock_is_read(monkeypatch):
     seen = []
     monkeypatch.setattr(timing, "synchronise", lambda device: seen.append(f"wait for {device}"))
