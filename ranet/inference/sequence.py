@@ -107,28 +107,12 @@ def segment_sequence(
         DataError: a frame cannot be read, or the labels do not fit the first.
         OutputError: a mask cannot be written.
     """
-    with atomic_folder(folder) as unfinished:
-        return write_masks(
-            follower, frames, labels, unfinished, labels_from=labels_from, after_frame=after_frame
-        )
-
-
-def write_masks(
-    follower: Follower,
-    frames: Iterable[tuple[str, np.ndarray]],
-    labels: np.ndarray,
-    folder: Path,
-    *,
-    labels_from: str | Path,
-    after_frame: Callable[[np.ndarray, np.ndarray], None],
-) -> Timing:
-    """What :func:`segment_sequence` does, in a folder that is there and shows each mask at once.
-
-    Where it ends by an error, the masks of all frames that ``after_frame`` was called with are
-    there, unless that error was in writing them.
-    """
     began, step_ms = time.perf_counter(), []
-    with read_ahead(frames, FRAMES_AHEAD) as coming, masks_written(folder) as write:
+    with (
+        atomic_folder(folder) as unfinished,
+        read_ahead(frames, FRAMES_AHEAD) as coming,
+        masks_written(unfinished) as write,
+    ):
         for index, (name, frame) in enumerate(coming):
             if index == 0:
                 with naming_first_mask(labels_from):

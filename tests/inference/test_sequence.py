@@ -3,17 +3,16 @@
 import errno
 import threading
 
-import numpy as np
 import pytest
 from colour_network import ColourNetwork
 from moving_squares import moving
 
 from ranet.config import InferenceConfig
-from ranet.datasets.image_io import read_labels, write_labels
+from ranet.datasets.image_io import write_labels
 from ranet.errors import DataError, OutputError
 from ranet.inference import sequence
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import segment_sequence, write_masks
+from ranet.inference.sequence import segment_sequence
 
 SIZE = (48, 80)
 CONFIG = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
@@ -79,27 +78,3 @@ def test_an_interruption_ends_both_threads_and_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         segment(tmp_path / "masks", after_frame=interrupt)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_masks_of_a_video_that_was_interrupted_are_there_where_they_show_at_once(tmp_path):
-    seen = []
-
-    def interrupt_at_ten(frame, labels):
-        seen.append(labels)
-        if len(seen) == 10:
-            raise KeyboardInterrupt
-
-    follower = VideoSegmenter(ColourNetwork(), CONFIG)
-    with pytest.raises(KeyboardInterrupt):
-        write_masks(
-            follower,
-            frames(),
-            VIDEO[0][1],
-            tmp_path,
-            labels_from="drawn",
-            after_frame=interrupt_at_ten,
-        )
-    written = sorted(tmp_path.iterdir())
-    assert [path.name for path in written] == [f"{index:05d}.png" for index in range(10)]
-    for path, labels in zip(written, seen, strict=True):
-        assert np.array_equal(read_labels(path), labels)
