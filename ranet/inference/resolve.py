@@ -6,6 +6,9 @@ from ranet.model.ranet import RANet
 PAPER_SIZE = (480, 864)
 """(height, width) that the paper's networks see; of any that does not tell."""
 
+CHANGES_NO_MASK = {"device", "objects_at_once", "channels_last", "compile", "cuda_graph"}
+"""Fields in which a run may differ from the one that it goes on with: how it is computed."""
+
 
 def resolved(config: InferenceConfig, model: RANet) -> InferenceConfig:
     """The configuration with input size and fusion chosen as the network's weights are used to."""

@@ -18,6 +18,7 @@ from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_de
 from ranet.errors import ConfigError, DataError
 from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.report import Report, summarise_times
+from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.results_folder import ResultsFolder, opened_results
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask, Follower, Timing
@@ -38,7 +39,7 @@ _logger = logging.getLogger(__name__)
 
 CHANGES_NO_RESULT = {
     "released_objects": True,  # the architecture tells
-    "inference": {"device", "objects_at_once", "channels_last", "compile", "cuda_graph"},
+    "inference": CHANGES_NO_MASK,
 }
 """Fields of the configuration in which a run may differ from the one that it goes on with."""
 

@@ -31,6 +31,7 @@ from ranet.inference.outputs import (
 )
 from ranet.inference.overlap import read_ahead, write_behind
 from ranet.inference.progress import Progress
+from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import FRAMES_AHEAD, MASKS_BEHIND
 from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
@@ -39,9 +40,6 @@ from ranet.lock import only_writer
 from ranet.wording import count
 
 _logger = logging.getLogger(__name__)
-
-CHANGES_NO_MASK = {"device", "objects_at_once"}
-"""Fields of the configuration in which a run may differ from the one that it goes on with."""
 
 NumberedFrame = tuple[int, str, np.ndarray]
 """Number in the video, from 0; name; H×W×3 uint8 RGB."""
