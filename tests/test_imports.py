@@ -61,6 +61,14 @@ MAY_IMPORT = {
         "visual.overlay",
         "visual.score_plots",
     },
+    "annotator": {  # a person marks objects and watches them being followed
+        "config",
+        "datasets.image_io",
+        "datasets.random_access",
+        "datasets.video_io",
+        "inference",
+        "visual.overlay",
+    },
     "training": {
         "config",
         "datasets",
@@ -94,6 +102,7 @@ MAY_IMPORT = {
     },
     # Each calls the one thing that it is for; nobody imports a command.
     "commands": {
+        "annotator",
         "benchmark",
         "cli",
         "config",
@@ -123,7 +132,8 @@ ONLY_IN = {
     | {"benchmark", "provenance", "commands"},
     "torchvision": {"model"},
     "yaml": {"config"},
-    "pydantic": {"config", "inference"},  # inference: checks polygon files
+    # annotator: checks what a page asks for; inference: polygon files
+    "pydantic": {"annotator", "config", "inference"},
     "matplotlib": {"visual"},
 }
 

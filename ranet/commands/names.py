@@ -1,7 +1,7 @@
 """What commands there are, and which script each of them is, too."""
 
 GROUPS = {
-    "Segment": ("segment", "explain"),
+    "Segment": ("segment", "annotate", "explain"),
     "Measure": ("report", "benchmark", "online-curve", "reproduce"),
     "Train": ("train", "show-samples"),
     "Data": ("check-data", "make-synthetic"),
