@@ -34,10 +34,19 @@ def test_two_videos_are_twice_the_work_of_one():
         assert work(2) == 2 * work(1) > 0
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_the_rate_of_a_matrix_product(monkeypatch, dtype):
-    monkeypatch.setattr(flop, "_SIDE", {"cpu": 32})
-    monkeypatch.setattr(
-        flop, "time_calls", lambda call, device, effort: call() is None or [9.0, 2.0, 1.0]
-    )
-    assert matrix_product_rate(torch.device("cpu"), dtype) == 32**3
+@pytest.mark.parametrize(
+    ("dtype", "rate"), [("float32", 32**3), ("bfloat16", 32**3 / 2), ("float16", 32**3 / 2)]
+)
+def test_the_rate_is_that_of_the_fastest_matrix_product(monkeypatch, dtype, rate):
+    seconds = iter([[9.0, 4.0, 1.0], [2.0, 2.0, 2.0]])  # oneDNN's, in float32, is the second
+    sizes = []
+
+    def timed(call, device, effort):
+        sizes.append(call().to_dense().shape)
+        return next(seconds)
+
+    for side in ("_SIDE_OF_SLOW", 32), ("_SIDE", {"cpu": 32}):
+        monkeypatch.setattr(flop, *side)
+    monkeypatch.setattr(flop, "time_calls", timed)
+    assert matrix_product_rate(torch.device("cpu"), dtype) == rate
+    assert set(sizes) == {(32, 32)}
