@@ -1,8 +1,9 @@
 # make demo   train a small network on synthetic videos, segment and score unseen ones
 # make test   formatting, lint, types and all tests
+# make docs   build the documentation: outputs/site/index.html
 # make clean  remove the virtual environment; results stay
 #
-# The first two set themselves up in a virtual environment inside the clone (VENV=…), with the
+# The first three set themselves up in a virtual environment inside the clone (VENV=…), with the
 # versions of constraints.txt. PIP_OPTIONS is passed to pip, e.g. to choose a build of torch.
 
 VENV ?= .venv
@@ -10,7 +11,7 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test docs lint format clean
 
 # Threads that wait actively for each other are slow wherever something else needs the cores.
 demo: $(VENV)/ready
@@ -18,6 +19,10 @@ demo: $(VENV)/ready
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+# The variable hides an advertisement for a successor of mkdocs-material.
+docs: $(VENV)/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
