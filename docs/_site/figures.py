@@ -1,0 +1,57 @@
+"""Makes the pictures of docs/images, from a synthetic video.
+
+    python docs/_site/figures.py
+
+draws the video, explains object 2 in its frame 12, and keeps the figures as small JPEGs.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs/images"
+VIDEO = "480p/val-0004"
+FIGURES = (
+    "1_frames",
+    "2_similarity_maps",
+    "3_ranking_scores",
+    "4_foreground_maps",
+    "5_merged_features",
+    "6_result",
+)
+WIDTH = 1400  # pixels
+
+
+def main() -> None:
+    """Make them all."""
+    with tempfile.TemporaryDirectory() as folder:
+        videos, figures = Path(folder, "videos"), Path(folder, "figures")
+        _ranet(
+            f"make-synthetic --out {videos} --train 0 --val 6 --frames 24 --size 288 528 --seed 11"
+        )
+        _ranet(
+            f"explain --video {videos}/JPEGImages/{VIDEO} "
+            f"--mask {videos}/Annotations/{VIDEO}/00000.png --frame 12 --object 2 --out {figures}"
+        )
+        for name in FIGURES:
+            _shrink(figures / f"{name}.png", IMAGES / f"{name}.jpg")
+
+
+def _ranet(arguments: str) -> None:
+    subprocess.run([sys.executable, "-m", "ranet", *arguments.split()], cwd=ROOT, check=True)
+
+
+def _shrink(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    with Image.open(source) as image:
+        image = image.convert("RGB")
+        image.thumbnail((WIDTH, WIDTH))
+        image.save(target, quality=82, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The documentation builds without a warning, needs no network, and its links into code hold."""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+for package in ("mkdocs", "material", "mkdocstrings"):
+    pytest.importorskip(package, reason="needs mkdocs: pip install -e '.[docs]'")
+
+ROOT = Path(__file__).parents[1]
+HOOK = ROOT / "docs/_site/project_links.py"
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|link)\b[^>]*\b(?:src|href)=\"?((?:https?:)?//[^\">\s]+)"
+)
+
+
+def load_hook():
+    spec = importlib.util.spec_from_file_location(HOOK.stem, HOOK)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def build(config: Path, site: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config, "-d", site],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = build(ROOT / "mkdocs.yml", folder)
+    assert done.returncode == 0, done.stdout
+    assert "WARNING" not in done.stdout
+    return folder
+
+
+def test_every_page_is_there(site):
+    pages = {path.relative_to(ROOT / "docs").with_suffix("") for path in ROOT.glob("docs/**/*.md")}
+    assert [page for page in sorted(pages) if not (site / f"{page}.html").is_file()] == []
+
+
+def test_nothing_is_fetched_from_a_network(site):
+    pages = list(site.rglob("*.html"))
+    fetched = {url for page in pages for url in FETCHED.findall(page.read_text("utf-8"))}
+    assert pages
+    assert fetched == set()
+    assert not any("fonts.g" in path.read_text("utf-8") for path in site.rglob("*.css"))
+
+
+def test_an_equation_leads_to_its_line(site):
+    page = (site / "how_it_works.html").read_text("utf-8")
+    path, line = re.search(
+        r'href="(project/ranet/model/correlation\.py\.html)#(\S+?)"', page
+    ).groups()
+    assert f'id="{line}"' in (site / path).read_text("utf-8")
+    number = int(line.rpartition("-")[2])
+    source = (ROOT / "ranet/model/correlation.py").read_text("utf-8")
+    assert "vectors @ embedding" in source.splitlines()[number - 1]
+
+
+SOURCE = """\
+LIMIT = 3
+WIDE: int = 4
+
+class Network:
+    def forward(self):
+        first = 1
+        return first
+"""
+
+
+@pytest.mark.parametrize(
+    ("symbol", "code", "line"),
+    [
+        ("LIMIT", None, 1),
+        ("WIDE", None, 2),
+        ("Network", None, 4),
+        ("Network.forward", None, 5),
+        ("Network.forward", "first = 1", 6),
+    ],
+)
+def test_a_symbol_is_found(symbol, code, line):
+    assert load_hook().line_of(SOURCE, symbol, code) == line
+
+
+@pytest.mark.parametrize(
+    ("symbol", "code", "message"),
+    [
+        ("Network.backward", None, "no Network.backward"),
+        ("Network.forward", "second", "0 lines with 'second'"),
+        ("Network.forward", "first", "2 lines with 'first'"),
+    ],
+)
+def test_a_stale_link_is_found(symbol, code, message):
+    with pytest.raises(LookupError, match=message):
+        load_hook().line_of(SOURCE, symbol, code)
+
+
+def test_a_stale_link_stops_the_build(tmp_path):
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/index.md").write_text("[gone](../ranet/model/correlation.py#compare)")
+    config = tmp_path / "mkdocs.yml"
+    config.write_text(f"site_name: stale\nhooks: [{HOOK}]\nplugins: []\n")
+    done = build(config, tmp_path / "site")
+    assert done.returncode != 0
+    assert "index.md links to ranet/model/correlation.py#compare, but there is no compare" in (
+        done.stdout
+    )
+
+
+def test_the_model_zoo_is_of_the_files_that_are_here():
+    text = (ROOT / "docs/model_zoo.md").read_text("utf-8")
+    told = dict(re.findall(r"`([\w-]+\.safetensors)`.*`([0-9a-f]{64})`", text))
+    files = sorted((ROOT / "checkpoints").glob("ranet_*.safetensors"))
+    assert told == {file.name: sha256(file.read_bytes()).hexdigest() for file in files}
