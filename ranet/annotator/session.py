@@ -210,7 +210,8 @@ class Session:
 
     def close(self) -> None:
         """End what is being done, and save marks that were not exported."""
-        self._closing.set()
+        with self._lock:  # from here on nothing else begins
+            self._closing.set()
         self.stop()
         if self.job:
             self.job.wait()
@@ -238,6 +239,8 @@ class Session:
         return segmentation
 
     def _check_idle(self) -> None:
+        if self._closing.is_set():
+            raise BusyError("The annotator is being ended: start it again in the terminal.")
         if self.job and self.job.running:
             raise BusyError(f"Still {self.job.doing}: wait until it has ended, or stop it.")
 

@@ -267,6 +267,8 @@ def test_closing_stops_and_saves_the_marks(make_session, monkeypatch, tmp_path):
     closing.join(60)
     assert session.job.state == "stopped"
     assert files_in(tmp_path / "out") == ["annotations/00.png"]
+    with pytest.raises(BusyError, match="is being ended"):
+        session.segment(backward=False)
 
 
 def test_closing_saves_no_marks_twice(make_session, tmp_path):
