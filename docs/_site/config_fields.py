@@ -13,6 +13,7 @@ from pydantic_core import PydanticUndefined
 from ranet import config as configuration
 from ranet.config import Section
 
+_APART = (configuration.EvalConfig, configuration.InferenceConfig)  # the page has these once
 _PLACE = re.compile(r"<!-- fields: (\w+) -->")
 
 
@@ -27,7 +28,7 @@ def _tables(section: type[Section], path: str) -> Iterator[str]:
     """The section's own fields, then those of the sections inside it."""
     if path:
         yield f"\n### {path}\n"
-    yield f"{_first_paragraph(section)}\n\n| field | default | |\n|---|---|---|"
+    yield f"{_first_paragraph(section)}\n\n| field | default | meaning |\n|---|---|---|"
     inner: list[tuple[str, type[Section]]] = []
     for name, field in section.model_fields.items():
         sections = list(_sections_in(field.annotation))
@@ -36,7 +37,8 @@ def _tables(section: type[Section], path: str) -> Iterator[str]:
             inner += [(_path(path, name, s, many), s) for s in sections]
         yield f"| `{name}` | {_default(field, bool(sections))} | {_meaning(field)} |"
     for where, nested in inner:
-        yield from _tables(nested, where)
+        if nested not in _APART:
+            yield from _tables(nested, where)
 
 
 def _path(path: str, name: str, section: type[Section], many: bool) -> str:
@@ -56,6 +58,8 @@ def _default(field: FieldInfo, is_section: bool) -> str:
         return "below"
     if isinstance(field.default, bool):
         return str(field.default).lower()
+    if isinstance(field.default, dict):
+        return ", ".join(f"{key}: {value}" for key, value in field.default.items())
     if isinstance(field.default, tuple):
         return f"{list(field.default)}"
     return f"{field.default}"

@@ -29,7 +29,7 @@ _LINK = re.compile(
 )
 _FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 _PREFIX = "project"  # where the site has the files from outside docs
-_FORMAT = HtmlFormatter(linenos="inline", lineanchors="line", anchorlinenos=True, wrapcode=True)
+_FORMAT = HtmlFormatter(linenos="inline", linespans="line", anchorlinenos=True, wrapcode=True)
 
 
 def on_files(files: Files, config: Any) -> Files:
