@@ -90,6 +90,7 @@ MAY_IMPORT = {
         "tables.grid",
         "training",
     },
+    "export": {"config", "inference", "model", "structures"},
     "api": {"config", "datasets.image_io", "datasets.video_io", "inference", "model"},
     "demo": {
         "config",
@@ -108,6 +109,7 @@ MAY_IMPORT = {
         "config",
         "datasets",
         "demo",
+        "export",
         "inference",
         "metrics",
         "model",
@@ -129,7 +131,7 @@ MAY_IMPORT_LATE = {
 # Third-party packages that only some rooms may load.
 ONLY_IN = {
     "torch": {"device", "structures", "model", "datasets", "inference", "training", "demo"}
-    | {"benchmark", "provenance", "commands"},
+    | {"benchmark", "provenance", "commands", "export"},
     "torchvision": {"model"},
     "yaml": {"config"},
     # annotator: checks what a page asks for; inference: polygon files

@@ -5,7 +5,12 @@ GROUPS = {
     "Measure": ("report", "benchmark", "online-curve", "reproduce"),
     "Train": ("train", "show-samples"),
     "Data": ("check-data", "make-synthetic"),
-    "Networks": ("export-checkpoint", "convert-released-weights", "check-released-parity"),
+    "Networks": (
+        "export-checkpoint",
+        "export-onnx",
+        "convert-released-weights",
+        "check-released-parity",
+    ),
     "Try": ("demo",),
 }
 """In the order of the help."""

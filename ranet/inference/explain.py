@@ -180,9 +180,9 @@ def _explained(watched: _Watched, object_id: int, points: Sequence[tuple[int, in
     box = _box_around_objects(step, watched.before)
     previous = step.to_previous_masks(step.fusion, crop_resize(watched.before, box, size))
     with autocast(previous.device, step.config.dtype):
-        frame = step.model.encode_frame(crop_resize(video.image, box, size))
-        logits = step.model.segment(template, frame, previous, step.config.objects_at_once)
-        similarity, foreground, background = _ranked(step.model, template, frame, k)
+        frame = step.network.encode_frame(crop_resize(video.image, box, size))
+        logits = step.network.segment(template, frame, previous, step.config.objects_at_once)
+        similarity, foreground, background = _ranked(step.network, template, frame, k)
 
     chosen = tuple(_pixel_at(point, video.canvas, first_box, foreground) for point in points)
     return Explanation(

@@ -1,0 +1,1 @@
+"""The step from frame to frame as graphs that run without this project, and without torch."""

@@ -1,0 +1,123 @@
+"""A network as two graphs of fixed size, through ``torch.export``.
+
+=============  =====================================================  ===========================
+graph          inputs                                                 outputs
+=============  =====================================================  ===========================
+``template``   ``image`` 1×3×H×W, ``masks`` 1×K×H×W                   ``template_embedding``,
+                                                                      ``template_masks``
+``step``       ``template_embedding``, ``template_masks``,            ``probabilities`` 1×K×H×W,
+               ``image`` 1×3×H×W, ``previous`` 1×K×H×W                ``labels`` 1×H×W uint8
+=============  =====================================================  ===========================
+
+Images are RGB in [0, 1]; masks are 0 and 1, in the first step also ``previous``; labels are 0 for
+the background and 1…K. All but the labels are float32. The crop around the objects is inside the
+graphs: where it lies is computed, what size it has is fixed.
+
+H×W is the size of the frames, K the number of objects; both are of one export.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.export import ExportedProgram
+
+from ranet.config import InferenceConfig
+from ranet.errors import ConfigError
+from ranet.inference.frame_step import FrameStep
+from ranet.inference.objects import to_labels
+from ranet.inference.resolve import resolved
+from ranet.model.ranet import RANet
+from ranet.structures import Template
+
+INPUTS: Mapping[str, tuple[str, ...]] = {
+    "template": ("image", "masks"),
+    "step": ("template_embedding", "template_masks", "image", "previous"),
+}
+"""Names of the inputs of each graph, in order."""
+
+OUTPUTS: Mapping[str, tuple[str, ...]] = {
+    "template": ("template_embedding", "template_masks"),
+    "step": ("probabilities", "labels"),
+}
+"""Likewise of the outputs."""
+
+_PLAIN: Mapping[str, Any] = {
+    "device": "cpu",
+    "dtype": "float32",
+    "channels_last": False,
+    "compile": False,
+    "cuda_graph": False,
+    "frame_size": None,  # the frames are their own canvas: fitting them is the caller's
+}
+"""What a graph leaves to whoever runs it."""
+
+
+class TemplateGraph(nn.Module):
+    """The annotated frame to the template: once a video."""
+
+    def __init__(self, step: FrameStep) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """The first row of the table above."""
+        template = self.step.encode_template(image, masks)
+        return template.embedding, template.masks
+
+
+class StepGraph(nn.Module):
+    """A frame to its probabilities and labels, given those of the frame before."""
+
+    def __init__(self, step: FrameStep) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(
+        self, template_embedding: Tensor, template_masks: Tensor, image: Tensor, previous: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The second row of the table above."""
+        template = Template(template_embedding, template_masks)
+        probabilities = self.step([template], image, previous)
+        return probabilities, to_labels(self.step.fusion, [probabilities]).to(torch.uint8)
+
+
+def export_programs(
+    model: RANet,
+    *,
+    frame_size: tuple[int, int],
+    objects: int = 1,
+    config: InferenceConfig | None = None,
+) -> dict[str, ExportedProgram]:
+    """The graphs of a network.
+
+    Args:
+        model: the network; an ablation does, too.
+        frame_size: (H, W) of the frames.
+        objects: K.
+        config: crop, input size of the network, previous mask and fusion; None: the network's
+            own. Graphs are float32, and of the frames' own size.
+
+    Returns:
+        ``template`` and ``step``, of the table above.
+
+    Raises:
+        ConfigError: the configuration asks for online learning, which a graph cannot do.
+    """
+    config = resolved(config or InferenceConfig(), model)
+    if config.online is not None:
+        raise ConfigError(
+            "A graph has fixed weights and cannot learn from a first frame: leave online at null. "
+            "What was learned can be saved as a checkpoint and then be exported."
+        )
+    step = FrameStep(model, config.model_copy(update=dict(_PLAIN))).cpu().eval()
+    image = torch.zeros(1, 3, *frame_size)
+    masks = torch.zeros(1, objects, *frame_size)
+    template_graph, step_graph = TemplateGraph(step).eval(), StepGraph(step).eval()
+    with torch.no_grad():
+        template = template_graph(image, masks)
+        return {
+            "template": torch.export.export(template_graph, (image, masks)),
+            "step": torch.export.export(step_graph, (*template, image, masks)),
+        }
