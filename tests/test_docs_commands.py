@@ -1,7 +1,8 @@
-"""The commands in the documents exist, with all of their options, and so do the files they name."""
+"""What the documents tell exists: commands with all of their options, files, networks."""
 
 import re
 from collections import defaultdict
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,18 @@ def test_the_files_exist():
     example = {"configs/ablations/mean_static.yaml", "configs/ablations/mean_video.yaml"}
     assert len(named) > 30
     assert [name for name in sorted(named - example) if not (ROOT / name).is_file()] == []
+
+
+def test_the_model_zoo_is_of_the_networks_that_are_here():
+    rows = re.findall(
+        r"^\| `([\w-]+)\.safetensors` \| `([0-9a-f]{64})` \|.*\| ([\d.]+) \| (\d+) \|$",
+        (ROOT / "docs/model_zoo.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    assert {name for name, *_ in rows} == {
+        p.stem for p in ROOT.glob("checkpoints/ranet_*.safetensors")
+    }
+    for name, digest, score, milliseconds in rows:
+        assert sha256((ROOT / f"checkpoints/{name}.safetensors").read_bytes()).hexdigest() == digest
+        card = (ROOT / f"checkpoints/{name}.md").read_text("utf-8")
+        assert all(told in card for told in (digest, f"**{score}**", f"{milliseconds} ms"))
