@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,7 @@ class Session:
         self._segmentation: Segmentation | None = None
         self._segmented_version = 0  # of the marks
         self._made = 0  # segmentations
+        self._jobs = 0  # begun so far
         self._saved_version = 0  # of the marks
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -113,7 +114,7 @@ class Session:
                 "complete": bool(segmentation and segmentation.complete),
                 "can_go_on": self._can_go_on(),
                 "backward": bool(segmentation and segmentation.backward),
-                "job": self.job.as_json() if self.job else None,
+                "job": {"number": self._jobs, **self.job.as_json()} if self.job else None,
                 "exported": [str(path) for path in self.exported],
             }
 
@@ -171,7 +172,7 @@ class Session:
                 segmentation = self._segmentation
             else:
                 segmentation = self._new_segmentation(backward=backward)
-            self.job = Job(
+            self._begin(
                 "segmenting",
                 segmentation.total(self._number_of_frames()),
                 lambda job: segmentation.run(self._segmenter, job),
@@ -201,7 +202,7 @@ class Session:
                 self.exported.append(out)
                 self._saved_version = version
 
-            self.job = Job("exporting", self._number_of_frames(), write)
+            self._begin("exporting", self._number_of_frames(), write)
 
     def stop(self) -> None:
         """Ask what is being done to end."""
@@ -237,6 +238,10 @@ class Session:
         self._segmented_version = self.history.version
         self._made += 1
         return segmentation
+
+    def _begin(self, doing: str, total: int, work: Callable[[Job], None], done: int = 0) -> None:
+        self._jobs += 1
+        self.job = Job(doing, total, work, done)
 
     def _check_idle(self) -> None:
         if self._closing.is_set():

@@ -181,6 +181,17 @@ def test_from_a_box_to_files(page, session, video, tmp_path):
     assert len(list(open_frames(out / "overlay.mp4"))) == FRAMES
 
 
+def test_marks_alone_are_exported(page, session, tmp_path):
+    page.click("#at-once")
+    page.drag((20, 20), (50, 50))
+    wait_until(lambda: session.as_json()["marked"])
+    page.wait_until_idle()
+    for folder in ("out", "out-2"):
+        page.click("#export")
+        page.wait(f"!exported.hidden && exported.textContent.includes('{tmp_path / folder}')")
+        assert [path.name for path in (tmp_path / folder).iterdir()] == ["annotations"]
+
+
 def test_a_running_segmentation_is_watched_and_stopped(page, session, monkeypatch):
     step, seen, opened = session._segmenter.step, threading.Event(), threading.Event()
 

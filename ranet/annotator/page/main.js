@@ -18,6 +18,7 @@ let selected = 1; // object
 let following = false; // whether the frames are shown as they are segmented
 let playing = false;
 let polling = false;
+let finishedJob = 0; // number of the last job of which the end was told
 let queue = Promise.resolve(); // edits are done one after another
 let waiting = 0; // of them
 
@@ -38,7 +39,6 @@ for (const id of ["error", "exported"]) {
 
 function update(next) {
   if (next.trouble && next.trouble !== state?.trouble) complain(new Error(next.trouble));
-  const ended = state?.job?.state === "running" && next.job.state !== "running";
   state = next;
   const ids = state.objects.map(({ id }) => id);
   if (!ids.includes(selected)) selected = ids[0];
@@ -48,7 +48,7 @@ function update(next) {
   by("redo").disabled = !state.can_redo;
   showJob(state.job);
   showHint();
-  if (ended) finish(state.job);
+  if (state.job && !isRunning() && finishedJob !== state.job.number) finish(state.job);
   poll();
 }
 
@@ -278,6 +278,7 @@ function timeText(seconds) {
 }
 
 function finish(job) {
+  finishedJob = job.number;
   if (job.state === "failed") complain(new Error(job.error));
   if (job.doing === "exporting" && job.state === "done") {
     note("exported", `Written to ${state.exported.at(-1)}`);
@@ -423,7 +424,8 @@ async function begin() {
   by("facts").textContent = `${width}×${height}${rate}`;
   resizeBrush(Math.max(4, Math.round(Math.min(height, width) / 24)));
   timeline.frame = first.marked[0] ?? 0;
-  following = first.job?.state === "running"; // the page was loaded again
+  if (first.job?.state === "running") following = true; // the page was loaded again
+  else finishedJob = first.job?.number ?? 0;
   update(first);
   await go(timeline.frame);
 }
