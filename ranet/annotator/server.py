@@ -156,6 +156,12 @@ class _Handler(BaseHTTPRequestHandler):
         """See the module."""
         self._answer(self._post)
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """For requests that are not even HTTP, or of other methods: as all other errors."""
+        self.close_connection = True
+        status = HTTPStatus(code)
+        self._send(status, *_json({"error": message or status.phrase}))
+
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the terminal is for what a person should read."""
 

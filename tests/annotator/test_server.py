@@ -132,6 +132,17 @@ def test_a_wrong_request_is_told_what_is_wrong(client, path, body, status, messa
     assert message in said
 
 
+def test_other_methods_are_refused(client):
+    import http.client
+
+    connection = http.client.HTTPConnection(LOOPBACK, client.server.server_port, timeout=30)
+    connection.request("DELETE", "/api/state", headers=client.headers)
+    response = connection.getresponse()
+    assert response.status == 501
+    assert "DELETE" in json.loads(response.read())["error"]
+    connection.close()
+
+
 def test_only_json_is_taken(client):
     status, message = client.refused("/api/undo", b"{}", **{"Content-Type": "text/plain"})
     assert (status, message) == (415, "Expected application/json.")
@@ -163,7 +174,7 @@ def test_a_second_thing_at_a_time_is_refused(client, monkeypatch):
         running, doing = True, "segmenting"
 
         def as_json(self):
-            return None
+            return {}
 
     monkeypatch.setattr(session, "job", Running())
     assert client.refused("/api/segment", {}) == (
