@@ -6,13 +6,6 @@ from pathlib import Path
 from ranet.cli import positive_int, usable_cores
 
 
-def script_parser(docstring: str | None) -> argparse.ArgumentParser:
-    """A parser that shows a script's docstring as it is written, examples included."""
-    return argparse.ArgumentParser(
-        description=docstring, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-
-
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     """``key=value``, any number, for :func:`ranet.config.load_config`.
 

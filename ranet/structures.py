@@ -125,10 +125,7 @@ class TrainingBatch:
         if rest:
             raise ValueError(f"{len(self.names)} samples cannot be split into {parts} equal parts")
         bounds = [slice(start, start + size) for start in range(0, len(self.names), size)]
-        return [
-            replace(self._changed(itemgetter(b)), names=self.names[b])
-            for b in bounds
-        ]
+        return [replace(self._changed(itemgetter(b)), names=self.names[b]) for b in bounds]
 
     def _changed(self, change: Callable[[Tensor], Tensor]) -> "TrainingBatch":
         tensors: dict[str, Any] = {

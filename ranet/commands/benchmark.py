@@ -1,4 +1,6 @@
-"""Measure how fast this project is: PART is one of these, or several of the first four (a,b).
+"""Measure how fast this project is.
+
+PART is one of these, or several of the first four (a,b):
 
     network     the network alone: a frame of each video is encoded, all objects are segmented
     frame       all that is done on the device: crop, network, paste back

@@ -2,7 +2,7 @@
 
 GROUPS = {
     "Segment": ("segment", "annotate", "explain"),
-    "Measure": ("report", "benchmark", "online-curve", "reproduce"),
+    "Measure": ("eval-davis", "evaluate", "report", "benchmark", "online-curve", "reproduce"),
     "Train": ("train", "show-samples"),
     "Data": ("check-data", "make-synthetic"),
     "Networks": (

@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ranet.cli import number_within, positive_int
-from ranet.report.pictures import USUAL, Pictures
-from ranet.report.write import Written, write_report
+from ranet.report.choices import USUAL, Pictures
+
+if TYPE_CHECKING:
+    from ranet.report.write import Written
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -64,8 +67,11 @@ def write_asked(
     *,
     annotations: Path | None = None,
     names: Sequence[str] | None = None,
-) -> Written:
-    """The report that these arguments ask for; see :func:`ranet.report.write_report`."""
+) -> "Written":
+    """The report that these arguments ask for; see :func:`ranet.report.write.write_report`."""
+    # Most runs write none, and this loads matplotlib and more.
+    from ranet.report.write import write_report
+
     pictures = Pictures(
         every=arguments.frames_every,
         width=arguments.width,

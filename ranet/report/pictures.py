@@ -17,6 +17,7 @@ from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image
 from ranet.datasets.index import images_in
 from ranet.errors import DataError
 from ranet.palette import PALETTE
+from ranet.report.choices import Pictures
 from ranet.report.runs import Run
 from ranet.visual.overlay import contour_pixels
 from ranet.wording import bullets, count, some_of
@@ -28,28 +29,6 @@ _ADVICE = (
     "masks with --annotations; or ask for a report --without-pictures, which has all numbers and "
     "curves."
 )
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Which pictures a report has, and of which size."""
-
-    every: int = 5
-    """Of each sequence's annotated frames, each that many-th can be looked at, and the last."""
-    width: int = 480
-    """Pixels; larger frames are reduced."""
-    quality: int = 70
-    """Of JPEG, 1…95."""
-    worst: int = 12
-    """How many of the worst frames are shown."""
-    frames: Path | None = None
-    """The folder with a folder of images per sequence; None: as the results tell."""
-    annotations: Path | None = None
-    """The folder with a folder of true masks per sequence; None: as the results tell."""
-
-
-USUAL = Pictures()
-"""What there is unless somebody asks for something else."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ranet.files import check_outside, make_folder, write_text
+from ranet.report.choices import USUAL, Pictures
 from ranet.report.page import page
-from ranet.report.pictures import USUAL, Picture, Pictures, find_files
+from ranet.report.pictures import Picture, find_files
 from ranet.report.plots import write_plots
 from ranet.report.runs import Run, read_runs, sequences_of
 from ranet.report.worst import BadFrame, worst_frames

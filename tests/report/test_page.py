@@ -11,7 +11,8 @@ import pytest
 from result_folders import FRAMES, ODD, write_scored
 
 from ranet.errors import OutputError
-from ranet.report import Pictures, write_report
+from ranet.report.choices import Pictures
+from ranet.report.write import write_report
 
 PROJECT = Path(__file__).parents[2]
 

@@ -4,7 +4,7 @@ import pytest
 from headless_chromium import console_errors
 from result_folders import FRAMES, ODD
 
-from ranet.report import write_report
+from ranet.report.write import write_report
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,78 @@
+"""Segment and score a DAVIS split, and print the paper's numbers beside ours.
+
+    ranet eval-davis --config configs/eval_davis16.yaml \\
+        --davis data/DAVIS --out outputs/davis16
+    ranet eval-davis --config configs/eval_davis17.yaml \\
+        --davis data/DAVIS --checkpoint outputs/small_clips/model.pt --out outputs/davis17 \\
+        inference.dtype=bfloat16
+    ranet eval-davis --config configs/eval_davis17.yaml \\
+        --davis data/DAVIS --out outputs/davis17_together --batch-videos 8
+    ranet eval-davis --config configs/eval_davis16.yaml \\
+        --davis data/DAVIS --copy-first-mask --out outputs/copying --report outputs/copying
+
+Masks go to OUT/masks, scores and times to OUT/result.json. An interrupted run is started again
+with the same command: finished sequences are kept.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from ranet.cli import positive_int
+from ranet.commands.parser import command_parser, parse
+from ranet.commands.report_options import add_report, write_asked
+from ranet.config import EvalConfig, load_config
+from ranet.files import check_writable
+from ranet.inference.run import copying, evaluate_split, network, repeatable
+from ranet.model.pretrained import pretrained_path
+from ranet.options import add_checkpoint, add_davis, add_overrides, add_workers
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    options = _parsed(program, arguments)
+    config = load_config(EvalConfig, options.config, options.overrides)
+    check_writable(options.out)
+    check_writable(options.report or options.out)
+    method = (
+        copying()
+        if options.copy_first_mask
+        else network(config, options.checkpoint or pretrained_path())
+    )
+    with repeatable():
+        report = evaluate_split(
+            config,
+            method,
+            options.davis,
+            options.out,
+            set_file=options.set,
+            overwrite=options.overwrite,
+            workers=options.workers,
+            batch_videos=options.batch_videos,
+        )
+    print(report)
+    if options.report:
+        print(f"\n{write_asked(options, [options.out], options.report)}")
+
+
+def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = command_parser(program, __doc__)
+    add_davis(parser)
+    method = parser.add_mutually_exclusive_group()
+    add_checkpoint(method)
+    method.add_argument(
+        "--copy-first-mask",
+        action="store_true",
+        help="the baseline in place of a network: every frame gets the first mask",
+    )
+    parser.add_argument(
+        "--batch-videos",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="videos followed at the same time, those with equally many objects together: more "
+        "frames a second on a GPU, and more of its memory (default: 1)",
+    )
+    add_workers(parser, "frames scored at the same time")
+    add_report(parser)
+    add_overrides(parser, "inference.dtype=bfloat16")
+    return parse(parser, arguments)

@@ -1,0 +1,83 @@
+"""Score predicted masks with the DAVIS measures: J, F, recall and decay.
+
+Prints a table. With --out, also writes the tables of the official tool
+(global_results-SET.csv, per-sequence_results-SET.csv) and davis.json, which holds every value of
+every frame in full precision; --report adds a page to look at in a browser.
+
+    ranet evaluate --year 2016 \\
+        --annotations data/DAVIS/Annotations/480p --predictions results/ranet \\
+        --set data/DAVIS/ImageSets/2016/val.txt --out results/ranet-scores \\
+        --report results/ranet-scores --frames data/DAVIS/JPEGImages/480p
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.commands.parser import command_parser, parse
+from ranet.commands.report_options import add_report, write_asked
+from ranet.datasets.index import read_set_file
+from ranet.files import check_outside, check_writable
+from ranet.metrics import evaluate_davis, format_table
+from ranet.options import add_workers
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    options = _parsed(program, arguments)
+    if options.out:
+        check_outside(options.out, [options.annotations])
+        check_writable(options.out)
+        check_writable(options.report or options.out)
+    result = evaluate_davis(
+        options.annotations,
+        options.predictions,
+        year=options.year,
+        sequences=read_set_file(options.set) if options.set else None,
+        workers=options.workers,
+    )
+    print(format_table(result))
+    if options.out:
+        result.write(options.out, options.set.stem if options.set else "all")
+    if options.report:
+        print(f"\n{write_asked(options, [options.out], options.report)}")
+
+
+def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = command_parser(program, __doc__)
+    parser.add_argument(
+        "--annotations",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the true masks, one folder of PNGs per sequence",
+    )
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="the masks to score: the same folders and file names",
+    )
+    parser.add_argument(
+        "--year",
+        type=int,
+        required=True,
+        choices=(2016, 2017),
+        help="2016: all that is not black is the one object; 2017: pixels are ids of objects",
+    )
+    parser.add_argument(
+        "--set",
+        type=Path,
+        metavar="FILE",
+        help="the list of sequences to score (default: all folders of the annotations)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the results (default: only print)"
+    )
+    add_workers(parser, "frames scored at the same time")
+    add_report(parser)
+    options = parse(parser, arguments)
+    if options.report and not options.out:
+        parser.error("--report shows the files of --out: give both; they may be one folder")
+    return options
