@@ -43,15 +43,17 @@ def slow_run(tiny_run: TrainConfig) -> TrainConfig:
 def assert_same_curves() -> Callable[[TrainConfig, TrainConfig], None]:
     """Require that two runs had the same losses and gradients, up to rounding.
 
-    The first step is the same to rounding; later ones may rank near-ties in another order.
+    The losses of the first step are the same to rounding. Its gradients and all that follows depend
+    on the order of near-ties in the ranking, which rounding decides: differently on other CPUs.
+    Other samples, or gradients that are summed and not averaged, differ by far more.
     """
 
     def compare(first: TrainConfig, second: TrainConfig) -> None:
         one, two = (read_log(run.output / "log.jsonl") for run in (first, second))
-        tolerances = {"cross_entropy": 2e-3, "jaccard": 2e-3, "total": 2e-3, "gradient_norm": 3e-2}
-        for name, tolerance in tolerances.items():
+        for name in ("cross_entropy", "jaccard", "total", "gradient_norm"):
             a, b = ([record[name] for record in log] for log in (one, two))
-            assert b == pytest.approx(a, rel=tolerance), name
-            assert b[0] == pytest.approx(a[0], rel=1e-4), name
+            assert b == pytest.approx(a, rel=3e-2), name
+            if name != "gradient_norm":
+                assert b[0] == pytest.approx(a[0], rel=1e-4), name
 
     return compare

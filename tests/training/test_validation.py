@@ -14,14 +14,14 @@ import yaml
 from runs import changed, stop_after, tiny_config, validated
 from scripts_in_process import ScriptRunner
 
-from ranet import cli
+from ranet.commands import train as train_command
 from ranet.config import EvalConfig, TrainConfig
 from ranet.errors import DataError, OutputError
 from ranet.inference.run import Method, copying
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.interrupt import StopRequest
 from ranet.training import run, validation
 from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
-from ranet.interrupt import StopRequest
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
 from ranet.training.validation import Validation
@@ -86,7 +86,7 @@ def test_the_script_scores_on_all_cores(
         raise DataError("a mask is damaged")
 
     monkeypatch.setattr(validation, "evaluate_split", evaluate)
-    monkeypatch.setattr(cli, "usable_cores", lambda: 7)
+    monkeypatch.setattr(train_command, "usable_cores", lambda: 7)
     config = tmp_path / "run.yaml"
     config.write_text(yaml.safe_dump(validated_run.model_dump(mode="json")))
     assert run_script("train.py", "--config", config, "validation.every=1").status == 1
