@@ -63,7 +63,7 @@ def segment_video(
         CheckpointError: ``ranet-small`` is not there.
         DataError: there is no such video, mask, or frame, or they do not fit together.
 
-    Example:
+    Examples:
         >>> import ranet
         >>> small = ranet.InferenceConfig(input_size=(64, 96), device="cpu")
         >>> for name, frame, labels in ranet.segment_video("surf", "surf_first.png", config=small):

@@ -36,25 +36,34 @@ class Skips(NamedTuple):
     ResNet-18/34.
     """
 
-    f2: Tensor  # B×C2×H/2×W/2
-    f4: Tensor  # B×C4×H/4×W/4
-    f8: Tensor  # B×C8×H/8×W/8
-    f16: Tensor  # B×C16×H/16×W/16
-    f32: Tensor  # B×C32×H/32×W/32
+    f2: Tensor
+    """B×C2×H/2×W/2."""
+    f4: Tensor
+    """B×C4×H/4×W/4."""
+    f8: Tensor
+    """B×C8×H/8×W/8."""
+    f16: Tensor
+    """B×C16×H/16×W/16."""
+    f32: Tensor
+    """B×C32×H/32×W/32."""
 
 
 class EncodedFrame(NamedTuple):
     """What the siamese encoder makes of one frame; shared by all objects of the frame."""
 
-    embedding: Tensor  # B×C×h×w, unit length over C
+    embedding: Tensor
+    """B×C×h×w, unit length over C."""
     skips: Skips
+    """For the decoder."""
 
 
 class Template(NamedTuple):
     """What the network remembers of the annotated frame: computed once a video."""
 
-    embedding: Tensor  # B×C×gh×gw, pooled, not normalised again
-    masks: Tensor  # B×K×gh×gw in [0, 1]: each object's mask, average-pooled to the grid
+    embedding: Tensor
+    """B×C×gh×gw, pooled, not normalised again."""
+    masks: Tensor
+    """B×K×gh×gw in [0, 1]: each object's mask, average-pooled to the grid."""
 
 
 @dataclass(frozen=True)
@@ -65,26 +74,40 @@ class TrainingSample:
     current frames and the previous mask are in one coordinate system, that of one crop.
     """
 
-    template_image: np.ndarray  # H×W×3 uint8 RGB
-    template_labels: np.ndarray  # H×W uint8
-    current_image: np.ndarray  # T×H×W×3 uint8 RGB
-    current_labels: np.ndarray  # T×H×W uint8: the truth
-    previous_labels: np.ndarray  # H×W uint8: the mask that is previous to the first of the T
-    objects: int  # K, at least 1
-    name: str  # where it comes from, for messages and sample sheets
+    template_image: np.ndarray
+    """H×W×3 uint8 RGB."""
+    template_labels: np.ndarray
+    """H×W uint8."""
+    current_image: np.ndarray
+    """T×H×W×3 uint8 RGB."""
+    current_labels: np.ndarray
+    """T×H×W uint8: the truth."""
+    previous_labels: np.ndarray
+    """H×W uint8: the mask that is previous to the first of the T."""
+    objects: int
+    """K, at least 1."""
+    name: str
+    """Where it comes from, for messages and sample sheets."""
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
     """B training samples as tensors; samples with fewer objects than K leave the last ids empty."""
 
-    template_image: Tensor  # B×3×H×W uint8
-    template_labels: Tensor  # B×H×W uint8
-    current_image: Tensor  # B×T×3×H×W uint8
-    current_labels: Tensor  # B×T×H×W uint8
-    previous_labels: Tensor  # B×H×W uint8: previous to the first of the T frames
-    objects: Tensor  # B int64: how many of the K objects exist in each sample
+    template_image: Tensor
+    """B×3×H×W uint8."""
+    template_labels: Tensor
+    """B×H×W uint8."""
+    current_image: Tensor
+    """B×T×3×H×W uint8."""
+    current_labels: Tensor
+    """B×T×H×W uint8."""
+    previous_labels: Tensor
+    """B×H×W uint8: previous to the first of the T frames."""
+    objects: Tensor
+    """B int64: how many of the K objects exist in each sample."""
     names: tuple[str, ...]
+    """Of the B samples."""
 
     @classmethod
     def collate(cls, samples: list[TrainingSample]) -> "TrainingBatch":

@@ -1,5 +1,6 @@
 """The documentation builds without a warning, needs no network, and its links into code hold."""
 
+import html
 import importlib.util
 import os
 import re
@@ -8,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import ranet
 
 for package in ("mkdocs", "material", "mkdocstrings"):
     pytest.importorskip(package, reason="needs mkdocs: pip install -e '.[docs]'")
@@ -68,6 +71,35 @@ def test_an_equation_leads_to_its_line(site):
     number = int(line.rpartition("-")[2])
     source = (ROOT / "ranet/model/correlation.py").read_text("utf-8")
     assert "vectors @ embedding" in source.splitlines()[number - 1]
+
+
+def section(page: Path, name: str) -> str:
+    """What an API page says of a name, up to the next one of the same level."""
+    return page.read_text("utf-8").partition(f'<h2 id="{name}"')[2].partition("<h2 ")[0]
+
+
+def test_an_example_of_a_docstring_stands_as_it_was_written(site):
+    told = section(site / "api/index.html", "ranet.segment_video")
+    blocks = re.findall(r"<pre>(.*?)</pre>", told, re.DOTALL)
+    texts = [html.unescape(re.sub(r"<[^>]+>", "", block)) for block in blocks]
+    assert any(text.startswith(">>> ") and "ranet.segment_video(" in text for text in texts)
+    assert "<blockquote>" not in told
+
+
+def test_the_fields_of_what_is_returned_are_told(site):
+    page = site / "api/videos.html"
+    told = section(page, "ranet.visual.explanation")
+    assert "h×w float32 in [0, 1]: of the object explained, in the crop." in told
+    assert 'id="ranet.visual.explanation.Explanation.similarity"' in told
+
+
+def test_every_public_name_is_in_the_reference(site):
+    """Each with a link, which the strict build has found; its heading is how it is imported."""
+    text = (ROOT / "docs/api/index.md").read_text("utf-8")
+    assert sorted(re.findall(r"\[`(\w+)`\]\[ranet\.\1\]", text)) == sorted(ranet.__all__)
+    pages = "".join(path.read_text("utf-8") for path in site.glob("api/*.html"))
+    headings = re.findall(r'<span class="doc doc-object-name[^"]*">(ranet\.\w+)</span>', pages)
+    assert {f"ranet.{name}" for name in ranet.__all__} <= set(headings)
 
 
 SOURCE = """\

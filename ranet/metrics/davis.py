@@ -60,7 +60,7 @@ def evaluate_davis(
             What is missing is found before anything is scored. All problems are told at once.
         ConfigError: there are no rules for ``year``.
 
-    Example:
+    Examples:
         >>> result = evaluate_davis("annotations", "annotations", year=2017)  # the truth itself
         >>> result.averages["J&F-Mean"]
         1.0

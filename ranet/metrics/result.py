@@ -17,9 +17,13 @@ class Measure:
     """J or F of one object over a video; None where nothing is scored."""
 
     mean: float | None
+    """Of the scored frames."""
     recall: float | None
+    """Share of the scored frames above 0.5."""
     decay: float | None
-    per_frame: tuple[float | None, ...]  # one entry per annotated frame
+    """How much smaller it is in the last quarter of the scored frames than in the first."""
+    per_frame: tuple[float | None, ...]
+    """One entry per annotated frame."""
 
     @classmethod
     def over_video(cls, scored: Sequence[float], frames: int) -> "Measure":
@@ -39,7 +43,9 @@ class ObjectResult:
     """Both measures of one object."""
 
     J: Measure
+    """Region: the Jaccard index."""
     F: Measure
+    """Contour: the F-measure."""
 
     @property
     def is_scored(self) -> bool:
@@ -51,8 +57,10 @@ class ObjectResult:
 class VideoResult:
     """All objects of one sequence."""
 
-    frames: tuple[str, ...]  # names of the annotated frames, in order
-    objects: Mapping[int, ObjectResult]  # by id, 1…K
+    frames: tuple[str, ...]
+    """Names of the annotated frames, in order."""
+    objects: Mapping[int, ObjectResult]
+    """By id, 1…K."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +68,13 @@ class DavisResult:
     """The scores of a set of sequences by the rules of one DAVIS year."""
 
     year: int
+    """Whose rules hold."""
     annotations: Path
+    """The folder of the truth."""
     predictions: Path
-    videos: Mapping[str, VideoResult]  # at least one has scored frames
+    """The folder of the masks that were scored."""
+    videos: Mapping[str, VideoResult]
+    """By name; at least one has scored frames."""
 
     @property
     def objects(self) -> dict[str, ObjectResult]:

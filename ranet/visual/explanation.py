@@ -19,20 +19,29 @@ class Box(NamedTuple):
 class View(NamedTuple):
     """A frame, and the part of it that the network saw."""
 
-    frame: np.ndarray  # H×W×3 uint8 RGB, as it lies on its canvas
-    labels: np.ndarray  # H×W uint8: the objects that were known when the network looked at it
-    box: Box  # what was cropped
-    crop: np.ndarray  # h×w×3 uint8 RGB: the network's input
-    mask: np.ndarray  # h×w float32 in [0, 1]: of the object explained, in the crop
+    frame: np.ndarray
+    """H×W×3 uint8 RGB, as it lies on its canvas."""
+    labels: np.ndarray
+    """H×W uint8: the objects that were known when the network looked at it."""
+    box: Box
+    """What was cropped."""
+    crop: np.ndarray
+    """h×w×3 uint8 RGB: the network's input."""
+    mask: np.ndarray
+    """h×w float32 in [0, 1]: of the object explained, in the crop."""
 
 
 class Region(NamedTuple):
     """The foreground or the background of the object: its template positions and their maps."""
 
-    weights: np.ndarray  # gh×gw float32 in [0, 1]: how much a position belongs to the region
-    scores: np.ndarray  # gh×gw float32: r of Eq. 2; of several regions, the largest
-    maps: np.ndarray  # R×h/16×w/16 float32: those kept, best first; zero maps fill the end
-    merged: np.ndarray  # C×h/8×w/8 float32: what the merge module makes of them
+    weights: np.ndarray
+    """gh×gw float32 in [0, 1]: how much a position belongs to the region."""
+    scores: np.ndarray
+    """gh×gw float32: r of Eq. 2; of several regions, the largest."""
+    maps: np.ndarray
+    """R×h/16×w/16 float32: those kept, best first; zero maps fill the end."""
+    merged: np.ndarray
+    """C×h/8×w/8 float32: what the merge module makes of them."""
 
     @property
     def filled(self) -> int:
@@ -43,9 +52,12 @@ class Region(NamedTuple):
 class Pixel(NamedTuple):
     """A chosen position of the template."""
 
-    row: int  # of the template grid
+    row: int
+    """Of the template grid."""
     column: int
-    of_object: bool  # it lies rather on the object than beside it
+    """Of the same."""
+    of_object: bool
+    """It lies rather on the object than beside it."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +68,25 @@ class Explanation:
     """
 
     object_id: int
-    frame_number: int  # from 0
-    template: View  # the frame in which the objects were marked
-    current: View  # with the labels and the mask of the frame before
-    similarity: np.ndarray  # gh×gw×h/16×w/16 float32 in [-1, 1] (Eq. 1)
+    """Of the object explained."""
+    frame_number: int
+    """Of the current frame, from 0, the template."""
+    template: View
+    """The frame in which the objects were marked."""
+    current: View
+    """The frame explained, with the labels and the mask of the frame before."""
+    similarity: np.ndarray
+    """gh×gw×h/16×w/16 float32 in [-1, 1] (Eq. 1)."""
     pixels: tuple[Pixel, ...]
+    """Whose similarity maps are shown."""
     foreground: Region
+    """On the object."""
     background: Region
-    probability: np.ndarray  # h×w float32: of the object, in the current crop
-    labels: np.ndarray  # H×W uint8: the result, on the canvas
+    """Beside the object."""
+    probability: np.ndarray
+    """h×w float32: of the object, in the current crop."""
+    labels: np.ndarray
+    """H×W uint8: the result, on the canvas."""
 
     def similarity_of(self, pixel: Pixel) -> np.ndarray:
         """The similarity map of a template position: h/16×w/16."""
@@ -75,7 +97,11 @@ class Explanation:
 class Strip:
     """Some frames of a video with the objects as one network has found them."""
 
-    network: str  # its name
+    network: str
+    """Its name."""
     numbers: Sequence[int]
-    frames: Sequence[np.ndarray]  # each H×W×3 uint8 RGB
-    labels: Sequence[np.ndarray]  # each H×W uint8
+    """Of the frames, in the video, from 0."""
+    frames: Sequence[np.ndarray]
+    """Each H×W×3 uint8 RGB."""
+    labels: Sequence[np.ndarray]
+    """Each H×W uint8."""

@@ -24,7 +24,7 @@ def overlay(
     Raises:
         ValueError: the sizes differ.
 
-    Example:
+    Examples:
         >>> grey, labels = np.full((4, 6, 3), 100, np.uint8), np.zeros((4, 6), np.uint8)
         >>> labels[1:, 2:] = 1  # dark red in the palette
         >>> overlay(grey, labels, contour=0)[:2, 3].tolist()
