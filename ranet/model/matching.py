@@ -14,7 +14,7 @@ name               streams of an object's foreground and background     paper
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -64,15 +64,15 @@ def build_matching(
     Raises:
         ValueError: there is no such name.
     """
-    match name:
-        case "ranking":
-            return RankingAttentionModule(objects, template_grid, ranked, straight_through)
-        case "unranked":
-            return UnrankedMaps(objects, math.prod(template_grid))
-        case "maximum":
-            return MaximumMap(objects, math.prod(template_grid))
-        case "concatenation":
-            return Concatenation(embedding_channels)
-    raise ValueError(
-        f"matching should be 'ranking', 'unranked', 'maximum' or 'concatenation', found {name!r}"
-    )
+    positions = math.prod(template_grid)
+    modules: dict[str, Callable[[], nn.Module]] = {
+        "ranking": lambda: RankingAttentionModule(objects, template_grid, ranked, straight_through),
+        "unranked": lambda: UnrankedMaps(objects, positions),
+        "maximum": lambda: MaximumMap(objects, positions),
+        "concatenation": lambda: Concatenation(embedding_channels),
+    }
+    if name not in modules:
+        raise ValueError(
+            f"matching should be one of {', '.join(map(repr, modules))}, found {name!r}"
+        )
+    return modules[name]()

@@ -41,9 +41,8 @@ class RANet(nn.Module):
         reduction_kernel: side of the encoder's reducing convolutions, 3 (released) or 1 (supp.).
         dilations: of the Multi-scale blocks.
         width: factor on the channels of merge module and decoder.
-        matching: ``"ranking"``, or an ablation: ``"unranked"``, ``"maximum"``,
-            ``"concatenation"`` (:mod:`ranet.model.matching`). ``ranked`` and ``ranking_gradient``
-            matter to the first only.
+        matching: ``"ranking"``, or an ablation, as :mod:`ranet.model.matching` lists them.
+            ``ranked`` and ``ranking_gradient`` matter to the first only.
         previous_mask: False makes all previous masks zero, in training and inference (-PM).
 
     Raises:
@@ -140,7 +139,7 @@ class RANet(nn.Module):
 
     def segment(
         self,
-        template: Template,
+        template: Template | Sequence[Template],
         frame: EncodedFrame,
         previous_masks: Tensor,
         objects_at_once: int | None = None,
@@ -148,7 +147,8 @@ class RANet(nn.Module):
         """Segment every object of the template in the current frame.
 
         Args:
-            template: of B frames with K objects.
+            template: of B frames with K objects; or several, which hold the K objects in order,
+                each some that were annotated in one frame.
             frame: B encoded frames.
             previous_masks: B×K×H×W in [0, 1]: where the objects were a frame before, in the
                 coordinates of this one.
@@ -158,7 +158,9 @@ class RANet(nn.Module):
         Returns:
             Logits, B×K×H×W.
         """
-        foreground, background = self.ranking(template, frame.embedding)  # each B×K×R×h×w
+        templates = [template] if isinstance(template, Template) else template
+        ranked = [self.ranking(one, frame.embedding) for one in templates]
+        foreground, background = map(_side_by_side, zip(*ranked, strict=True))  # each B×K×R×h×w
         skips = self.decoder.reduce_skips(frame.skips)
         if not self.previous_mask:
             previous_masks = torch.zeros_like(previous_masks)
@@ -198,6 +200,11 @@ class RANet(nn.Module):
         """
         template = self.encode_template(template_image, template_masks)
         return self.segment(template, self.encode_frame(current_image), previous_masks)
+
+
+def _side_by_side(objects: Sequence[Tensor]) -> Tensor:
+    """The objects of several templates, each B×k×…, as those of one: B×K×…."""
+    return objects[0] if len(objects) == 1 else torch.cat(objects, dim=1)
 
 
 def _require(argument: str, value: str, choices: Collection[str]) -> None:

@@ -1,10 +1,11 @@
 """The ablations of Tables 4 and 5: what stands in for the ranking, and no previous mask."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ranet.config import ModelConfig, parse_config
@@ -18,6 +19,7 @@ from ranet.model.weights import load_checkpoint, save_checkpoint
 from ranet.structures import Template
 
 GRID, N, C, SIZE = (2, 3), 6, 5, (4, 6)
+CHOICES = get_args(ModelConfig.model_fields["matching"].annotation)
 ABLATIONS = ("unranked", "maximum", "concatenation")
 
 
@@ -107,16 +109,26 @@ def test_concatenation_knows_where_the_object_was() -> None:
     assert not background[:, 0, :C, :, 0].any()
 
 
+def build(name: str) -> nn.Module:
+    return build_matching(
+        name,
+        objects="single",
+        template_grid=GRID,
+        ranked=4,
+        straight_through=True,
+        embedding_channels=C,
+    )
+
+
+def test_whatever_a_configuration_may_choose_can_be_built() -> None:
+    kinds = [type(build(name)) for name in CHOICES]
+    assert len(set(kinds)) == len(CHOICES) > len(ABLATIONS)
+
+
 def test_an_unknown_matching_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"'ranking', 'unranked', .* found 'best'"):
-        build_matching(
-            "best",
-            objects="single",
-            template_grid=GRID,
-            ranked=4,
-            straight_through=True,
-            embedding_channels=C,
-        )
+    with pytest.raises(ValueError, match=r"one of 'ranking', .* found 'best'") as raised:
+        build("best")
+    assert all(repr(name) in str(raised.value) for name in CHOICES)
     with pytest.raises(ConfigError, match=r"matching: .*'unranked'.*found 'best'"):
         parse_config(ModelConfig, {"matching": "best"})
 
