@@ -10,13 +10,17 @@ from scripts_in_process import ScriptRunner
 
 ROOT = Path(__file__).parents[1]
 FENCE = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+ANY_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+READMES = ("checkpoints/*.md", "configs/*/*.md", "data/*.md")
 COMMAND = re.compile(r"(?:ranet|python (?:scripts/(\w+)\.py))\s+(?:([a-z][a-z-]+)\b)?(.*)")
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+TABLES = [*PAGES, *sorted(path for pattern in READMES for path in ROOT.glob(pattern))]
 
 
 def commands() -> dict[str, set[str]]:
     """Scripts by file name, and the options that the documents give them."""
     found: dict[str, set[str]] = defaultdict(set)
-    for page in ROOT.glob("docs/*.md"):
+    for page in PAGES:
         for block in FENCE.findall(page.read_text("utf-8")):
             for line in block.replace("\\\n", " ").splitlines():
                 if match := COMMAND.match(line.strip()):
@@ -42,11 +46,27 @@ def test_most_scripts_are_shown():
 
 
 def test_the_files_exist():
-    text = "".join(page.read_text("utf-8") for page in ROOT.glob("docs/*.md"))
+    text = "".join(page.read_text("utf-8") for page in PAGES)
     named = set(re.findall(r"(?:configs|scripts|tests)/[\w/]+\.(?:yaml|py)", text))
     example = {"configs/ablations/mean_static.yaml", "configs/ablations/mean_video.yaml"}
     assert len(named) > 30
     assert [name for name in sorted(named - example) if not (ROOT / name).is_file()] == []
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    """Those of the pages in docs are checked when the site is built."""
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(links) > 15
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", TABLES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_row_stands_in_a_table(page: Path) -> None:
+    """Rows that touch are a table if the second is the line below its head."""
+    text = ANY_FENCE.sub("", page.read_text("utf-8"))
+    blocks = re.findall(r"(?:^ *\|.*\n?)+", text, re.MULTILINE)
+    outside = [b for b in blocks if not re.match(r".*\n *\|(?: *:?-+:? *\|)+$", b, re.MULTILINE)]
+    assert outside == []
 
 
 def test_the_model_zoo_is_of_the_networks_that_are_here():
