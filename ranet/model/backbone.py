@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ranet.errors import CheckpointError
-from ranet.model.blocks import InstanceNorm
+from ranet.model.blocks import InstanceNorm, activate
 from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
 from ranet.model.torchvision_import import import_torchvision_models
 from ranet.structures import Skips
@@ -42,14 +42,13 @@ class Backbone(nn.Module):
         resnet = models.get_model(name, weights=None, norm_layer=InstanceNorm)
         self.name = name
         self.channels = CHANNELS[name]
-        self.conv1, self.bn1, self.relu = resnet.conv1, resnet.bn1, resnet.relu
-        self.maxpool = resnet.maxpool
-        self.layer1, self.layer2 = resnet.layer1, resnet.layer2
-        self.layer3, self.layer4 = resnet.layer3, resnet.layer4
+        self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
+        self.layer1, self.layer2 = _stage(resnet.layer1), _stage(resnet.layer2)
+        self.layer3, self.layer4 = _stage(resnet.layer3), _stage(resnet.layer4)
 
     def forward(self, image: Tensor) -> Skips:
         """Normalised image B×3×H×W → features at strides 2 to 32."""
-        f2 = self.relu(self.bn1(self.conv1(image)))
+        f2 = activate(self.conv1(image), self.bn1)
         f4 = self.layer1(self.maxpool(f2))
         f8 = self.layer2(f4)
         f16 = self.layer3(f8)
@@ -77,6 +76,35 @@ class Backbone(nn.Module):
         kept = {name: tensor for name, tensor in state.items() if not _has_no_place_here(name)}
         check_names_and_shapes(kept, self.state_dict(), f"{source} (ImageNet, {self.name})")
         self.load_state_dict(kept)
+
+
+class ResNetBlock(nn.Module):
+    """A basic or bottleneck block of torchvision's, with norms and activations in one place.
+
+    Args:
+        block: whose parts it takes over, under their names and in their order.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        for name, part in block.named_children():
+            if name != "relu":
+                self.add_module(name, part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×C×H×W → the same, or with the channels and the stride of the block."""
+        y = activate(self.conv1(x), self.bn1)
+        if hasattr(self, "conv3"):
+            y = activate(self.conv2(y), self.bn2)
+            y, norm = self.conv3(y), self.bn3
+        else:
+            y, norm = self.conv2(y), self.bn2
+        shortcut = self.downsample(x) if hasattr(self, "downsample") else x
+        return activate(y, norm, residual=shortcut)
+
+
+def _stage(blocks: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(*map(ResNetBlock, blocks))
 
 
 def _download_imagenet_weights(name: str) -> tuple[Mapping[str, Any], str]:

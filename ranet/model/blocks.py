@@ -1,6 +1,7 @@
 """The small blocks every part of the network is made of (supplement, Fig. 1 and 2)."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -73,15 +74,48 @@ class InstanceNorm(nn.GroupNorm):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """B×channels×H×W → the same shape and dtype."""
+        return instance_norm(x, self.weight, self.bias)
 
-def instance_norm(x: Tensor) -> Tensor:
-    """Zero mean and unit variance for each channel of each image; nothing learned."""
-    return F.group_norm(x, x.shape[1])
+
+def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+    """Zero mean and unit variance for each channel of each image, then scale and shift if given.
+
+    Computed outside autocast, in the dtype of ``x``: torch sums in float32 at least, whatever that
+    is, while autocast on a GPU would have the norm read and write float32, and the convolution
+    behind it convert that back.
+
+    Args:
+        x: B×C×H×W.
+        weight: C.
+        bias: C, where there is a weight.
+    """
+    if weight is not None and bias is not None:
+        weight, bias = weight.to(x.dtype), bias.to(x.dtype)  # on a GPU, one dtype for all
+    with _no_autocast(x.device.type):
+        return F.group_norm(x, x.shape[1], weight, bias)
 
 
-def activate(x: Tensor) -> Tensor:
-    """Instance norm and ReLU: how a Conv-block begins, whatever its convolution."""
-    return F.relu(instance_norm(x), inplace=True)  # of a tensor that nobody else has
+def _no_autocast(device: str) -> AbstractContextManager[None]:
+    """Leaves autocast, where it is on: to enter a context takes as long as to launch a kernel."""
+    if torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
+
+
+def activate(x: Tensor, norm: InstanceNorm | None = None, residual: Tensor | None = None) -> Tensor:
+    """Norm, residual if any, ReLU: what stands before or behind each convolution of the network.
+
+    Args:
+        x: B×C×H×W, the output of a convolution.
+        norm: the norm; None: nothing is learned.
+        residual: B×C×H×W, what is added before the ReLU.
+    """
+    y = instance_norm(x) if norm is None else norm(x)  # nobody else has it, so that it may change
+    if residual is not None:
+        y += residual
+    return F.relu(y, inplace=True)
 
 
 class ConvBlock(nn.Module):
@@ -123,7 +157,7 @@ class ResBlock(nn.Module):
         """B×channels×H×W → the same shape."""
         y = activate(self.conv1(x))
         y = activate(self.conv2(y))
-        return F.relu(x + instance_norm(self.conv3(y)), inplace=True)
+        return activate(self.conv3(y), residual=x)
 
 
 class MultiScaleBlock(nn.Module):
