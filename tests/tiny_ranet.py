@@ -5,8 +5,7 @@ import torch
 from ranet.model.ranet import RANet
 
 
-def tiny_ranet(objects="single"):
+def tiny_ranet(objects="single", **changes):
     torch.manual_seed(0)
-    return RANet(
-        backbone="resnet18", objects=objects, template_grid=(3, 4), ranked=8, width=0.25
-    ).eval()
+    arguments = {"backbone": "resnet18", "template_grid": (3, 4), "ranked": 8, "width": 0.25}
+    return RANet(objects=objects, **(arguments | changes)).eval()

@@ -12,7 +12,7 @@ from ranet.structures import Skips
 
 
 class DecoderSkips(NamedTuple):
-    """Reduced backbone features, one tensor a level; made once a frame, used for every object."""
+    """What a frame's skips add to each level; made once a frame, used for every object."""
 
     stride8: Tensor
     stride4: Tensor
@@ -54,26 +54,33 @@ class PyramidLevel(nn.Sequential):
     frame and added to that of each of its objects.
 
     Args:
-        channels: in, after the first, after the second Conv-block, out.
+        skips: their channels.
+        channels: of an object's maps, after the first, after the second Conv-block, out.
         dilations: of the Multi-scale block.
     """
 
-    def __init__(self, channels: Sequence[int], dilations: Sequence[int]) -> None:
-        first, second, third, last = channels
+    def __init__(self, skips: int, channels: Sequence[int], dilations: Sequence[int]) -> None:
+        objects, first, second, last = channels
         super().__init__(
+            ConvBlock(skips + objects, first),
             ConvBlock(first, second),
-            ConvBlock(second, third),
-            MultiScaleBlock(third, last, dilations),
+            MultiScaleBlock(second, last, dilations),
         )
+        self.skips = skips
 
-    def forward(self, skips: Tensor, objects: Tensor) -> Tensor:
-        """Skips B×S×h×w of frames, maps (B·K)×C×h×w of their objects → (B·K)×last×h×w."""
+    def part_of_skips(self, skips: Tensor) -> Tensor:
+        """The first Conv-block of skips B×S×h×w alone: B×first×h×w."""
+        conv = self[0].conv
+        weight = conv.weight[:, : self.skips]
+        return F.conv2d(activate(skips), weight, conv.bias, padding=conv.padding)
+
+    def forward(self, part_of_skips: Tensor, objects: Tensor) -> Tensor:
+        """That part B×first×h×w, maps (B·K)×C×h×w of the frames' objects → (B·K)×last×h×w."""
         first, *rest = self
-        of_skips, of_objects = first.conv.weight.split([skips.shape[1], objects.shape[1]], dim=1)
-        shared = F.conv2d(activate(skips), of_skips, first.conv.bias, padding=first.conv.padding)
-        own = F.conv2d(activate(objects), of_objects, padding=first.conv.padding)
-        frames = (len(skips), len(objects) // len(skips))
-        x = (own.unflatten(0, frames) + shared[:, None]).flatten(0, 1)
+        weight = first.conv.weight[:, self.skips :]
+        own = F.conv2d(activate(objects), weight, padding=first.conv.padding)
+        frames = (len(part_of_skips), len(objects) // len(part_of_skips))
+        x = (own.unflatten(0, frames) + part_of_skips[:, None]).flatten(0, 1)
         for block in rest:
             x = block(x)
         return x
@@ -110,34 +117,36 @@ class PyramidDecoder(nn.Module):
         self.skips4 = SkipReduction([f4, f8, f16], skips)
         self.skips2 = SkipReduction([f2, f4, f8], skips)
 
-        entrance = self.skips8.channels + 2 * merged + 1  # both streams and the previous mask
-        self.level1 = PyramidLevel([entrance, wide[0], wide[0], wide[1]], dilations)
+        entrance = 2 * merged + 1  # both streams and the previous mask
+        self.level1 = PyramidLevel(
+            self.skips8.channels, [entrance, wide[0], wide[0], wide[1]], dilations
+        )
         self.refine1 = ResBlock(wide[1], wide[2])
         self.level2 = PyramidLevel(
-            [self.skips4.channels + wide[1], wide[1], wide[2], wide[3]], dilations
+            self.skips4.channels, [wide[1], wide[1], wide[2], wide[3]], dilations
         )
         self.refine2 = ResBlock(wide[3], wide[4])
         self.level3 = PyramidLevel(
-            [self.skips2.channels + wide[3], wide[2], wide[3], wide[4]], dilations
+            self.skips2.channels, [wide[3], wide[2], wide[3], wide[4]], dilations
         )
         self.refine3 = ResBlock(wide[4], wide[5])
         self.logits = nn.Conv2d(wide[4], 1, 3, padding=1)
         initialise(self)
 
     def reduce_skips(self, skips: Skips) -> DecoderSkips:
-        """Backbone features of B frames → the decoder's skips of B frames."""
+        """Backbone features of B frames → their part in the decoder's levels."""
         f2, f4, f8, f16, f32 = map(activate, skips)
         return DecoderSkips(
-            stride8=self.skips8([f8, f16, f32]),
-            stride4=self.skips4([f4, f8, f16]),
-            stride2=self.skips2([f2, f4, f8]),
+            stride8=self.level1.part_of_skips(self.skips8([f8, f16, f32])),
+            stride4=self.level2.part_of_skips(self.skips4([f4, f8, f16])),
+            stride2=self.level3.part_of_skips(self.skips2([f2, f4, f8])),
         )
 
     def forward(self, skips: DecoderSkips, merged: Tensor, size: Sequence[int]) -> Tensor:
         """Decode the objects of a batch of frames.
 
         Args:
-            skips: of B frames.
+            skips: of B frames, from :meth:`reduce_skips`.
             merged: (B·K)×(2·128 + 1)×H/8×W/8, objects of one frame side by side: foreground,
                 background, previous mask.
             size: (H, W) of the input image.

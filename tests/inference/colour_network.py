@@ -4,6 +4,8 @@ An object is wherever the frame has the mean colour that the object had in the t
 template keeps the input's own resolution, so nothing is blurred.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -33,14 +35,18 @@ class ColourNetwork(nn.Module):
 
     def segment(
         self,
-        template: Template,
+        template: Template | Sequence[Template],
         frame: EncodedFrame,
         previous_masks: Tensor,
         objects_at_once: int | None = None,
     ) -> Tensor:
         self.seen["previous"] = previous_masks
-        area = template.masks.sum(dim=(2, 3)).clamp(min=1)
-        colours = torch.einsum("bchw,bkhw->bkc", template.embedding, template.masks)
-        colours = colours / area[..., None]
+        templates = [template] if isinstance(template, Template) else template
+        colours = torch.cat([_mean_colours(one) for one in templates], dim=1)  # B×K×3
         distance = (frame.embedding[:, None] - colours[..., None, None]).abs().amax(dim=2)
         return self.confidence * (0.2 - distance)
+
+
+def _mean_colours(template: Template) -> Tensor:
+    area = template.masks.sum(dim=(2, 3)).clamp(min=1)
+    return torch.einsum("bchw,bkhw->bkc", template.embedding, template.masks) / area[..., None]

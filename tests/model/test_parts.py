@@ -60,6 +60,41 @@ def test_instance_norm_is_per_image_and_channel() -> None:
     assert torch.allclose(norm(x), scaled, atol=1e-5)
 
 
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_residual_is_added_between_norm_and_relu(learned: bool) -> None:
+    x, residual = torch.randn(2, 2, 3, 6, 7)
+    norm = InstanceNorm(3) if learned else None
+    if norm is not None:
+        torch.nn.init.normal_(norm.weight)
+    normed = instance_norm(x) if norm is None else norm(x)
+    before = residual.clone()
+    assert torch.equal(activate(x, norm), F.relu(normed))
+    assert torch.equal(activate(x, norm, residual), F.relu(normed + residual))
+    assert torch.equal(residual, before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("learned", [False, True])
+def test_norms_keep_their_dtype_whatever_autocast_says(
+    dtype: torch.dtype, learned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Autocast on a GPU, unlike that on a CPU, would compute them in float32."""
+    seen = []
+    group_norm = F.group_norm
+
+    def spy(x: torch.Tensor, groups: int, *learned: torch.Tensor | None) -> torch.Tensor:
+        dtypes = {tensor.dtype for tensor in (x, *learned) if tensor is not None}
+        seen.append((torch.is_autocast_enabled("cpu"), dtypes))
+        return group_norm(x, groups, *learned)
+
+    monkeypatch.setattr(F, "group_norm", spy)
+    x = torch.randn(1, 3, 6, 7).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = activate(x, InstanceNorm(3) if learned else None)
+    assert y.dtype == dtype
+    assert seen == [(False, {dtype})]
+
+
 def test_res_block_adds_its_input() -> None:
     block = ResBlock(4, 2, dilation=2)
     torch.nn.init.zeros_(block.conv3.weight)
@@ -142,14 +177,16 @@ def test_correlation_is_the_inner_product() -> None:
 
 
 def test_a_level_computes_the_part_of_the_skips_once_a_frame() -> None:
-    level = PyramidLevel([5, 4, 4, 3], dilations=(1, 2)).double()
+    level = PyramidLevel(2, [3, 4, 4, 3], dilations=(1, 2)).double()
     skips = torch.randn(2, 2, 8, 9, dtype=torch.float64)
     objects = torch.randn(2 * 3, 3, 8, 9, dtype=torch.float64)  # three in each frame
     beside = torch.cat([skips.repeat_interleave(3, dim=0), objects], dim=1)
     for block in level:  # as the supplement's Figure 2 draws it, for every object anew
         beside = block(beside)
-    assert torch.allclose(level(skips, objects), beside)
-    assert level(skips, objects[:0]).shape == (0, 3, 8, 9)
+    part_of_skips = level.part_of_skips(skips)
+    assert len(part_of_skips) == 2
+    assert torch.allclose(level(part_of_skips, objects), beside)
+    assert level(part_of_skips, objects[:0]).shape == (0, 3, 8, 9)
 
 
 def test_skips_are_reduced_as_by_conv_blocks() -> None:
@@ -171,6 +208,24 @@ def test_backbone_has_affine_instance_norms_and_no_classifier() -> None:
     names = set(Backbone("resnet18").state_dict())
     assert "layer1.0.bn1.weight" in names
     assert not any("running" in name or name.startswith("fc.") for name in names)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_backbone_computes_what_torchvision_does(name: str) -> None:
+    backbone = Backbone(name)
+    models = import_torchvision_models()
+    theirs = models.get_model(name, weights=None, norm_layer=InstanceNorm)
+    state = {k: torch.rand_like(v) - 0.3 for k, v in backbone.state_dict().items()}
+    assert [k for k in theirs.state_dict() if not k.startswith("fc.")] == list(state)
+    backbone.load_state_dict(state)
+    theirs.load_state_dict(state, strict=False)
+    x = torch.rand(1, 3, 64, 96)
+    expected = [theirs.relu(theirs.bn1(theirs.conv1(x)))]
+    expected.append(theirs.layer1(theirs.maxpool(expected[0])))
+    for layer in (theirs.layer2, theirs.layer3, theirs.layer4):
+        expected.append(layer(expected[-1]))
+    for ours, feature in zip(backbone(x), expected, strict=True):
+        assert torch.equal(ours, feature)
 
 
 def imagenet_stand_in(name: str, path: Path) -> dict[str, torch.Tensor]:
