@@ -8,12 +8,16 @@ import pytest
 import yaml
 
 from ranet.config import EvalConfig, InferenceConfig, Section, TrainConfig, load_config
+from ranet.datasets.index import read_set_file
 from ranet.model.weights import build_model
 
 FOLDER = Path(__file__).parents[1] / "configs"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 NO_CHOICE_OF_THE_MODEL = {"ranking_gradient", "objects"}
 """What a stage may change of the network of the stage before: it has no weights."""
+
+HELD_OUT = {"bear", "tennis", "schoolgirls"}
+"""The videos that recipes and checkpoints of ranet-small are chosen by (docs/experiments.md)."""
 
 
 def kind_of(path: Path) -> type[Section]:
@@ -67,6 +71,7 @@ def test_all_stages_are_there():
         "small_static",
         "small_video",
         "small_clips",
+        "small_context",
         "debug",
         "quickstart",
     }
@@ -85,6 +90,7 @@ def test_names_and_outputs_are_those_of_the_files():
         ("video_davis17", "static_multi"),
         ("small_video", "small_static"),
         ("small_clips", "small_video"),
+        ("small_context", "small_clips"),
     ],
 )
 def test_a_stage_starts_where_the_one_before_ends(stage, before):
@@ -94,6 +100,25 @@ def test_a_stage_starts_where_the_one_before_ends(stage, before):
         runs[name].model.model_dump(exclude=NO_CHOICE_OF_THE_MODEL) for name in (stage, before)
     ]
     assert networks[0] == networks[1]
+
+
+def listed_videos() -> list[str]:
+    return [name for path in FOLDER.glob("lists/*.txt") for name in read_set_file(path)]
+
+
+@pytest.mark.parametrize("name", ["small_video", "small_clips", "small_context"])
+def test_ranet_small_is_not_trained_on_the_videos_it_is_chosen_by(name):
+    sources = [s for s in training_runs()[name].data.sources if s.root == Path("data/video_train")]
+    objects, cars = (read_set_file(FOLDER.parent / source.set_file) for source in sources)
+    assert [source.weight for source in sources] == [0.17, 0.03]
+    assert {video.split("-")[0] for video in cars} == {"cdnet"}
+    assert not HELD_OUT & {*objects, *cars}
+    assert sorted([*objects, *cars]) == sorted(listed_videos())
+
+
+def test_all_other_videos_are_trained_on(shared_data):
+    there = read_set_file(shared_data / "video_train/ImageSets/train.txt")
+    assert sorted([*listed_videos(), *HELD_OUT]) == sorted(there)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +150,7 @@ def test_the_papers_numbers(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["small_static", "small_video", "small_clips", "debug", "quickstart"]
+    "name", ["small_static", "small_video", "small_clips", "small_context", "debug", "quickstart"]
 )
 def test_small_networks_can_be_built(name):
     model = training_runs()[name].model
