@@ -410,11 +410,15 @@ class InferenceConfig(Section):
         description="objects to labels: softmax with a background logit (§3.3), or a sigmoid each "
         "and the largest above 0.5 (released); auto: as the network's weights are used to",
     )
-    objects_at_once: PositiveInt = Field(
-        16, description="objects decoded in one batch; more need more memory"
+    objects_at_once: PositiveInt | None = Field(
+        None,
+        description="objects decoded in one batch; more need more memory; null: 4 on a CPU, where "
+        "more are slower, 16 elsewhere",
     )
     device: Device = Field("auto", description="CUDA, else MPS, else CPU")
-    dtype: DType = Field("float32", description="of matrix products; the rest stays float32")
+    dtype: DType = Field(
+        "float32", description="of convolutions and norms; similarities and ranking stay float32"
+    )
     channels_last: bool = Field(
         False, description="memory layout; faster with compile, see docs/performance.md"
     )

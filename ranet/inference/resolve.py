@@ -1,6 +1,7 @@
-"""What a configuration leaves to the network that it is for."""
+"""What a configuration leaves to the network that it is for, and to the device."""
 
 from ranet.config import InferenceConfig
+from ranet.device import resolve_device
 from ranet.model.ranet import RANet
 
 PAPER_SIZE = (480, 864)
@@ -11,10 +12,19 @@ CHANGES_NO_MASK = {"device", "objects_at_once", "channels_last", "compile", "cud
 
 
 def resolved(config: InferenceConfig, model: RANet) -> InferenceConfig:
-    """The configuration with input size and fusion chosen as the network's weights are used to."""
+    """The configuration with nothing left open.
+
+    Input size and fusion are as the network's weights are used to. On a CPU, more objects at once
+    are slower (``docs/performance.md``).
+
+    Raises:
+        ConfigError: the machine lacks the device asked for.
+    """
     chosen: dict[str, object] = {}
     if config.input_size is None:
         chosen["input_size"] = model.input_size or PAPER_SIZE
     if config.fusion == "auto":
         chosen["fusion"] = "sigmoid" if model.released else "softmax"
+    if config.objects_at_once is None:
+        chosen["objects_at_once"] = 4 if resolve_device(config.device).type == "cpu" else 16
     return config.model_copy(update=chosen)
