@@ -102,17 +102,13 @@ class FrameStep(nn.Module):
         )
 
     def _logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
-        """Logits of all objects, B×K×h×w float32; the frame is encoded once for all templates."""
-        objects = [template.masks.shape[1] for template in templates]
+        """Logits of all objects, B×K×h×w float32; one batch, whatever templates they come from."""
         with autocast(crop.device, self.config.dtype):
             frame = self.network.encode_frame(self._laid_out(crop))
-            logits = [
-                self.network.segment(
-                    template, frame, masks, objects_at_once=self.config.objects_at_once
-                )
-                for template, masks in zip(templates, previous.split(objects, dim=1), strict=True)
-            ]
-        return torch.cat(logits, dim=1).float()
+            logits = self.network.segment(
+                templates, frame, previous, objects_at_once=self.config.objects_at_once
+            )
+        return logits.float()
 
     def _laid_out(self, crop: Tensor) -> Tensor:
         """The crop in the memory layout of the network."""

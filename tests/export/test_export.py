@@ -46,7 +46,8 @@ class ColourNetwork(torch.nn.Module):
     def encode_template(self, image, masks):
         return Template(embedding=image, masks=masks)
 
-    def segment(self, template, frame, previous_masks, objects_at_once=None):
+    def segment(self, templates, frame, previous_masks, objects_at_once=None):
+        (template,) = templates
         colours = torch.einsum("bchw,bkhw->bkc", template.embedding, template.masks)
         colours = colours / template.masks.sum(dim=(2, 3))[..., None]
         distance = (frame.embedding[:, None] - colours[..., None, None]).abs().amax(dim=2)
