@@ -9,7 +9,7 @@ import pytest
 from scripts_in_process import ScriptRunner
 
 ROOT = Path(__file__).parents[1]
-FENCE = re.compile(r"^```\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(?:sh)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 ANY_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 READMES = ("checkpoints/*.md", "configs/*/*.md", "data/*.md")
 COMMAND = re.compile(r"(?:ranet|python (?:scripts/(\w+)\.py))\s+(?:([a-z][a-z-]+)\b)?(.*)")

@@ -73,6 +73,26 @@ def test_an_equation_leads_to_its_line(site):
     assert "vectors @ embedding" in source.splitlines()[number - 1]
 
 
+def test_numbers_of_lines_are_not_copied(site, browser):
+    browser.get((site / "project/ranet/model/correlation.py.html").as_uri())
+    copied = browser.execute_script(
+        "getSelection().selectAllChildren(document.querySelector('.highlight code'));"
+        "return getSelection().toString();"
+    )
+    source = (ROOT / "ranet/model/correlation.py").read_text("utf-8")
+    assert copied.split("\n") == source.rstrip("\n").split("\n")
+
+
+def test_light_and_dark_can_be_chosen_and_the_system_decides_first(site):
+    page = (site / "index.html").read_text("utf-8")
+    media = re.findall(r'<input[^>]*data-md-color-media="([^"]*)"[^>]*name="__palette"', page)
+    assert media == [
+        "(prefers-color-scheme)",
+        "(prefers-color-scheme: light)",
+        "(prefers-color-scheme: dark)",
+    ]
+
+
 def section(page: Path, name: str) -> str:
     """What an API page says of a name, up to the next one of the same level."""
     return page.read_text("utf-8").partition(f'<h2 id="{name}"')[2].partition("<h2 ")[0]
