@@ -18,11 +18,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ranet.errors import ConfigError, DataError
 from ranet.inference.first_mask import checked_labels
-from ranet.inference.tracker import FollowedVideo, Tracker, check_next, runs_of_one_canvas
+from ranet.inference.tracker import FollowedVideo, Tracker, check_next
+from ranet.inference.transfer import Frame
 from ranet.structures import Template
 from ranet.wording import size_text
 
@@ -52,9 +52,9 @@ class BatchSegmenter:
         """With what was left to the network filled in."""
         self.device = tracker.device
         self.step_seconds = 0.0
-        """Wall time of the last :meth:`step` for all of its videos together, from frames in host
-        memory to labels in host memory; reading them waits for the device, so it is a synchronised
-        time."""
+        """Wall time of the last :meth:`step` for all of its videos together, from the frames that
+        are handed over to labels in host memory; reading them waits for the device, so it is a
+        synchronised time."""
         self._stacked: tuple[list[FollowedVideo], list[Template]] = ([], [])
         self._largest: dict[Group, int] = {}
 
@@ -87,9 +87,11 @@ class BatchSegmenter:
         self._tracker.mark(video, *checked_labels(labels, frame.shape[:2]))
         return video
 
-    def step(
-        self, videos: Sequence[FollowedVideo], frames: Sequence[np.ndarray]
-    ) -> list[np.ndarray]:
+    def prepare(self, frame: np.ndarray) -> Frame:
+        """As :meth:`~ranet.inference.segmenter.VideoSegmenter.prepare`, for :meth:`step`."""
+        return self._tracker.prepare(frame)
+
+    def step(self, videos: Sequence[FollowedVideo], frames: Sequence[Frame]) -> list[np.ndarray]:
         """Segment the next frame of each video.
 
         Those that have frames of one size are best given one after the other: they are uploaded
@@ -97,7 +99,8 @@ class BatchSegmenter:
 
         Args:
             videos: B of those that :meth:`start` returned, of one :meth:`group`.
-            frames: B of H×W×3 uint8 RGB, each of the size of its video's first frame.
+            frames: B of H×W×3 uint8 RGB, each of the size of its video's first frame, or what
+                :meth:`prepare` returned for it.
 
         Returns:
             B of H×W uint8: 0 background and the ids of the objects.
@@ -112,7 +115,7 @@ class BatchSegmenter:
             check_next(frame, video)
         filling = self._filling(group, len(videos))
         batch = [*videos, *[videos[-1]] * filling]
-        images = self._placed(batch, [*frames, *[frames[-1]] * filling])
+        images = self._tracker.images_of(batch, [*frames, *[frames[-1]] * filling])
         self._tracker.advance(batch, self._templates_of(batch), images)
         self.step_seconds = time.perf_counter() - began
         return [video.labels for video in videos]
@@ -146,15 +149,6 @@ class BatchSegmenter:
             templates = [_stacked(group) for group in groups]
             self._stacked = (list(videos), templates)
         return templates
-
-    def _placed(self, videos: Sequence[FollowedVideo], frames: Sequence[np.ndarray]) -> Tensor:
-        """B×3×h×w: the frames on their canvases."""
-        return torch.cat(
-            [
-                self._tracker.place(videos[first].canvas, frames[first:last])
-                for first, last in runs_of_one_canvas(videos)
-            ]
-        )
 
 
 @torch.inference_mode()

@@ -16,8 +16,9 @@ from ranet.files import atomic_folder
 from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.first_mask import naming_first_mask
 from ranet.inference.overlap import read_ahead
-from ranet.inference.sequence import FRAMES_AHEAD, Timing, masks_written
+from ranet.inference.sequence import FRAMES_AHEAD, Timing, masks_written, prepared
 from ranet.inference.tracker import FollowedVideo
+from ranet.inference.transfer import Frame
 from ranet.wording import count, some_of
 
 
@@ -64,8 +65,8 @@ def segment_together(
     try:
         while True:
             for job in itertools.islice(coming, at_once - len(underway)):
-                underway.append(_Underway(job))
-                underway[-1].start(segmenter)
+                underway.append(_Underway(job, segmenter))
+                underway[-1].start()
                 underway[-1].total_ms += lap()
                 after_frames([job.name])
             if not underway:
@@ -85,23 +86,23 @@ def segment_together(
 class _Underway:
     """A video between its first frame and its last mask."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, job: Job, segmenter: BatchSegmenter) -> None:
+        self.job, self._segmenter = job, segmenter
         self.total_ms = 0.0
         self._step_ms: list[float] = []
         self._videos_stepped = 0  # over all steps
-        self._exchange = _frames_for_masks(job)
-        self.frame: np.ndarray | None = next(self._exchange)
+        self._exchange = _frames_for_masks(job, segmenter)
+        self.frame: Frame | None = next(self._exchange)
 
     @property
     def ended(self) -> bool:
         """Whether all masks are written."""
         return self.frame is None
 
-    def start(self, segmenter: BatchSegmenter) -> None:
+    def start(self) -> None:
         """Take the first frame with the labels given."""
         with naming_first_mask(self.job.labels_from):
-            self.video: FollowedVideo = segmenter.start(self.frame, self.job.labels)
+            self.video: FollowedVideo = self._segmenter.start(self.frame, self.job.labels)
         self._go_on(self.video.labels)
 
     def take(self, labels: np.ndarray, step_ms: float, videos: int) -> None:
@@ -127,15 +128,18 @@ class _Underway:
             self.frame = None
 
 
-def _frames_for_masks(job: Job) -> Generator[np.ndarray, np.ndarray, None]:
-    """Yields each frame and is sent its labels; ends when their folder has appeared."""
+def _frames_for_masks(job: Job, segmenter: BatchSegmenter) -> Generator[Frame, np.ndarray, None]:
+    """Yields each frame, all but the first prepared, and is sent its labels.
+
+    Ends when their folder has appeared.
+    """
     with (
         atomic_folder(job.folder) as unfinished,
-        read_ahead(job.frames, FRAMES_AHEAD) as coming,
+        read_ahead(prepared(job.frames, segmenter.prepare), FRAMES_AHEAD) as coming,
         masks_written(unfinished) as write,
     ):
-        for name, frame in coming:
-            labels = yield frame
+        for name, _, ready in coming:
+            labels = yield ready
             write(name, labels)
 
 

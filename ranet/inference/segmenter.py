@@ -28,6 +28,7 @@ from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.tracker import FollowedVideo, Tracker, check_next
+from ranet.inference.transfer import Frame
 from ranet.model.ranet import RANet
 
 
@@ -64,8 +65,8 @@ class VideoSegmenter:
         """As it was given, with what it leaves to the network filled in."""
         self.device = self._tracker.device
         self.step_seconds = 0.0
-        """Wall time of the last :meth:`step`, from a frame in host memory to labels in host memory;
-        reading them waits for the device, so it is a synchronised time."""
+        """Wall time of the last :meth:`step`, from the frame that is handed over to labels in host
+        memory; reading them waits for the device, so it is a synchronised time."""
         self.online_seconds = 0.0
         """Wall time, synchronised, that the last :meth:`start` spent on online learning."""
         self._started: FollowedVideo | None = None
@@ -108,11 +109,25 @@ class VideoSegmenter:
         self._started = video
         return video.labels.copy()
 
-    def step(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray) -> Frame:
+        """Do what can be done of :meth:`step` ahead, by a thread that reads the next frames.
+
+        Args:
+            frame: H×W×3 uint8 RGB.
+
+        Returns:
+            What :meth:`step` takes for it. With CUDA, it is on its way to the device.
+
+        Raises:
+            DataError: the frame has another shape or type.
+        """
+        return self._tracker.prepare(frame)
+
+    def step(self, frame: Frame) -> np.ndarray:
         """Segment the next frame.
 
         Args:
-            frame: H×W×3 uint8 RGB, of the first frame's size.
+            frame: H×W×3 uint8 RGB, of the first frame's size; or what :meth:`prepare` returned.
 
         Returns:
             H×W uint8: 0 background and the ids of the objects.
@@ -123,7 +138,8 @@ class VideoSegmenter:
         began = time.perf_counter()
         video = self.video
         check_next(frame, video)
-        self._tracker.advance([video], video.templates, self._tracker.place(video.canvas, [frame]))
+        images = self._tracker.images_of([video], [frame])
+        self._tracker.advance([video], video.templates, images)
         self.step_seconds = time.perf_counter() - began
         return video.labels.copy()
 

@@ -17,6 +17,7 @@ from ranet.datasets.image_io import write_labels
 from ranet.files import atomic_folder
 from ranet.inference.first_mask import checked_labels, naming_first_mask
 from ranet.inference.overlap import read_ahead, write_behind
+from ranet.inference.transfer import Frame
 
 FRAMES_AHEAD = 4
 """Frames of a video that are read before they are needed."""
@@ -37,7 +38,10 @@ class Follower(Protocol):
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Take the objects of the first frame as given; returns its labels."""
 
-    def step(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray) -> Frame:
+        """What :meth:`step` takes for a frame; called by the thread that reads the next ones."""
+
+    def step(self, frame: Frame) -> np.ndarray:
         """Labels of the next frame."""
 
 
@@ -52,7 +56,11 @@ class CopyFirstMask:
         self._labels, _ = checked_labels(labels, frame.shape[:2])
         return self._labels
 
-    def step(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray) -> Frame:
+        """The frame as it is."""
+        return frame
+
+    def step(self, frame: Frame) -> np.ndarray:
         """The labels of the first frame."""
         return self._labels
 
@@ -64,7 +72,8 @@ class Timing:
     step_ms: list[float] = field(default_factory=list)
     """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels.
 
-    Of several videos at once, a frame's share of the step."""
+    On CUDA the thread that reads the frames uploads them, so that a step only waits for what is
+    left of that when it begins. Of several videos at once, a frame's share of the step."""
     total_ms: float = 0.0
     """All of it: decoding, online learning, encoding the template, the steps, writing masks.
 
@@ -110,15 +119,15 @@ def segment_sequence(
     began, step_ms = time.perf_counter(), []
     with (
         atomic_folder(folder) as unfinished,
-        read_ahead(frames, FRAMES_AHEAD) as coming,
+        read_ahead(prepared(frames, follower.prepare), FRAMES_AHEAD) as coming,
         masks_written(unfinished) as write,
     ):
-        for index, (name, frame) in enumerate(coming):
+        for index, (name, frame, ready) in enumerate(coming):
             if index == 0:
                 with naming_first_mask(labels_from):
                     result = follower.start(frame, labels)
             else:
-                result = follower.step(frame)
+                result = follower.step(ready)
                 step_ms.append(1000 * follower.step_seconds)
             write(name, result)
             after_frame(frame, result)
@@ -127,6 +136,14 @@ def segment_sequence(
         total_ms=1000 * (time.perf_counter() - began),
         online_ms=1000 * follower.online_seconds,
     )
+
+
+def prepared(
+    frames: Iterable[tuple[str, np.ndarray]], prepare: Callable[[np.ndarray], Frame]
+) -> Iterator[tuple[str, np.ndarray, Frame]]:
+    """Names, frames, and what a step takes for them; for the first, which has none, the frame."""
+    for index, (name, frame) in enumerate(frames):
+        yield name, frame, prepare(frame) if index else frame
 
 
 @contextlib.contextmanager

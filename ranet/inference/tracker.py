@@ -23,6 +23,7 @@ from ranet.inference.canvas import Canvas
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
+from ranet.inference.transfer import Frame, PlacedFrame, page_locked, size_of, to_host
 from ranet.model.ranet import RANet
 from ranet.structures import Template, one_hot_masks
 from ranet.wording import count, size_text, some_of
@@ -59,6 +60,8 @@ class Tracker:
         self.config = resolved(config, model)
         self.device = resolve_device(self.config.device)
         self.frame_step = FrameStep(model, self.config).to(self.device).eval()
+        # Of the GPU's queues, the one for what is done ahead.
+        self._ahead = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     def canvas_for(self, size: tuple[int, int]) -> Canvas:
         """The canvas of frames of ``size``."""
@@ -89,13 +92,53 @@ class Tracker:
         Returns:
             B×3×h×w in [0, 1].
         """
-        # From page-locked memory, a GPU fetches frames while the host goes on.
-        pinned = self.device.type == "cuda"
-        pixels = torch.empty(len(frames), *canvas.frame, 3, dtype=torch.uint8, pin_memory=pinned)
+        on_cuda = self.device.type == "cuda"
+        pixels = page_locked((len(frames), *canvas.frame, 3), wanted=on_cuda)
         for row, frame in zip(pixels.numpy(), frames, strict=True):
             row[...] = frame
-        on_device = pixels.to(self.device, non_blocking=pinned)
+        on_device = pixels.to(self.device, non_blocking=on_cuda)
         return canvas.place(on_device.permute(0, 3, 1, 2).float() / 255)
+
+    def prepare(self, frame: np.ndarray) -> Frame:
+        """Do what can be done of a step ahead, in another thread, while the device is at work.
+
+        Args:
+            frame: H×W×3 uint8.
+
+        Returns:
+            On CUDA, the frame on its way to its canvas there; elsewhere, the frame as it is.
+
+        Raises:
+            DataError: the frame has another shape or type.
+        """
+        check_frame(frame)
+        if self._ahead is None:
+            return frame
+        canvas = self.canvas_for(frame.shape[:2])
+        with torch.cuda.stream(self._ahead):
+            return PlacedFrame(canvas, self.place(canvas, [frame]), self._ahead.record_event())
+
+    @torch.inference_mode()
+    def images_of(self, videos: Sequence[FollowedVideo], frames: Sequence[Frame]) -> Tensor:
+        """The next frames of videos on their canvases; what was not prepared is placed now.
+
+        Args:
+            videos: B with canvases of one size.
+            frames: B, each of its video's size.
+
+        Returns:
+            B×3×h×w in [0, 1].
+        """
+        pairs = zip((video.canvas for video in videos), frames, strict=True)
+        runs = itertools.groupby(pairs, key=lambda pair: (pair[0], type(pair[1])))
+        images: list[Tensor] = []
+        for (canvas, kind), run in runs:
+            members = [frame for _, frame in run]
+            if kind is PlacedFrame:
+                images += [frame.take() for frame in members]
+            else:
+                images.append(self.place(canvas, members))
+        return images[0] if len(images) == 1 else torch.cat(images)
 
     @torch.inference_mode()
     def advance(
@@ -143,17 +186,22 @@ class Tracker:
 
     def _labels(self, videos: Sequence[FollowedVideo], probabilities: Tensor) -> list[np.ndarray]:
         """H×W uint8 of each video, from B×K×h×w."""
-        labels = []
-        for first, last in runs_of_one_canvas(videos):
-            canvas = videos[first].canvas
-            # A few objects at a time: at the frames' own size, which may be 4K, all are many.
-            at_once = max(1, self.config.objects_at_once // (last - first))
-            parts = probabilities[first:last].split(at_once, dim=1)
-            channels = to_labels(self.frame_step.fusion, (canvas.restore(part) for part in parts))
-            on_host = channels.byte().cpu().numpy()  # the step's only wait for the device
-            for video, channel in zip(videos[first:last], on_host, strict=True):
-                labels.append(np.array((0, *video.ids), np.uint8).take(channel))
-        return labels
+        channels = [
+            self._channels(videos[first].canvas, probabilities[first:last])
+            for first, last in runs_of_one_canvas(videos)
+        ]
+        on_host = to_host(channels, self.device)  # the step's only wait for the device
+        return [
+            np.array((0, *video.ids), np.uint8).take(channel)
+            for video, channel in zip(videos, itertools.chain.from_iterable(on_host), strict=True)
+        ]
+
+    def _channels(self, canvas: Canvas, probabilities: Tensor) -> Tensor:
+        """Which object each pixel of a frame is of: B×H×W uint8, 0 to K, from B×K×h×w."""
+        # A few objects at a time: at the frames' own size, which may be 4K, all are many.
+        at_once = max(1, self.config.objects_at_once // len(probabilities))
+        parts = probabilities.split(at_once, dim=1)
+        return to_labels(self.frame_step.fusion, (canvas.restore(part) for part in parts)).byte()
 
     def _check_seen(self, template: Template, labels: np.ndarray, ids: Sequence[int]) -> None:
         """Name the objects that are too small for the network, in one go; all is an error."""
@@ -208,12 +256,13 @@ def check_frame(frame: np.ndarray) -> None:
         )
 
 
-def check_next(frame: np.ndarray, video: FollowedVideo) -> None:
+def check_next(frame: Frame, video: FollowedVideo) -> None:
     """Raise DataError unless ``frame`` is one of the video's size."""
-    check_frame(frame)
-    if frame.shape[:2] != video.canvas.frame:
+    if not isinstance(frame, PlacedFrame):
+        check_frame(frame)
+    if size_of(frame) != video.canvas.frame:
         raise DataError(
-            f"This frame is {size_text(frame.shape)}, but its video began with "
+            f"This frame is {size_text(size_of(frame))}, but its video began with "
             f"{size_text(video.canvas.frame)} (height×width). All frames of a video should be "
             "of one size: resize them, or start a new video here."
         )

@@ -13,6 +13,7 @@ from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
+from ranet.inference.transfer import Frame
 from ranet.interrupt import StopRequest
 from ranet.model.ranet import RANet
 from ranet.training.checkpoint import Progress, save_network
@@ -135,7 +136,10 @@ class _Stoppable:
         self._end_if_asked()  # with online learning, what begins here takes minutes
         return self._follower.start(frame, labels)
 
-    def step(self, frame: np.ndarray) -> np.ndarray:
+    def prepare(self, frame: np.ndarray) -> Frame:
+        return self._follower.prepare(frame)
+
+    def step(self, frame: Frame) -> np.ndarray:
         self._end_if_asked()
         return self._follower.step(frame)
 

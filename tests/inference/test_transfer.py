@@ -1,0 +1,188 @@
+"""Frames go to a GPU ahead of their steps, in the order that keeps them whole.
+
+What CUDA does is played by objects that note who did what; ``tests/test_cuda.py`` has the rest.
+"""
+
+import contextlib
+import threading
+
+import numpy as np
+import pytest
+import torch
+from colour_network import ColourNetwork
+from moving_squares import moving
+
+from ranet.config import InferenceConfig
+from ranet.datasets.image_io import read_labels
+from ranet.errors import DataError
+from ranet.inference import tracker as tracker_module
+from ranet.inference import transfer
+from ranet.inference.batch_sequences import Job, segment_together
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.sequence import segment_sequence
+from ranet.inference.transfer import PlacedFrame, to_host
+
+SIZE = (48, 80)
+CONFIG = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
+VIDEO = moving(SIZE, 8, {1: (4, 6), 2: (20, 50)}, step=(1, -1), side=14)
+
+
+def named_frames():
+    return [(f"{index:05d}", frame) for index, (frame, _) in enumerate(VIDEO)]
+
+
+class FakeCuda:
+    """What is used of ``torch.cuda``, on a CPU; ``log`` has what was done, and in which thread."""
+
+    def __init__(self):
+        self.log = []
+        self.current = threading.local()
+
+    def note(self, what):
+        own = threading.current_thread() is threading.main_thread()
+        self.log.append((what, "main" if own else "reader"))
+
+    def current_stream(self, device=None):
+        return getattr(self.current, "stream", FakeStream(self, "default"))
+
+    @contextlib.contextmanager
+    def stream(self, stream):
+        before, self.current.stream = self.current_stream(), stream
+        yield
+        self.current.stream = before
+
+
+class FakeStream:
+    def __init__(self, cuda, name):
+        self.cuda, self.name = cuda, name
+
+    def record_event(self):
+        self.cuda.note(f"{self.name} records")
+        return FakeEvent(self.cuda)
+
+    def wait_event(self, event):
+        self.cuda.note(f"{self.name} waits")
+
+
+class FakeEvent:
+    def __init__(self, cuda):
+        self.cuda = cuda
+
+    def synchronize(self):
+        self.cuda.note("host waits")
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    fake = FakeCuda()
+    for module in (tracker_module, transfer):
+        monkeypatch.setattr(module.torch.cuda, "stream", fake.stream)
+        monkeypatch.setattr(module.torch.cuda, "current_stream", fake.current_stream)
+    monkeypatch.setattr(
+        torch.Tensor,
+        "record_stream",
+        lambda tensor, stream: fake.note(f"memory kept for {stream.name}"),
+    )
+    monkeypatch.setattr(transfer, "page_locked", lambda shape: torch.empty(shape).byte())
+    return fake
+
+
+def segmenter_with(cuda):
+    """A segmenter whose tracker takes its CPU for a GPU where frames are prepared."""
+    segmenter = VideoSegmenter(ColourNetwork(), CONFIG)
+    tracker = segmenter._tracker
+    tracker._ahead = FakeStream(cuda, "ahead")
+    place = tracker.place
+
+    def noted(canvas, frames):
+        cuda.note(f"placed on {cuda.current_stream().name}")
+        return place(canvas, frames)
+
+    tracker.place = noted
+    return segmenter
+
+
+def expected_labels():
+    plain = VideoSegmenter(ColourNetwork(), CONFIG)
+    return [plain.start(*VIDEO[0]), *(plain.step(frame) for frame, _ in VIDEO[1:])]
+
+
+def written_labels(folder):
+    return [read_labels(path) for path in sorted(folder.iterdir())]
+
+
+def test_a_cpu_takes_frames_as_they_are():
+    frame = VIDEO[1][0]
+    segmenter = VideoSegmenter(ColourNetwork(), CONFIG)
+    assert segmenter.prepare(frame) is frame
+    assert segmenter.together().prepare(frame) is frame
+
+
+def test_a_cpu_copies_a_frame_once():
+    tracker = VideoSegmenter(ColourNetwork(), CONFIG)._tracker
+    video, image = tracker.begin(VIDEO[0][0]), torch.rand(1, 3, *SIZE)
+    tracker.place = lambda canvas, frames: image
+    assert tracker.images_of([video], [VIDEO[1][0]]) is image
+
+
+def test_the_reading_thread_places_frames_before_their_steps(tmp_path, cuda):
+    segmenter = segmenter_with(cuda)
+    segment_sequence(
+        segmenter, named_frames(), VIDEO[0][1], tmp_path / "masks", labels_from="drawn"
+    )
+    np.testing.assert_array_equal(written_labels(tmp_path / "masks"), expected_labels())
+    # The first frame is placed where its step would be.
+    assert [what for what, thread in cuda.log if thread == "main"] == [
+        "placed on default",
+        *["default waits", "memory kept for default"] * (len(VIDEO) - 1),
+    ]
+    ahead = [what for what, thread in cuda.log if thread == "reader"]
+    assert ahead == ["placed on ahead", "ahead records"] * (len(VIDEO) - 1)
+
+
+def test_so_it_is_with_several_videos_at_once(tmp_path, cuda):
+    segmenter = segmenter_with(cuda).together()
+    jobs = [Job(name, named_frames(), VIDEO[0][1], name, tmp_path / name) for name in "ab"]
+    list(segment_together(segmenter, jobs, at_once=2))
+    for name in "ab":
+        np.testing.assert_array_equal(written_labels(tmp_path / name), expected_labels())
+    main = [what for what, thread in cuda.log if thread == "main"]
+    assert main.count("placed on default") == 2
+    assert main.count("default waits") == 2 * (len(VIDEO) - 1)
+    ahead = [what for what, thread in cuda.log if thread == "reader"]
+    assert ahead.count("placed on ahead") == ahead.count("ahead records") == 2 * (len(VIDEO) - 1)
+
+
+def test_frames_may_be_prepared_or_not_in_one_step(cuda):
+    segmenter = segmenter_with(cuda).together()
+    videos = [segmenter.start(*VIDEO[0]) for _ in range(3)]
+    frame = VIDEO[1][0]
+    labels = segmenter.step(videos, [frame, segmenter.prepare(frame), frame])
+    for found in labels:
+        np.testing.assert_array_equal(found, expected_labels()[1])
+
+
+def test_a_prepared_frame_is_checked_as_any(cuda):
+    segmenter = segmenter_with(cuda)
+    segmenter.start(*VIDEO[0])
+    with pytest.raises(DataError, match=r"uint8 RGB array, found shape \(48, 80\)"):
+        segmenter.prepare(VIDEO[1][1])
+    prepared = segmenter.prepare(np.zeros((40, 60, 3), np.uint8))
+    assert isinstance(prepared, PlacedFrame)
+    with pytest.raises(DataError, match="This frame is 40×60, but its video began with 48×80"):
+        segmenter.step(prepared)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_labels_of_all_canvases_come_after_one_wait(parts, cuda):
+    tensors = [torch.randint(0, 9, (2, 5 + part, 7)).byte() for part in range(parts)]
+    arrays = to_host(tensors, torch.device("cuda"))
+    assert [what for what, _ in cuda.log] == ["default records", "host waits"]
+    for array, tensor in zip(arrays, tensors, strict=True):
+        np.testing.assert_array_equal(array, tensor.numpy())
+
+
+def test_labels_of_a_cpu_are_not_copied():
+    tensor = torch.randint(0, 9, (2, 5, 7)).byte()
+    (array,) = to_host([tensor], torch.device("cpu"))
+    assert array.ctypes.data == tensor.data_ptr()
