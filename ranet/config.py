@@ -426,7 +426,9 @@ class InferenceConfig(Section):
         False, description="torch.compile: a minute at the start, less time for every frame"
     )
     cuda_graph: bool = Field(
-        False, description="on CUDA, record the step once and replay it; elsewhere without effect"
+        False,
+        description="on CUDA, record the step once and replay it; elsewhere without effect, as a "
+        "warning says",
     )
     online: OnlineLearning | None = Field(
         None, description="fine-tune a copy of the network on each video's first frame; null: no"

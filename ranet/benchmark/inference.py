@@ -24,7 +24,7 @@ from ranet.config import InferenceConfig
 from ranet.datasets.image_io import write_image
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import autocast, resolve_device
-from ranet.inference.acceleration import accelerated
+from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
@@ -83,17 +83,15 @@ def prepare_network(case: InferenceCase) -> Iterator[Workload]:
         return _run_network(frame_step, templates[0], image, masks)
 
     # As the frame step has it done, but for what is around the network.
-    step = accelerated(
-        network,
-        compiled=config.compile,
-        cuda_graph=config.cuda_graph and case.device.type == "cuda",
+    step = AcceleratedStep(
+        network, compiled=config.compile, cuda_graph=config.cuda_graph, device=case.device
     )
 
     @torch.inference_mode()
     def call() -> Tensor:
         return step([inputs.template], inputs.image, inputs.masks)
 
-    yield _workload(case, model, call, inputs.flop, case.videos)
+    yield _workload(case, model, call, inputs.flop, case.videos, lambda: step)
 
 
 @contextmanager
@@ -107,7 +105,7 @@ def prepare_frame(case: InferenceCase) -> Iterator[Workload]:
     def call() -> Tensor:
         return frame_step([inputs.template], inputs.image, inputs.masks)
 
-    yield _workload(case, model, call, inputs.flop, case.videos)
+    yield _workload(case, model, call, inputs.flop, case.videos, lambda: frame_step.accelerated)
 
 
 @contextmanager
@@ -120,7 +118,9 @@ def prepare_step(case: InferenceCase) -> Iterator[Workload]:
     segmenter = VideoSegmenter(model, case.config)
     if case.videos == 1:
         segmenter.start(first, labels)
-        yield _workload(case, model, lambda: segmenter.step(next(frames)), flop, 1)
+        yield _workload(
+            case, model, lambda: segmenter.step(next(frames)), flop, 1, _step_of(segmenter)
+        )
         return
     batch = segmenter.together()
     videos = [batch.start(first, labels) for _ in range(case.videos)]
@@ -128,7 +128,8 @@ def prepare_step(case: InferenceCase) -> Iterator[Workload]:
     def call() -> None:
         batch.step(videos, [next(frames)] * case.videos)
 
-    yield _workload(case, model, call, flop, case.videos)
+    step = videos[0].frame_step.accelerated
+    yield _workload(case, model, call, flop, case.videos, lambda: step)
 
 
 @contextmanager
@@ -146,7 +147,7 @@ def prepare_video(case: InferenceCase) -> Iterator[Workload]:
             masks = Path(folder, "masks")
             segment_sequence(segmenter, ImageFrames(paths), labels, masks, labels_from="drawn")
 
-        yield _workload(case, model, call, flop, case.frames)
+        yield _workload(case, model, call, flop, case.frames, _step_of(segmenter))
 
 
 def write_frames(folder: Path, case: InferenceCase) -> tuple[list[Path], np.ndarray]:
@@ -231,8 +232,18 @@ def _batch_of(frame: np.ndarray, case: InferenceCase) -> Tensor:
     return image.expand(case.videos, -1, -1, -1).contiguous(memory_format=layout)
 
 
+def _step_of(segmenter: VideoSegmenter) -> Callable[[], AcceleratedStep]:
+    """What its last video went through."""
+    return lambda: segmenter.video.frame_step.accelerated
+
+
 def _workload(
-    case: InferenceCase, model: RANet, call: Callable[[], Any], flop: int, frames: int
+    case: InferenceCase,
+    model: RANet,
+    call: Callable[[], Any],
+    flop: int,
+    frames: int,
+    step: Callable[[], AcceleratedStep],
 ) -> Workload:
     return Workload(
         call,
@@ -243,4 +254,5 @@ def _workload(
         parameters=count_parameters(model),
         flop=flop,
         details={"config": case.config.model_dump(mode="json")},
+        step=step,
     )

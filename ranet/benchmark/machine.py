@@ -1,6 +1,9 @@
 """What measurements depend on besides their settings: the machine and the software."""
 
+import os
 import platform
+import re
+import subprocess
 from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
@@ -14,19 +17,51 @@ from ranet.provenance import versions
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "triton")
 
 
+_ALLOCATOR_VARIABLE = re.compile(r"MALLOC_\w+|PYTORCH_(\w+_)?ALLOC_CONF|LD_PRELOAD")
+"""What tells the allocators of the system and of torch what to do."""
+
+
 def describe_machine() -> dict[str, Any]:
-    """The processor, its usable cores and instructions, and the GPUs."""
-    return {
+    """The processor, its usable cores and instructions, and the GPUs with their bytes."""
+    gpus = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    machine = {
         "cpu": _processor_name(),
         "cores": usable_cores(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "gpus": [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())],
+        "gpus": [gpu.name for gpu in gpus],
+    }
+    return {**machine, "gpu_memory": [gpu.total_memory for gpu in gpus]} if gpus else machine
+
+
+def describe_software() -> dict[str, Any]:
+    """Versions of this project and of what it stands on, and how memory is to be allocated.
+
+    cuDNN's version is a number, 91002 for 9.10.2.
+    """
+    return {
+        **versions(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "driver": _driver_version(),
+        **dict(_installed(_LIBRARIES)),
+        **allocator_variables(),
     }
 
 
-def describe_software() -> dict[str, str | None]:
-    """Versions of this project and of what it stands on."""
-    return {**versions(), "cuda": torch.version.cuda, **dict(_installed(_LIBRARIES))}
+def allocator_variables() -> dict[str, str]:
+    """Environment variables that steer memory, as far as they are set: it decides about times."""
+    names = filter(_ALLOCATOR_VARIABLE.fullmatch, sorted(os.environ))
+    return {name: os.environ[name] for name in names}
+
+
+def _driver_version() -> str | None:
+    """That of the NVIDIA driver; None where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(done.stdout.split()), None)
 
 
 def _installed(libraries: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -138,7 +138,8 @@ def _title(results: Results) -> str:
 def _one_line(row: Row) -> str:
     if row.seconds is None:
         return f"{_name(row)}: {row.problem}"
-    return f"{_name(row)}: {1000 * row.seconds.median:.2f} ms"
+    problem = f" ({row.problem})" if row.problem else ""
+    return f"{_name(row)}: {1000 * row.seconds.median:.2f} ms{problem}"
 
 
 def _name(row: Row) -> str:

@@ -76,19 +76,19 @@ class Results:
             ) from error
 
     def partner(self, row: Row) -> Row | None:
-        """The row with the same part and settings, if there is one that could be measured."""
+        """The row with the same part and settings, if one could be measured with these."""
         same = (
             other
             for other in self.rows
-            if (other.part, other.settings) == (row.part, row.settings) and other.seconds
+            if (other.part, other.settings) == (row.part, row.settings) and other.is_comparable
         )
         return next(same, None)
 
 
 def speed_up(row: Row, baseline: Results) -> float | None:
-    """How many times as fast a row is as its partner; None without partner or measurement."""
+    """How many times as fast a row is as its partner; None if one of both cannot be compared."""
     partner = baseline.partner(row)
-    if partner is None or row.seconds is None:
+    if partner is None or not row.is_comparable:
         return None
     return partner.seconds.median / row.seconds.median
 

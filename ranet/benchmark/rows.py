@@ -13,6 +13,7 @@ from ranet.benchmark.flop import matrix_product_rate
 from ranet.benchmark.memory import forget_earlier_work, reset_peak
 from ranet.benchmark.timing import Effort, Spread, time_calls
 from ranet.device import peak_memory
+from ranet.inference.acceleration import AcceleratedStep
 
 OUT_OF_MEMORY = "out of memory"
 
@@ -35,6 +36,8 @@ class Workload:
         parameters: of its network.
         flop: of a call (:mod:`ranet.benchmark.flop`).
         details: further things to know about it, for the file of results.
+        step: what the calls went through, asked for once they are done: it knows how it ran. None:
+            nothing that can run in several ways.
     """
 
     call: Callable[[], object]
@@ -45,6 +48,7 @@ class Workload:
     parameters: int | None = None
     flop: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    step: Callable[[], AcceleratedStep] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,9 @@ class Row:
             of them, as the speed of a machine changes; this is the median of the rounds.
         peak_bytes: the most memory that was in use during the calls.
         memory_counted: what the memory is of, see :func:`ranet.device.peak_memory`.
-        problem: why it could not be measured.
-        details: further things to know.
+        problem: why it could not be measured, or which of its settings were without effect.
+        details: further things to know; of inference in ``ran``, whether it was compiled and
+            recorded, and in ``shortfalls`` why not, where it was to be.
     """
 
     part: str
@@ -79,6 +84,11 @@ class Row:
     memory_counted: str | None = None
     problem: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether it was measured, with the settings that it tells."""
+        return self.seconds is not None and self.problem is None
 
     @property
     def units_per_second(self) -> float | None:
@@ -142,8 +152,21 @@ def _measured(
         share_of_peak=_share_of_peak(work, rounds),
         peak_bytes=used,
         memory_counted=counted,
-        details=work.details,
+        **_how_it_ran(work),
     )
+
+
+def _how_it_ran(work: Workload) -> dict[str, Any]:
+    """Problem and details of the row."""
+    if work.step is None:
+        return {"details": work.details}
+    step = work.step()
+    missed = dict.fromkeys(shortfall.way for shortfall in step.shortfalls)
+    ran = {"ran": step.ran, "shortfalls": [shortfall.message for shortfall in step.shortfalls]}
+    return {
+        "problem": f"ran without {' and '.join(missed)}" if missed else None,
+        "details": {**work.details, **ran},
+    }
 
 
 class _Round(NamedTuple):

@@ -11,7 +11,10 @@ PART is one of these, or several of the first four (a,b):
     loader      the training samples that worker processes make
 
 Without PART, the first five are measured. `PART --help` tells its options. Values that are
-separated by commas are all measured, in every combination:
+separated by commas are all measured, in every combination: --device, --dtype, --size, --network,
+--objects (1,2,5,10 in each video), --videos (1,8 at once), --batch (of a training step); and, where
+there is a PART, any field of the configuration with --vary, such as compile=false,true or
+cuda_graph=false,true. A row says so if it could not be compiled or recorded.
 
     ranet benchmark --json before.json
     ranet benchmark network,step --device cuda --dtype float32,bfloat16 \\

@@ -215,7 +215,8 @@ def _add_fields(parser: argparse.ArgumentParser, config: Path, example: str) -> 
         action="append",
         default=[],
         metavar="KEY=VALUE,VALUE,…",
-        help="a field of the configuration and values to measure; may be repeated",
+        help="a field of the configuration and values to measure, such as compile=false,true; may "
+        "be repeated",
     )
     add_overrides(parser, example)
 

@@ -1,18 +1,23 @@
 """Ways to run a frame step faster, with the same results: compiled, or replayed by a GPU.
 
 Both need what :mod:`ranet.inference.frame_step` promises: shapes that follow from sizes alone, and
-no question to the device on the way. Where one of them cannot work, the step runs as it is
-written, and a warning says so, once.
+no question to the device on the way. Both are made for arguments of certain shapes, anew for
+others. What cannot be had for some of them runs as it is written for these; a warning says so, and
+:attr:`AcceleratedStep.shortfalls` remembers it.
 """
 
+import types
 import warnings
+import weakref
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from ranet.structures import Template
+from ranet.wording import count, size_text
 
 
 class Step(Protocol):
@@ -25,138 +30,301 @@ class Step(Protocol):
         ...
 
 
-def accelerated(step: Step, *, compiled: bool, cuda_graph: bool) -> Step:
-    """The step, made faster as asked for.
+@dataclass(frozen=True)
+class Shortfall:
+    """Something that was asked for and did not happen.
+
+    Attributes:
+        way: ``"compile"`` or ``"cuda_graph"``, as in the configuration.
+        message: for which arguments, why, and what to do.
+    """
+
+    way: str
+    message: str
+
+
+Tell = Callable[[Shortfall], None]
+"""Takes in what did not happen."""
+
+
+class AcceleratedStep:
+    """A step, made faster as asked for, which knows how it ran.
 
     Args:
         step: as it is written.
         compiled: through ``torch.compile``, which fuses norms, activations and resampling. New
             sizes or numbers of objects are compiled anew.
         cuda_graph: recorded once for each size and number of objects, and replayed. A graph
-            spares the host the launch of hundreds of kernels. Not for other devices than CUDA.
+            spares the host the launch of hundreds of kernels. Only on CUDA.
+        device: where its arguments will be.
     """
-    if compiled:
-        step = CompiledStep(step)
-    return ReplayedStep(step, record_cuda_graph) if cuda_graph else step
+
+    def __init__(
+        self, step: Step, *, compiled: bool, cuda_graph: bool, device: torch.device
+    ) -> None:
+        self.shortfalls: list[Shortfall] = []
+        """What of it did not happen in the calls so far, and why."""
+        self._asked = {"compile": compiled, "cuda_graph": cuda_graph}
+        if compiled:
+            step = CompiledStep(step, self._fall_short)
+        if cuda_graph and device.type == "cuda":
+            step = ReplayedStep(step, CudaGraphRecorder(), self._fall_short)
+        elif cuda_graph:
+            message = (
+                f"cuda_graph: true has no effect on the device {device}, as only a CUDA GPU "
+                "replays graphs. Leave it at false elsewhere."
+            )
+            self._fall_short(Shortfall("cuda_graph", message))
+        self._step = step
+
+    def __call__(
+        self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
+    ) -> Tensor:
+        """As the step; templates that come again must hold what they held before."""
+        return self._step(templates, image, probabilities)
+
+    @property
+    def ran(self) -> dict[str, bool]:
+        """Of each way, whether all calls so far went it."""
+        missed = {shortfall.way for shortfall in self.shortfalls}
+        return {way: asked and way not in missed for way, asked in self._asked.items()}
+
+    def _fall_short(self, shortfall: Shortfall) -> None:
+        self.shortfalls.append(shortfall)
+        warnings.warn(shortfall.message, UserWarning, stacklevel=2)
 
 
 class CompiledStep:
-    """A step that ``torch.compile`` has made one piece of code of.
+    """A step that ``torch.compile`` has made one piece of code of, for arguments of each shape.
 
     Args:
         step: as it is written.
+        tell: of shapes that cannot be compiled.
         backend: of ``torch.compile``.
     """
 
-    def __init__(self, step: Step, backend: str | Callable = "inductor") -> None:
+    def __init__(
+        self, step: Step, tell: Tell, backend: str | Callable[..., Any] = "inductor"
+    ) -> None:
         self._plain = step
-        self._step: Step = torch.compile(step, dynamic=False, fullgraph=True, backend=backend)
+        self._tell = tell
+        self._backend = backend
+        self._steps: dict[_Key, Step] = {}
 
     def __call__(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
     ) -> Tensor:
         """As the step; what cannot be compiled here runs as it is written."""
         # The compiler's own classes are loaded by the first compilation, not by importing this.
-        from torch._dynamo.exc import TorchDynamoException
+        from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
+        key = _key(_flat(templates, image, probabilities))
+        if key not in self._steps:
+            self._steps[key] = self._compiled()
         try:
-            return self._step(templates, image, probabilities)
-        except TorchDynamoException as error:
-            warnings.warn(
-                f"torch.compile failed ({_gist(error)}), so that the network runs as it is "
-                "written, which is slower. It needs a C++ compiler on a CPU, and Triton on a GPU; "
-                "compile: false keeps it from being tried.",
-                UserWarning,
-                stacklevel=2,
+            return self._steps[key](templates, image, probabilities)
+        except (TorchDynamoException, FailOnRecompileLimitHit) as error:
+            message = (
+                f"torch.compile failed for {_kind(probabilities)} ({_gist(error)}), so that the "
+                "network runs on these as it is written, which is slower. If what is missing is a "
+                "compiler, install one (C++ for a CPU, Triton for a GPU); compile: false keeps "
+                "it from being tried."
             )
-            self._step = self._plain
+            self._tell(Shortfall("compile", message))
+            self._steps[key] = self._plain
             return self._plain(templates, image, probabilities)
+
+    def _compiled(self) -> Step:
+        step = with_own_code(self._plain)
+        return torch.compile(step, dynamic=False, fullgraph=True, backend=self._backend)
+
+
+def with_own_code(step: Step) -> Step:
+    """The same step in a function whose code no other function shares.
+
+    torch counts how often it has compiled a piece of code, for whatever arguments and in whatever
+    object, and refuses at the ninth time.
+    """
+
+    def call(templates: Sequence[Template], image: Tensor, probabilities: Tensor) -> Tensor:
+        return step(templates, image, probabilities)
+
+    code = call.__code__.replace()  # a copy
+    return types.FunctionType(code, call.__globals__, closure=call.__closure__)
 
 
 Replay = Callable[[], Tensor]
 """Computes the step anew from what its arguments hold now; the result is overwritten next time."""
 
+Record = Callable[[Callable[[], Tensor], torch.device], Replay]
+"""Makes a replay of what a call computes on a device.
+
+Raises RuntimeError where that cannot be recorded.
+"""
+
+KEPT_RECORDINGS = 8
+"""Each holds its arguments and result, and the GPU's list of what to do."""
+
 
 class ReplayedStep:
-    """A step that is recorded once for arguments of each shape, and replayed afterwards.
+    """A step that is recorded for arguments of each shape, and replayed afterwards.
+
+    The :data:`KEPT_RECORDINGS` used last are kept.
 
     Args:
         step: what to record.
-        record: makes a :data:`Replay` of a step and its arguments.
+        record: how.
+        tell: of shapes that cannot be recorded.
     """
 
-    def __init__(self, step: Step, record: Callable[[Callable[[], Tensor]], Replay]) -> None:
+    def __init__(self, step: Step, record: Record, tell: Tell) -> None:
         self._step = step
         self._record = record
-        self._recordings: dict[tuple[torch.Size, ...], _Recording | None] = {}
+        self._tell = tell
+        self._recordings: dict[_Key, _Recording] = {}  # the one used last is the last
+        self._refused: set[_Key] = set()
 
     def __call__(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
     ) -> Tensor:
-        """As the step; the result is the caller's own."""
-        arguments = (*(part for template in templates for part in template), image, probabilities)
-        shapes = tuple(argument.shape for argument in arguments)
-        if shapes not in self._recordings:
-            self._recordings[shapes] = self._recorded(arguments)
-        recording = self._recordings[shapes]
+        """As the step; the result is the caller's own.
+
+        A template that comes again is not read again: it must hold what it held before.
+        """
+        arguments = _flat(templates, image, probabilities)
+        key = _key(arguments)
+        recording = None if key in self._refused else self._recording(key, arguments)
         if recording is None:
             return self._step(templates, image, probabilities)
         return recording(arguments)
 
-    def _recorded(self, arguments: Sequence[Tensor]) -> "_Recording | None":
+    def _recording(self, key: "_Key", arguments: Sequence[Tensor]) -> "_Recording | None":
+        recording = self._recordings.pop(key, None)
+        if recording is None:
+            if len(self._recordings) == KEPT_RECORDINGS:  # its memory serves the new one
+                del self._recordings[next(iter(self._recordings))]
+            recording = self._recorded(key, arguments)
+        if recording is not None:
+            self._recordings[key] = recording
+        return recording
+
+    def _recorded(self, key: "_Key", arguments: Sequence[Tensor]) -> "_Recording | None":
         held = [argument.clone() for argument in arguments]
         *parts, image, probabilities = held
         templates = [Template(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
         try:
-            replay = self._record(lambda: self._step(templates, image, probabilities))
+            replay = self._record(
+                lambda: self._step(templates, image, probabilities), probabilities.device
+            )
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            warnings.warn(
-                f"The step cannot be recorded ({_gist(error)}), so that its kernels are "
-                "launched one by one, which is slower. cuda_graph: false keeps it from being "
-                "tried.",
-                UserWarning,
-                stacklevel=3,
+            message = (
+                f"The step cannot be recorded for {_kind(probabilities)} ({_gist(error)}), so that "
+                "its kernels are launched one by one, which is slower. cuda_graph: false keeps it "
+                "from being tried."
             )
+            self._tell(Shortfall("cuda_graph", message))
+            self._refused.add(key)
             return None
         return _Recording(held, replay)
 
 
 class _Recording:
-    """A recorded step and the tensors it reads."""
+    """A recorded step and the tensors it reads: those of the templates, image, probabilities."""
 
     def __init__(self, held: Sequence[Tensor], replay: Replay) -> None:
         self._held = held
         self._replay = replay
+        self._seen: dict[int, _Seen] = {}  # of the templates' tensors: what was copied there last
 
     def __call__(self, arguments: Sequence[Tensor]) -> Tensor:
-        for held, argument in zip(self._held, arguments, strict=True):
+        for index, (held, argument) in enumerate(zip(self._held, arguments, strict=True)):
+            seen = self._seen.get(index)
+            if seen is not None and seen.is_still(argument):
+                continue
             held.copy_(argument)
+            if index < len(arguments) - 2:  # image and probabilities are others for every frame
+                self._seen[index] = _Seen(argument)
         return self._replay().clone()
 
 
-def record_cuda_graph(compute: Callable[[], Tensor]) -> Replay:
-    """Record what ``compute`` launches, as a CUDA graph.
+class _Seen:
+    """Knows a tensor again, without keeping it."""
 
-    Raises:
-        RuntimeError: something in it waits for the device.
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = weakref.ref(tensor)
+        self._version = _version(tensor)
+
+    def is_still(self, tensor: Tensor) -> bool:
+        """Whether this is the tensor, and unchanged as far as torch counts changes."""
+        return self._tensor() is tensor and self._version == _version(tensor)
+
+
+def _version(tensor: Tensor) -> int | None:
+    """How often it was changed; None of a tensor of inference mode, where nobody counts."""
+    return None if tensor.is_inference() else tensor._version
+
+
+class CudaGraphRecorder:
+    """Records what a GPU is told to do as CUDA graphs, which share their memory.
+
+    They may, as they are replayed one at a time, and each result is copied before the next replay.
     """
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):  # libraries are loaded, plans made and code compiled before recording
-            compute()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = compute()
 
-    def replay() -> Tensor:
-        graph.replay()
-        return result
+    def __init__(self) -> None:
+        self._pool: Any = None
 
-    return replay
+    def __call__(self, compute: Callable[[], Tensor], device: torch.device) -> Replay:
+        """Record ``compute``.
+
+        Raises:
+            RuntimeError: something in it waits for the device.
+        """
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(device):
+            self._warm_up(compute)
+            if self._pool is None:
+                self._pool = torch.cuda.graph_pool_handle()
+            # Another thread may be uploading the next frames: it takes memory, which nobody may
+            # in the "global" mode.
+            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+                result = compute()
+
+        def replay() -> Tensor:
+            with torch.cuda.device(device):
+                graph.replay()
+            return result
+
+        return replay
+
+    @staticmethod
+    def _warm_up(compute: Callable[[], Tensor]) -> None:
+        """Libraries are loaded, plans made and code compiled before recording."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                compute()
+        torch.cuda.current_stream().wait_stream(side)
+
+
+_Key = tuple[tuple[torch.Size, torch.dtype, torch.device], ...]
+"""What a step is compiled and recorded for."""
+
+
+def _key(arguments: Sequence[Tensor]) -> _Key:
+    return tuple((argument.shape, argument.dtype, argument.device) for argument in arguments)
+
+
+def _flat(templates: Sequence[Template], image: Tensor, probabilities: Tensor) -> list[Tensor]:
+    return [*(part for template in templates for part in template), image, probabilities]
+
+
+def _kind(probabilities: Tensor) -> str:
+    """What a step is given: ``2 videos of 480×864 with 5 objects``."""
+    videos, objects, *size = probabilities.shape
+    return f"{count(videos, 'video')} of {size_text(size)} with {count(objects, 'object')}"
 
 
 def _gist(error: Exception) -> str:

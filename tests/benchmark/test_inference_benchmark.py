@@ -8,10 +8,17 @@ from tiny_ranet import tiny_ranet
 
 from ranet.benchmark.drawn_videos import draw_video
 from ranet.benchmark.flop import count_flop
-from ranet.benchmark.inference import InferenceCase, prepare_frame, prepare_network
+from ranet.benchmark.inference import (
+    InferenceCase,
+    measure_inference,
+    prepare_frame,
+    prepare_network,
+)
 from ranet.benchmark.networks import Network
 from ranet.benchmark.results import Results
+from ranet.benchmark.timing import Effort
 from ranet.config import InferenceConfig
+from ranet.inference.acceleration import CompiledStep, Shortfall
 
 ONCE = ("--warm-up", 0, "--repeats", 1, "--seconds", 0)
 SMALL = ("--size", "64x96", "--frames", 3, *ONCE)
@@ -66,6 +73,59 @@ def test_fields_of_the_configuration_vary(run_script, checkpoint, tmp_path):
     assert done.out.count(" ×") == 1
     assert f"Rows of {file} that were not measured now:" in done.out
     assert "crop around_objects" in done.out.split("not measured now:")[1]
+
+
+@pytest.fixture
+def no_compiler(monkeypatch):
+    """torch.compile finds no compiler, as with CXX=/bin/false."""
+
+    def fail(self, templates, image, probabilities):
+        self._tell(Shortfall("compile", "torch.compile failed for want of a compiler"))
+        return self._plain(templates, image, probabilities)
+
+    monkeypatch.setattr(CompiledStep, "__call__", fail)
+
+
+def test_rows_tell_what_did_not_happen(run_script, checkpoint, tmp_path, no_compiler):
+    file = tmp_path / "results.json"
+    done = run_script(
+        *("benchmark.py", "network,step,video", "--checkpoint", checkpoint, *SMALL),
+        *("--device", "cpu", "--videos", "1,2", "--vary", "compile=false,true", "--json", file),
+    )
+    assert done.status == 0, done.error
+    rows = Results.read(file).rows
+    assert len(rows) == 10
+    for row in rows:
+        asked = row.settings["compile"] == "true"
+        assert row.problem == ("ran without compile" if asked else None)
+        assert row.details["ran"] == {"compile": False, "cuda_graph": False}
+        assert any("for want" in told for told in row.details["shortfalls"]) == asked
+    assert done.out.count("ran without compile") == 5
+    assert done.error.count("ms (ran without compile)") == 5
+    assert "for want of a compiler" in done.error
+
+
+def test_a_graph_on_a_cpu_has_no_row_of_its_own(run_script, checkpoint, tmp_path):
+    file = tmp_path / "results.json"
+    done = run_script(
+        *("benchmark.py", "network,frame", "--checkpoint", checkpoint, *SMALL),
+        *("--device", "cpu", "--vary", "cuda_graph=false,true", "--json", file),
+    )
+    assert done.status == 0, done.error
+    problems = [row.problem for row in Results.read(file).rows]
+    assert problems == [None, "ran without cuda_graph"] * 2
+    assert "no effect on the device cpu" in done.error
+
+
+def test_a_compiled_row_says_so(checkpoint, monkeypatch):
+    monkeypatch.setattr(CompiledStep, "_compiled", lambda self: self._plain)
+    config = InferenceConfig(
+        input_size=(64, 96), frame_size=(64, 96), device="cpu", compile=True, smallest_crop=16
+    )
+    case = InferenceCase(Network("tiny", tiny_ranet), config, {})
+    row = measure_inference("frame", case, Effort(warm_up=0, repeats=1, seconds=0))
+    assert row.problem is None
+    assert row.details["ran"] == {"compile": True, "cuda_graph": False}
 
 
 def test_a_trained_network_with_threads_in_markdown(run_script):
@@ -139,5 +199,7 @@ def test_the_help_shows_examples_and_the_options_of_each_part(run_script):
     done = run_script("benchmark.py", "--help")
     assert done.status == 0
     assert "python scripts/benchmark.py --json before.json" in done.out
+    for swept in ("--objects (1,2,5,10", "--videos (1,8", "--vary, such as compile=false,true"):
+        assert swept in done.out
     for part, option in [("network", "--vary"), ("training", "--batch"), ("loader", "--step-ms")]:
         assert option in run_script("benchmark.py", part, "--help").out

@@ -1,5 +1,7 @@
 import json
+import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -53,6 +55,37 @@ def test_machine_and_versions_are_those_of_this_process():
     assert {"python", "torch", "platform", "revision", "numpy"} <= here.software.keys()
 
 
+def test_what_decides_about_times_on_a_gpu_is_told(monkeypatch, tmp_path):
+    gpu = SimpleNamespace(name="GPU", total_memory=150_000_000_000)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda number: gpu)
+    monkeypatch.setattr("torch.backends.cudnn.version", lambda: 91002)
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 580.65.06\necho 580.65.06\n")  # a line for each GPU
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    here = Results()
+    assert (here.machine["gpus"], here.machine["gpu_memory"]) == (["GPU"], [150_000_000_000])
+    assert (here.software["cudnn"], here.software["driver"]) == (91002, "580.65.06")
+
+
+def test_what_the_allocators_are_told_is_told(monkeypatch):
+    settings = {
+        "MALLOC_TRIM_THRESHOLD_": "4294967296",
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        "PYTORCH_CUDA_ALLOC_CONF": "backend:cudaMallocAsync",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTORCH_TOKEN", "secret")
+    here = Results()
+    assert settings.items() <= here.software.items()
+    assert "PYTORCH_TOKEN" not in here.software
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_")
+    told = "\n".join(tell_partners(Results(), here, "old.json"))
+    assert "MALLOC_TRIM_THRESHOLD_: 4294967296 then, None now" in told
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -88,6 +121,15 @@ def test_what_was_out_of_memory_is_no_partner():
     before = results(replace(row(0.5), seconds=None, problem=OUT_OF_MEMORY))
     assert speed_up(row(0.1), before) is None
     assert speed_up(before.rows[0], results(row(0.1))) is None
+
+
+def test_what_ran_in_another_way_than_it_says_is_no_partner():
+    otherwise = replace(row(0.1), problem="ran without compile")
+    assert speed_up(row(0.1), results(otherwise)) is None
+    assert speed_up(otherwise, results(row(0.1))) is None
+    last = table(results(row(0.2, objects=2), otherwise)).splitlines()[-1]
+    assert "100.00" in last
+    assert last.endswith("ran without compile")
 
 
 def test_the_table_tells_what_differs_and_above_it_what_does_not():

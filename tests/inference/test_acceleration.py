@@ -4,13 +4,22 @@ import warnings
 
 import pytest
 import torch
+from colour_network import ColourNetwork
 from tiny_ranet import tiny_ranet
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranet.config import InferenceConfig
-from ranet.inference.acceleration import CompiledStep, ReplayedStep
+from ranet.inference.acceleration import (
+    KEPT_RECORDINGS,
+    AcceleratedStep,
+    CompiledStep,
+    ReplayedStep,
+    Shortfall,
+)
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.model.precision import with_half_weights
+from ranet.structures import Template
 
 SIZE = (64, 96)
 
@@ -36,72 +45,228 @@ def step():
         yield step_of(tiny_ranet("multi"))
 
 
-def test_the_step_compiles_as_one_graph(step):
-    compiled = CompiledStep(step, backend="eager")  # without the minute of generating code
+@pytest.fixture
+def told():
+    """Shortfalls, as they are told."""
+    return []
+
+
+def test_the_step_compiles_as_one_graph(step, told):
+    # Without the minute of generating code.
+    compiled = CompiledStep(step, told.append, backend="eager")
     arguments = arguments_of(step, seed=0)
-    with warnings.catch_warnings(action="error", category=UserWarning):
-        found = compiled(*arguments)
-    torch.testing.assert_close(found, step(*arguments), rtol=0, atol=1e-5)
+    torch.testing.assert_close(compiled(*arguments), step(*arguments), rtol=0, atol=1e-5)
+    assert told == []
 
 
-def test_what_cannot_be_compiled_runs_as_it_is_written(step):
-    def no_compiler(graph, inputs):
-        raise OSError("no C++ compiler")
+def double(templates, image, probabilities):
+    """A step that takes any arguments and no time."""
+    return probabilities * 2 + sum(template.embedding.mean() for template in templates)
 
-    compiled = CompiledStep(step, backend=no_compiler)
-    arguments = arguments_of(step, seed=0)
-    with pytest.warns(UserWarning, match=r"torch\.compile failed \(.*no C\+\+ compiler.*slower"):
-        found = compiled(*arguments)
-    assert torch.equal(found, step(*arguments))
-    with warnings.catch_warnings(action="error"):  # said once
-        compiled(*arguments)
+
+def anything(objects=1, dtype=torch.float32, device="cpu"):
+    """Arguments for it."""
+    template = Template(torch.rand(1, 4, 2, 3), torch.rand(1, objects, 2, 3))
+    template = Template(*(part.to(device, dtype) for part in template))
+    image, probabilities = torch.rand(1, 3, 4, 6), torch.rand(1, objects, 4, 6)
+    return [template], image.to(device, dtype), probabilities.to(device, dtype)
+
+
+def test_any_number_of_objects_compiles_in_any_number_of_steps(told):
+    """torch compiles a piece of code for 8 kinds of arguments; a step is not bound to so many."""
+    for numbers in (range(1, 11), [1]):
+        compiled = CompiledStep(double, told.append, backend="eager")
+        for objects in numbers:
+            arguments = anything(objects)
+            assert torch.equal(compiled(*arguments), double(*arguments))
+    assert told == []
+
+
+def test_what_cannot_be_compiled_runs_as_it_is_written_and_the_rest_compiled(told):
+    compilations = []
+
+    def fails_once(graph, inputs):
+        compilations.append(graph)
+        if len(compilations) == 2:
+            raise OSError("no C++ compiler")
+        return graph.forward
+
+    compiled = CompiledStep(double, told.append, backend=fails_once)
+    for objects in (1, 2, 3, 2, 1, 3):
+        arguments = anything(objects)
+        assert torch.equal(compiled(*arguments), double(*arguments))
+    assert len(compilations) == 3
+    (shortfall,) = told
+    assert shortfall.way == "compile"
+    assert shortfall.message.startswith(
+        "torch.compile failed for 1 video of 4×6 with 2 objects (backend="
+    )
+    assert "no C++ compiler" in shortfall.message
+
+
+def test_more_kinds_than_torch_compiles_are_told(told):
+    """Arguments of one shape may still differ, in their layout for instance."""
+    compiled = CompiledStep(double, told.append, backend="eager")
+    templates, image, masks = anything(objects=2)
+    with torch._dynamo.config.patch(recompile_limit=1):
+        for given in (masks, masks.contiguous(memory_format=torch.channels_last)):
+            assert torch.equal(compiled(templates, image, given), double(templates, image, given))
+    assert [shortfall.way for shortfall in told] == ["compile"]
 
 
 class Recorder:
     """Replays like a CUDA graph: the same tensors are read, and one tensor is overwritten."""
 
     def __init__(self):
-        self.recordings = 0
+        self.devices = []
 
-    def __call__(self, compute):
-        self.recordings += 1
+    @property
+    def recordings(self):
+        return len(self.devices)
+
+    def __call__(self, compute, device):
+        self.devices.append(device)
         result = compute()
         return lambda: result.copy_(compute())
 
 
-def test_a_recording_serves_all_videos_of_its_shape(step):
+def test_a_recording_serves_all_videos_of_its_shape(step, told):
     recorder = Recorder()
-    replayed = ReplayedStep(step, recorder)
+    replayed = ReplayedStep(step, recorder, told.append)
     videos = [arguments_of(step, seed) for seed in (0, 1, 2)]
     found = [replayed(*arguments) for arguments in videos]  # none may be overwritten by the next
     for arguments, probabilities in zip(videos, found, strict=True):
         assert torch.equal(probabilities, step(*arguments))
-    assert recorder.recordings == 1
+    assert recorder.devices == [torch.device("cpu")]
     replayed(*arguments_of(step, seed=0, objects=3))
     assert recorder.recordings == 2
+    assert told == []
 
 
-def test_what_cannot_be_recorded_runs_as_it_is_written(step):
-    def waits(compute):
+def test_numbers_of_another_kind_or_place_are_recorded_anew(told):
+    recorder = Recorder()
+    replayed = ReplayedStep(double, recorder, told.append)
+    for change in ({}, {"dtype": torch.float64}, {"device": "meta"}) * 2:
+        arguments = anything(**change)
+        found = replayed(*arguments)
+        assert (found.dtype, found.device) == (arguments[1].dtype, arguments[1].device)
+        assert found.is_meta or torch.equal(found, double(*arguments))
+    assert list(map(str, recorder.devices)) == ["cpu", "cpu", "meta"]
+
+
+def test_only_the_recordings_used_last_are_kept(told):
+    recorder = Recorder()
+    replayed = ReplayedStep(double, recorder, told.append)
+    for objects in range(1, KEPT_RECORDINGS + 1):
+        replayed(*anything(objects))
+    replayed(*anything(1))
+    assert recorder.recordings == KEPT_RECORDINGS
+    replayed(*anything(KEPT_RECORDINGS + 1))  # in place of that of two objects
+    replayed(*anything(1))
+    assert recorder.recordings == KEPT_RECORDINGS + 1
+    arguments = anything(2)
+    assert torch.equal(replayed(*arguments), double(*arguments))
+    assert recorder.recordings == KEPT_RECORDINGS + 2
+
+
+class Copies(TorchDispatchMode):
+    """Counts what is copied in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if str(function).startswith("aten.copy_"):
+            self.shapes.append(tuple(args[0].shape))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_template_that_comes_again_is_not_copied_again(mode, told):
+    with mode():
+        videos = [anything(objects=2) for _ in range(2)]
+        embedding, masks = (tuple(part.shape) for part in videos[0][0][0])
+        replayed = ReplayedStep(double, Recorder(), told.append)
+        replayed(*videos[0])
+        for video, copied in [(0, 0), (0, 0), (1, 1), (1, 0), (0, 1)]:
+            templates, _, _ = videos[video]
+            _, image, probabilities = anything(objects=2)
+            with Copies() as copies:
+                found = replayed(templates, image, probabilities)
+            assert torch.equal(found, double(templates, image, probabilities))
+            assert copies.shapes.count(embedding) == copies.shapes.count(masks) == copied
+
+
+def test_a_template_that_was_changed_or_replaced_is_copied(told):
+    templates, image, probabilities = anything()
+    replayed = ReplayedStep(double, Recorder(), told.append)
+    for _ in range(3):
+        found = replayed(templates, image, probabilities)
+        assert torch.equal(found, double(templates, image, probabilities))
+        templates[0].embedding.add_(1)  # of the same tensor
+        found = replayed(templates, image, probabilities)
+        assert torch.equal(found, double(templates, image, probabilities))
+        # Another, which may well lie where the last one lay.
+        templates = [Template(torch.rand(1, 4, 2, 3), templates[0].masks)]
+
+
+def test_what_cannot_be_recorded_runs_as_it_is_written(step, told):
+    def waits(compute, device):
         raise RuntimeError("operation not permitted when stream is capturing\nand so on")
 
-    replayed = ReplayedStep(step, waits)
+    replayed = ReplayedStep(step, waits, told.append)
     arguments = arguments_of(step, seed=0)
-    with pytest.warns(
-        UserWarning, match=r"cannot be recorded \(operation .* capturing and so on\), so"
-    ):
-        found = replayed(*arguments)
-    assert torch.equal(found, step(*arguments))
-    with warnings.catch_warnings(action="error"):
-        replayed(*arguments)
+    for _ in range(2):
+        assert torch.equal(replayed(*arguments), step(*arguments))
+    (shortfall,) = told  # said once
+    assert shortfall.way == "cuda_graph"
+    assert shortfall.message.startswith(
+        "The step cannot be recorded for 1 video of 64×96 with 2 objects (operation not permitted "
+        "when stream is capturing and so on), so"
+    )
 
 
-def test_too_little_memory_is_no_reason_to_go_on(step):
-    def full(compute):
+def test_too_little_memory_is_no_reason_to_go_on(step, told):
+    def full(compute, device):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        ReplayedStep(step, full)(*arguments_of(step, seed=0))
+        ReplayedStep(step, full, told.append)(*arguments_of(step, seed=0))
+
+
+CPU = torch.device("cpu")
+
+
+def test_a_step_knows_how_it_ran(monkeypatch):
+    def no_compiler(self):
+        def fail(*arguments):
+            raise torch._dynamo.exc.TorchDynamoException("no C++ compiler")
+
+        return fail
+
+    plain = AcceleratedStep(double, compiled=False, cuda_graph=False, device=CPU)
+    plain(*anything())
+    assert (plain.ran, plain.shortfalls) == ({"compile": False, "cuda_graph": False}, [])
+    compiled = AcceleratedStep(double, compiled=True, cuda_graph=False, device=CPU)
+    monkeypatch.setattr(CompiledStep, "_compiled", lambda self: double)
+    compiled(*anything())
+    assert (compiled.ran["compile"], compiled.shortfalls) == (True, [])
+    monkeypatch.setattr(CompiledStep, "_compiled", no_compiler)
+    with pytest.warns(UserWarning, match=r"torch\.compile failed .*no C\+\+ compiler.*slower"):
+        compiled(*anything(objects=2))
+    with warnings.catch_warnings(action="error"):  # said once
+        compiled(*anything(objects=2))
+    assert not compiled.ran["compile"]
+    assert [type(shortfall) for shortfall in compiled.shortfalls] == [Shortfall]
+
+
+def test_a_graph_elsewhere_than_on_cuda_is_told():
+    with pytest.warns(UserWarning, match="cuda_graph: true has no effect on the device cpu"):
+        step = step_of(ColourNetwork(), device="cpu", cuda_graph=True)
+    assert step.accelerated.ran == {"compile": False, "cuda_graph": False}
+    with torch.inference_mode(), warnings.catch_warnings(action="error"):  # said once
+        step(*arguments_of(step, seed=0))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

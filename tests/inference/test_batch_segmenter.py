@@ -118,7 +118,8 @@ def test_a_step_that_is_made_for_one_size_of_batch_gets_one_size():
     videos = [video(number, frames=4) for number in range(3)]
     expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
     network = ColourNetwork()
-    segmenter = VideoSegmenter(network, config(cuda_graph=True)).together()
+    with pytest.warns(UserWarning, match="cuda_graph: true has no effect on the device cpu"):
+        segmenter = VideoSegmenter(network, config(cuda_graph=True)).together()
     followed = [segmenter.start(*video[0]) for video in videos]
     sizes = []
     for step, members in enumerate(([0, 1, 2], [1, 2], [2]), start=1):
