@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ranet.config import InferenceConfig
 from ranet.device import DTYPES, autocast, resolve_device
-from ranet.inference.acceleration import accelerated
+from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.crop import (
     box_around,
     crop_resize,
@@ -45,10 +45,13 @@ class FrameStep(nn.Module):
         self.network = _prepared(model, config)
         self.fusion = FUSIONS[config.fusion]
         self.to_previous_masks = PREVIOUS_MASKS[config.previous_mask]
-        on_cuda = resolve_device(config.device).type == "cuda"
-        self._step = accelerated(
-            self._segment, compiled=config.compile, cuda_graph=config.cuda_graph and on_cuda
+        self.accelerated = AcceleratedStep(
+            self._segment,
+            compiled=config.compile,
+            cuda_graph=config.cuda_graph,
+            device=resolve_device(config.device),
         )
+        """What :meth:`forward` calls, and how that ran."""
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         """Crop the annotated frame around its objects and encode it, once a video.
@@ -77,7 +80,7 @@ class FrameStep(nn.Module):
         Returns:
             Probabilities of the current frame, B×K×H×W float32; zero outside the crop.
         """
-        return self._step(templates, image, probabilities)
+        return self.accelerated(templates, image, probabilities)
 
     def _segment(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
