@@ -13,7 +13,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ranet.config import EvalConfig, InferenceConfig
-from ranet.datasets.index import VideoSequence, choose_resolution, index_davis
+from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file, index_davis
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.errors import ConfigError, DataError
 from ranet.inference.batch_segmenter import BatchSegmenter
@@ -133,16 +133,20 @@ def evaluate_split(
         **made_with,
         "config": config.model_dump(mode="json", exclude=CHANGES_NO_RESULT),
     }
-    settings = {**made_with, "config": config.model_dump(mode="json")}
-    set_name = set_file.stem if set_file else config.split
+    set_file = set_file or find_set_file(root, year=config.year, split=config.split)
+    settings = {
+        **made_with,
+        "set": {"file": str(set_file.resolve()), "sequences": [s.name for s in sequences]},
+        "config": config.model_dump(mode="json"),
+    }
     with opened_results(out, decisive, overwrite=overwrite) as results:
         reset_peak_memory(method.device)
         segment = _segmentation(method, config.year, first_frames, batch_videos)
         _segment_unfinished(segment, method.device, sequences, results)
         scores = _scored(config, root, sequences, results, workers)
-        scores.write(out, set_name)
+        scores.write(out, set_file.stem)
         report = Report(
-            set_name=set_name,
+            set_name=set_file.stem,
             scores=scores,
             published=_published(config, scores.videos),
             timings={name: t for name, t in results.timings().items() if name in scores.videos},

@@ -159,7 +159,7 @@ def _scores(run: Run, video: VideoResult | None, name: str) -> dict[str, Any] | 
     objects = video.objects.values()
     steps = run.step_ms.get(name, ())
     # Of videos of which only some frames are annotated, the steps cannot be told apart here.
-    timed = len(steps) == len(video.frames) - 1
+    timed = len(steps) == len(video.frames) - 1 and any(steps)  # copying takes no step
     return {
         "J": [[_rounded(value) for value in one.J.per_frame] for one in objects],
         "F": [[_rounded(value) for value in one.F.per_frame] for one in objects],

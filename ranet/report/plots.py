@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from ranet.metrics import VideoResult
-from ranet.report.runs import Run, gain
+from ranet.report.runs import Run, gain, papers
 from ranet.visual.score_plots import COLOURS, PAPER, Bars, Curve, draw_bars, draw_curves
+from ranet.wording import count
 
 
 def write_plots(folder: Path, runs: Sequence[Run], names: Sequence[str]) -> list[Path]:
@@ -25,18 +26,28 @@ def write_plots(folder: Path, runs: Sequence[Run], names: Sequence[str]) -> list
 def _measures(folder: Path, runs: Sequence[Run]) -> Path:
     """The seven numbers beside the paper's."""
     path, measures = folder / "measures.png", list(runs[0].scores.averages)
-    bars = []
-    for run in runs:
-        if run.published and run.published.source not in {one.label for one in bars}:
-            theirs = run.published.measures
-            values = [_percent(theirs.get(measure)) for measure in measures]
-            bars.append(Bars(run.published.source, values, PAPER))
-    for run, colour in zip(runs, COLOURS, strict=False):
-        values = [_percent(run.scores.averages[measure]) for measure in measures]
-        bars.append(Bars(run.name, values, colour))
-    title = f"DAVIS-{runs[0].scores.year} {runs[0].set_name}"
+    title, bars = measures_bars(runs, measures)
     draw_bars(path, measures, bars, title=title, x_label="per cent")
     return path
+
+
+def measures_bars(runs: Sequence[Run], measures: Sequence[str]) -> tuple[str, list[Bars]]:
+    """Title and bars of a plot of these measures; they say how many sequences each is of."""
+    numbers = [count(run.scores.videos, "sequence") for run in runs]
+    title = f"DAVIS-{runs[0].scores.year} {runs[0].set_name}"
+    alike = len(set(numbers)) == 1
+    bars = [
+        Bars(
+            f"{name} ({count(theirs.sequences, 'sequence')})",
+            [_percent(theirs.measures.get(measure)) for measure in measures],
+            PAPER,
+        )
+        for name, theirs in papers(runs).items()
+    ]
+    for run, colour, number in zip(runs, COLOURS, numbers, strict=False):
+        label = run.name if alike else f"{run.name} ({number})"
+        bars.append(Bars(label, [_percent(run.scores.averages[m]) for m in measures], colour))
+    return f"{title}: {numbers[0]}" if alike else title, bars
 
 
 def _sequences(folder: Path, runs: Sequence[Run], names: Sequence[str]) -> Path:

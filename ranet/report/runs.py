@@ -93,6 +93,15 @@ def read_runs(folders: Sequence[Path], names: Sequence[str] | None = None) -> li
     return runs
 
 
+def papers(runs: Sequence[Run]) -> dict[str, PublishedResult]:
+    """The paper's rows that the runs can stand beside, by what they are called."""
+    return {
+        run.published.source + (", online learning" if run.online else ""): run.published
+        for run in runs
+        if run.published
+    }
+
+
 def sequences_of(runs: Sequence[Run]) -> list[str]:
     """Names of all sequences that some run has scored: best first, by the first run that has it."""
 
@@ -120,7 +129,7 @@ def _check_folders(folders: Sequence[Path]) -> None:
 def _check_names(names: Sequence[str], folders: Sequence[Path]) -> None:
     if len(names) != len(folders) or len(set(names)) != len(names):
         raise ConfigError(
-            f"Expected a name of its own for each of the {count(folders, 'folder')} of results, "
+            f"Expected {count(folders, 'name')}, one for each folder of results and all different, "
             f"but found {', '.join(map(repr, names))}."
         )
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ranet.report.markup import Markup, element, joined, table
-from ranet.report.runs import Run, gain
-from ranet.tables.published import PublishedResult
+from ranet.report.runs import Run, gain, papers
 from ranet.wording import count
 
 _MISSING = "–"
@@ -17,25 +16,24 @@ _TIMES = {
     "online_ms": "ms a frame, online learning",
     "frame_ms": "ms a frame, both",
     "end_to_end_ms": "ms a frame, end to end",
-    "videos_at_once": "videos at once",
 }
 _OF_ONLINE_LEARNING = ("online_ms", "frame_ms")
 
 
 def measures_table(runs: Sequence[Run]) -> Markup:
     """The seven numbers and the time, beside the paper's."""
-    papers = _papers(runs)
-    header = ["", *papers, *(run.name for run in runs)]
+    published = papers(runs)
+    header = ["", *published, *(run.name for run in runs)]
     rows = [
         _row(
             measure,
-            *(_percent(theirs.measures.get(measure)) for theirs in papers.values()),
+            *(_percent(theirs.measures.get(measure)) for theirs in published.values()),
             *(_percent(run.scores.averages[measure]) for run in runs),
         )
         for measure in runs[0].scores.averages
     ]
-    times = [_number(run.times.get("frame_ms")) for run in runs]
-    theirs = [_number(theirs.ms) for theirs in papers.values()]
+    times = [_milliseconds(run.times.get("frame_ms")) for run in runs]
+    theirs = [_milliseconds(theirs.ms) for theirs in published.values()]
     rows.append(_row("ms a frame", *theirs, *times))
     return table("Measures in per cent", header, rows, class_="numbers")
 
@@ -70,7 +68,7 @@ def sequences_table(runs: Sequence[Run], names: Sequence[str]) -> Markup:
             label = [_run_name(index, run)] if len(runs) > 1 else []
             cells = [*label, *_sequence_cells(index, run, name)]
             rows.append(element("tr", *([title] if index == 0 else []), *map(_cell, cells)))
-    return table("Sequences by J&F, in per cent", header, rows, class_="bars")
+    return table("By J&F, in per cent", header, rows, class_="bars")
 
 
 def differences_table(runs: Sequence[Run], names: Sequence[str]) -> Markup:
@@ -115,14 +113,22 @@ def times_table(runs: Sequence[Run]) -> Markup:
     """How long a frame takes, and on what."""
     online = any(run.times.get("online_ms") for run in runs)
     rows = [
-        _row(title, *(_number(run.times.get(key)) for run in runs))
+        _row(title, *(_milliseconds(run.times.get(key)) for run in runs))
         for key, title in _TIMES.items()
         if online or key not in _OF_ONLINE_LEARNING
     ]
+    at_once = [run.times.get("videos_at_once") for run in runs]
+    if set(at_once) - {None, 1}:
+        rows.append(_row("videos at once", *map(_mean, at_once)))
     rows.append(_row("timed frames", *(_text(run.times.get("timed_steps")) for run in runs)))
     rows.append(_row("device", *(_text(run.facts.get("device")) for run in runs)))
     rows.append(_row("peak memory", *(_memory(run) for run in runs)))
-    return table("Time and memory", ["", *(run.name for run in runs)], rows, class_="numbers")
+    return table(
+        "Milliseconds a frame, and memory",
+        ["", *(run.name for run in runs)],
+        rows,
+        class_="numbers",
+    )
 
 
 def facts_table(runs: Sequence[Run]) -> Markup:
@@ -136,16 +142,8 @@ def facts_table(runs: Sequence[Run]) -> Markup:
         cells = [element("th", title, scope="row"), *map(_cell, values)]
         rows.append(element("tr", *cells, class_=None if same else "differs"))
     header = ["", *(run.name for run in runs)]
-    return table("Configuration and revision", header, rows, class_="facts")
-
-
-def _papers(runs: Sequence[Run]) -> dict[str, PublishedResult]:
-    """The paper's rows, by the heading of their column."""
-    return {
-        run.published.source + (", online learning" if run.online else ""): run.published
-        for run in runs
-        if run.published
-    }
+    caption = "As the results tell" + ("; ≠ where they differ" if len(runs) > 1 else "")
+    return table(caption, header, rows, class_="facts")
 
 
 def _sequence_cells(index: int, run: Run, name: str) -> list[str]:
@@ -155,7 +153,7 @@ def _sequence_cells(index: int, run: Run, name: str) -> list[str]:
     times = run.sequence_times.get(name, {})
     numbers = [_percent(scores[measure]) for measure in ("J-Mean", "F-Mean")]
     bar = _bar(index, 0.0, scores["J&F-Mean"])
-    return [_percent(scores["J&F-Mean"]), bar, *numbers, _number(times.get("frame_ms"))]
+    return [_percent(scores["J&F-Mean"]), bar, *numbers, _milliseconds(times.get("frame_ms"))]
 
 
 def _bar(index: int, begin: float, end: float) -> Markup:
@@ -219,8 +217,14 @@ def _signed(fraction: float | None) -> str:
     return _MISSING if fraction is None else f"{100 * fraction:+.1f}"
 
 
-def _number(value: float | None) -> str:
-    return _MISSING if value is None else f"{value:.1f}"
+def _milliseconds(value: float | None) -> str:
+    """Nothing, where no network ran: the time of copying is exactly 0."""
+    return f"{value:.1f}" if value else _MISSING
+
+
+def _mean(value: float | None) -> str:
+    """An average of whole numbers."""
+    return _MISSING if value is None else f"{value:.1f}".removesuffix(".0")
 
 
 def _text(value: Any) -> str:

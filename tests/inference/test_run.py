@@ -164,8 +164,13 @@ def test_another_list_of_sequences_may_be_given(tree, out, tmp_path):
     assert masks_of(out) == {"two": FRAMES}
     assert (out / "global_results-mine.csv").exists()
     assert "DAVIS-2017 mine: 1 sequence," in str(report)
+    assert result_of(out)["settings"]["set"] == {
+        "file": str(tmp_path / "mine.txt"),
+        "sequences": ["two"],
+    }
     evaluate_split(YEAR_2017, colours(), tree, out)  # the others are added
     assert set(masks_of(out)) == {"one", "two", "three"}
+    assert result_of(out)["settings"]["set"]["file"] == str(tree / "ImageSets/2017/val.txt")
 
 
 def test_the_network_comes_from_its_checkpoint(tmp_path):

@@ -2,19 +2,16 @@
 
 import json
 import re
-import tomllib
 from html.parser import HTMLParser
-from importlib import resources
 from pathlib import Path
 
 import pytest
-from result_folders import FRAMES, ODD, write_scored
+from result_folders import FRAMES, ODD, copied_to, write_scored
 
 from ranet.errors import OutputError
 from ranet.report.choices import Pictures
 from ranet.report.write import write_report
 
-PROJECT = Path(__file__).parents[2]
 
 
 class Page(HTMLParser):
@@ -85,14 +82,38 @@ def test_scores_and_pictures_are_inside(two, copied):
     sequence = next(one for one in data["sequences"] if one["name"] == "plain")
     values = davis["sequences"]["plain"]["1"]["J"]["per_frame"]
     assert sequence["scores"][0]["J"][0] == pytest.approx(values, abs=1e-4)
-    assert len(sequence["scores"][0]["ms"]) == FRAMES
-    assert sequence["scores"][1]["ms"] is None
+    assert [scores["ms"] for scores in sequence["scores"]] == [None, None]  # copying: no step
     assert {0, 5, 6} <= {picture["frame"] for picture in sequence["pictures"]}
     assert all(len(picture["layers"]) == 3 for picture in sequence["pictures"])
     for bad in data["worst"]:
         kept = data["sequences"][bad["sequence"]]["pictures"]
         assert bad["frame"] in {picture["frame"] for picture in kept}
         assert len(bad["contours"]) == 3
+
+
+def test_each_frame_has_its_time_where_a_network_ran(copied, tmp_path):
+    folder = copied_to(copied, tmp_path / "timed")
+    timing = json.loads((folder / "timing.json").read_text())
+    timing["plain"]["step_ms"] = [2.5] * (FRAMES - 1)
+    (folder / "timing.json").write_text(json.dumps(timing))
+    data = Page(write_report([folder], tmp_path / "out", pictures=None).page).data
+    sequence = next(one for one in data["sequences"] if one["name"] == "plain")
+    assert sequence["scores"][0]["ms"] == [None, *timing["plain"]["step_ms"]]
+
+
+def test_the_sequences_and_their_list_are_among_the_facts(one, tree):
+    text = " ".join(Page(one.page).texts)
+    assert f"settings.set.file {tree / 'ImageSets/2017/val.txt'}" in " ".join(text.split())
+    assert "settings.set.sequences" in text
+
+
+def test_a_table_and_its_heading_are_not_the_same_words(two):
+    page = Page(two.page)
+    headings = set(re.findall(r"<h2[^>]*>(.*?)</h2>", page.source))
+    captions = set(re.findall(r"<caption>(.*?)</caption>", page.source))
+    assert len(headings) > 5
+    assert len(captions) > 4
+    assert not headings & captions
 
 
 def test_a_comparison_tells_who_wins(two):
@@ -146,13 +167,3 @@ def test_plots_for_papers(one, two):
 def test_nothing_is_written_among_the_annotations(copied, tree):
     with pytest.raises(OutputError, match="is part of the data"):
         write_report([copied], tree / "Annotations/480p/report")
-
-
-def test_what_the_page_is_made_of_is_installed_with_the_package():
-    package = resources.files("ranet.report")
-    parts = {p.name for p in package.iterdir() if p.name.endswith((".html", ".css", ".js"))}
-    assert {"template.html", "report.css", "page.js"} <= parts
-    settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    installed = settings["tool"]["setuptools"]["package-data"]["ranet"]
-    folder = PROJECT / "ranet"
-    assert parts <= {path.name for pattern in installed for path in folder.glob(pattern)}

@@ -262,3 +262,11 @@ def test_a_report_without_pictures_still_has_its_curves(browser, scored, tmp_pat
     press(browser, keys().ARROW_RIGHT)
     assert frame_of(browser) == 2
     assert console_errors(browser) == []
+
+
+def test_names_of_sequences_stay_whole_where_there_is_room(page):
+    names = all_of(page, ".bars tbody th, .differences tbody th")
+    assert len(names) == 4
+    assert {name.value_of_css_property("white-space") for name in names} == {"nowrap"}
+    page.set_window_size(600, 900)
+    assert {name.value_of_css_property("white-space") for name in names} == {"normal"}

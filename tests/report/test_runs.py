@@ -78,8 +78,8 @@ def test_a_sequence_that_only_one_run_has_is_no_gain(tree, copied, tmp_path):
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        (["x"], "a name of its own for each of the 2 folders"),
-        (["x", "x"], "a name of its own"),
+        (["x"], "2 names, one for each folder"),
+        (["x", "x"], "all different, but found 'x', 'x'"),
     ],
 )
 def test_names_that_do_not_tell_runs_apart(copied, scored, names, told):

@@ -112,6 +112,27 @@ def test_online_learning_has_rows_of_its_own_only_where_there_is_some():
     assert "online learning" in times_table([measured("a", 1.0), learned])
 
 
+def times(*at_once):
+    """Rows of the table of times of runs with so many videos at once, by their first cell."""
+    runs = [measured(f"run {number}", 1.0) for number in range(len(at_once))]
+    for run, number in zip(runs, at_once, strict=True):
+        run.times["videos_at_once"] = number
+    return {first: others for first, *others in cells(times_table(runs))}
+
+
+def test_how_many_videos_at_once_is_told_where_they_were_several():
+    assert "videos at once" not in times(1.0, None)
+    assert times(1.0, 8.0, 7.53)["videos at once"] == ["1", "8", "7.5"]
+
+
+def test_copying_takes_no_time_of_a_network():
+    copying = measured("copying", 0.0)
+    copying.times["step_ms"] = 0.0
+    rows = cells(times_table([copying]))
+    assert ["ms a frame, network step", "–"] in rows
+    assert cells(measures_table([copying]))[-1] == ["ms a frame", "–"]
+
+
 @pytest.mark.parametrize(
     ("runs", "told"),
     [
