@@ -7,6 +7,7 @@ from ranet.tables.grid import NOT_MEASURED, Grid, number
 from ranet.tables.published import OURS, Comparison, Method, published
 from ranet.tables.results import Result, describe, is_the_papers_network
 from ranet.visual.trade_off import Series, draw_trade_off
+from ranet.wording import count, size_text
 
 _WITHOUT_VIDEO_FINE_TUNING = 2
 """The number of the table of networks that have seen still images only."""
@@ -153,13 +154,18 @@ def _cells(table: Comparison, result: Result | None) -> Iterator[str]:
 
 
 def _label(method: Method, row: dict[str, Result]) -> str:
+    """Which network a row is of, and how it was run; the notes have the folders."""
     if not row:
         return f"{method.name}, ours"
-    return f"{method.name}, ours: {'; '.join(map(_place, row.values()))}"
+    return f"{method.name}, ours: {'; '.join(dict.fromkeys(map(_network, row.values())))}"
 
 
-def _place(result: Result) -> str:
-    return f"{result.folder} ({result.subset})" if result.subset else str(result.folder)
+def _network(result: Result) -> str:
+    name = f"{result.checkpoint.stem}, {result.architecture['backbone']}"
+    name += f", {size_text(result.inference['input_size'])}"
+    if result.online is not None:
+        name += f", {count(result.online['steps'], 'step')}"
+    return f"{name} ({result.subset})" if result.subset else name
 
 
 def _point_name(result: Result) -> str:

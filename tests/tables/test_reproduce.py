@@ -66,7 +66,7 @@ def test_table_1_has_our_row_below_the_papers(outputs):
     write_result(outputs / "a", score=0.7)
     grid = table(1, outputs)
     names = [row[0] for row in grid.rows]
-    label = f"RANet, ours: {outputs / 'a'}"
+    label = "RANet, ours: a, resnet18, 480×864"
     assert names.index(label) == names.index("RANet") + 1
     assert " ".join(ours(grid)[label]) == "✗ 40 70.0 70.1 70.2 70.3 70.4 70.5 70.6"
     assert set(ours(grid)["RANet+, ours"]) == {"✓", NOT_MEASURED}
@@ -76,7 +76,8 @@ def test_online_learning_has_the_other_row_and_its_time(outputs):
     times = {"step_ms": 40.0, "online_ms": 2000.0, "frame_ms": 2040.0}
     write_result(outputs / "a", online=ONLINE, times=times)
     grid = table(1, outputs)
-    assert ours(grid)[f"RANet+, ours: {outputs / 'a'}"][:3] == ["✓", "2040", "50.0"]
+    label = "RANet+, ours: a, resnet18, 480×864, 100 steps"
+    assert ours(grid)[label][:3] == ["✓", "2040", "50.0"]
     assert NOT_MEASURED in ours(grid)["RANet, ours"]
     assert "online learning of 100 steps" in grid.markdown()
 
@@ -92,25 +93,29 @@ def test_times_of_several_videos_at_once_are_not_passed_off_as_those_of_one(outp
 def test_a_subset_is_marked(outputs):
     write_result(outputs / "a", sequences=["blackswan", "cows"])
     grid = table(1, outputs)
-    assert f"RANet, ours: {outputs / 'a'} (2 of 20 sequences)" in ours(grid)
+    assert "RANet, ours: a, resnet18, 480×864 (2 of 20 sequences)" in ours(grid)
     assert "2 of 20 sequences only: not to be compared" in grid.markdown()
 
 
 def test_several_results_have_a_row_each(outputs):
-    write_result(outputs / "a", score=0.6)
-    write_result(outputs / "b", score=0.7)
-    rows = ours(table(1, outputs))
-    assert rows[f"RANet, ours: {outputs / 'a'}"][2] == "60.0"
-    assert rows[f"RANet, ours: {outputs / 'b'}"][2] == "70.0"
+    write_result(outputs / "1", score=0.6)
+    write_result(outputs / "2", score=0.7, checkpoint="b")
+    write_result(outputs / "3", score=0.8, inference={"input_size": [240, 432]})
+    grid = table(1, outputs)
+    rows = ours(grid)
+    assert rows["RANet, ours: a, resnet18, 480×864"][2] == "60.0"
+    assert rows["RANet, ours: b, resnet18, 480×864"][2] == "70.0"
+    assert rows["RANet, ours: a, resnet18, 240×432"][2] == "80.0"
+    assert [note.split(":")[0] for note in grid.notes[:3]] == [str(outputs / n) for n in "123"]
 
 
 def test_table_2_is_for_networks_that_have_seen_no_videos(outputs):
-    write_result(outputs / "static", benchmark="2016 trainval", stages=[STATIC])
+    write_result(outputs / "static", benchmark="2016 trainval", stages=[STATIC], checkpoint="s")
     write_result(outputs / "both", benchmark="2016 trainval")
     write_result(outputs / "online", benchmark="2016 trainval", stages=[STATIC], online=ONLINE)
     assert ours(table(2, outputs)) == {
-        f"RANet, ours: {outputs / 'static'}": ["50.1", "50.2", "50.3"],
-        f"RANet+OL, ours: {outputs / 'online'}": ["50.1", "50.2", "50.3"],
+        "RANet, ours: s, resnet18, 480×864": ["50.1", "50.2", "50.3"],
+        "RANet+OL, ours: a, resnet18, 480×864, 100 steps": ["50.1", "50.2", "50.3"],
     }
 
 
@@ -119,9 +124,9 @@ def test_table_3_joins_the_splits_of_one_network(outputs):
     write_result(outputs / "test", benchmark="2017 test-dev", score=0.4)
     write_result(outputs / "other", benchmark="2017 val", score=0.3, checkpoint="b")
     rows = ours(table(3, outputs))
-    both = rows[f"RANet, ours: {outputs / 'test'}; {outputs / 'val'}"]
+    both = rows["RANet, ours: a, resnet18, 480×864"]
     assert both == ["✗", "50.0", "50.1", "40.0", "40.1"]
-    other = rows[f"RANet, ours: {outputs / 'other'}"]
+    other = rows["RANet, ours: b, resnet18, 480×864"]
     assert other == ["✗", "30.0", "30.1", NOT_MEASURED, NOT_MEASURED]
 
 
@@ -141,7 +146,7 @@ def test_a_network_that_does_not_tell_its_training_is_taken_for_the_papers(outpu
         del content["settings"]["architecture"][name]
     del content["settings"]["config"]["inference"]["online"]
     (outputs / "old/result.json").write_text(json.dumps(content))
-    assert ours(table(1, outputs))[f"RANet, ours: {outputs / 'old'}"][1] == "40"
+    assert ours(table(1, outputs))["RANet, ours: a, resnet18, 480×864"][1] == "40"
 
 
 # --- tables 4 and 5
@@ -236,7 +241,7 @@ def test_files_are_written(outputs, tmp_path):
     with open(out / "table1.csv", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0][:4] == ["Method", "OL", "ms a frame", "J&F-Mean"]
-    assert [f"RANet, ours: {outputs / 'a'}", "✗", "40", "50.0"] in [row[:4] for row in rows]
+    assert ["RANet, ours: a, resnet18, 480×864", "✗", "40", "50.0"] in [row[:4] for row in rows]
     text = (out / "table1.md").read_text()
     assert "### Table 1" in text
     assert "a.pt (resnet18); trained in static_small → video_small" in text
