@@ -3,16 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 
 from ranet.files import atomic_path
 
 _INCHES = (7.0, 4.6)
 _DOTS_PER_INCH = 150
 _OURS, _PAPERS = "tab:red", "tab:blue"
+_MARKER, _OUR_MARKER = 5, 11
+"""Their sizes in points."""
+
+_Place = tuple[tuple[float, float], Literal["left", "center", "right"], Literal["bottom", "top"]]
+_PLACES: Sequence[_Place] = (
+    ((5, -1), "left", "bottom"),
+    ((-5, -1), "right", "bottom"),
+    ((5, 1), "left", "top"),
+    ((-5, 1), "right", "top"),
+    ((0, 5), "center", "bottom"),
+    ((0, -5), "center", "top"),
+    ((10, 9), "left", "bottom"),
+    ((-10, 9), "right", "bottom"),
+    ((10, -9), "left", "top"),
+    ((-10, -9), "right", "top"),
+)
+"""Where a name may stand: offset from its point in points, and what of it is there."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +78,7 @@ def draw_trade_off(
     axes.margins(x=0.15, y=0.1)  # room for the names
     for one in drawn:
         _draw(axes, one)
-    axes.autoscale_view()  # where the points are is asked for now
-    _write_names(axes, drawn)
+    _write_names(figure, axes, drawn)
     if drawn:
         axes.legend(loc="best", fontsize="small")
     with atomic_path(path) as temporary:
@@ -72,37 +91,42 @@ def _draw(axes: Axes, series: Series) -> None:
         x,
         y,
         marker="*" if series.ours else "o",
-        markersize=11 if series.ours else 5,
+        markersize=_OUR_MARKER if series.ours else _MARKER,
         linestyle="-" if series.joined else "none",
         color=_OURS if series.ours else _PAPERS,
         label=series.label,
     )
 
 
-def _write_names(axes: Axes, series: Sequence[Series]) -> None:
-    """Names beside their points, on the side where there is more room."""
-    points = [point for one in series for point in one.points]
+def _write_names(figure: Figure, axes: Axes, series: Sequence[Series]) -> None:
+    """Names beside their points, each where it touches the fewest points and names before it."""
+    figure.draw_without_rendering()  # where things are is asked for now
+    taken = [_around(axes, point, one.ours) for one in series for point in one.points]
     for one in series:
         for name, point in zip(one.names, one.points, strict=bool(one.names)):
-            on_the_left = _nearest(axes, point, points) > point[0]
-            axes.annotate(
-                name,
-                point,
-                xytext=(-5 if on_the_left else 5, 2),
-                textcoords="offset points",
-                horizontalalignment="right" if on_the_left else "left",
-                fontsize="x-small",
-            )
+            tried = [_written(axes, name, point, place) for place in _PLACES]
+            boxes = [text.get_window_extent() for text in tried]
+            best = min(range(len(tried)), key=lambda n: boxes[n].count_overlaps(taken))
+            taken.append(boxes[best])
+            for text in tried[:best] + tried[best + 1 :]:
+                text.remove()
 
 
-def _nearest(
-    axes: Axes, point: tuple[float, float], points: Sequence[tuple[float, float]]
-) -> float:
-    """The x of the point that is drawn nearest to ``point``; its own if there is no other."""
+def _written(axes: Axes, name: str, point: tuple[float, float], place: _Place) -> Annotation:
+    offset, horizontal, vertical = place
+    return axes.annotate(
+        name,
+        point,
+        xytext=offset,
+        textcoords="offset points",
+        horizontalalignment=horizontal,
+        verticalalignment=vertical,
+        fontsize="x-small",
+    )
+
+
+def _around(axes: Axes, point: tuple[float, float], ours: bool) -> Bbox:
+    """The square that a marker fills, in pixels."""
     x, y = axes.transData.transform(point)
-
-    def distance(other: tuple[float, float]) -> float:
-        other_x, other_y = axes.transData.transform(other)
-        return float((other_x - x) ** 2 + (other_y - y) ** 2)
-
-    return min((p for p in points if p != point), key=distance, default=point)[0]
+    half = (_OUR_MARKER if ours else _MARKER) / 2
+    return Bbox.from_bounds(x, y, 0, 0).padded(half * axes.figure.dpi / 72)

@@ -1,11 +1,14 @@
 """The plot of Figure 6 and of the curve of online learning."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from ranet.errors import OutputError
+from ranet.visual import trade_off
 from ranet.visual.trade_off import Series, draw_trade_off
 
 LABELS = {"title": "A title", "x_label": "seconds a frame", "y_label": "J&F-Mean (%)"}
@@ -30,6 +33,24 @@ def test_points_names_and_lines_leave_ink(tmp_path: Path) -> None:
     plain = ink(tmp_path / "points.png")
     assert plain > 0
     assert all(ink(tmp_path / f"{name}.png") > plain for name in ("named", "joined", "ours"))
+
+
+def test_names_of_near_points_do_not_touch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = []
+
+    class Canvas(FigureCanvasAgg):
+        def print_png(self, *arguments: Any) -> None:
+            figures.append(self.figure)
+            super().print_png(*arguments)
+
+    monkeypatch.setattr(trade_off, "FigureCanvasAgg", Canvas)
+    points = [(1.0, 80.0), (1.02, 80.1), (1.04, 80.0), (0.5, 70.0), (30.0, 90.0)]
+    names = ["one network", "another network", "a third network", "far", "away"]
+    draw_trade_off(tmp_path / "x.png", [Series("near", points, names, ours=True)], **LABELS)
+    texts = figures[0].axes[0].texts
+    assert [text.get_text() for text in texts] == names
+    boxes = [text.get_window_extent() for text in texts]
+    assert all(box.count_overlaps(boxes) == 1 for box in boxes)  # itself
 
 
 def test_the_same_is_drawn_twice(tmp_path: Path) -> None:
