@@ -125,7 +125,9 @@ def test_another_checkpoint_is_refused_then_overwrites(evaluate, tmp_path):
 
 
 def test_no_such_data(evaluate, tmp_path):
-    assert_error(evaluate(davis=tmp_path / "nowhere"), "No DAVIS data", "nowhere")
+    assert_error(
+        evaluate(davis=tmp_path / "nowhere"), "No DAVIS data", "nowhere", "make_synthetic.py --out"
+    )
     assert not (tmp_path / "out").exists()
 
 
