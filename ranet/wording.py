@@ -1,6 +1,7 @@
 """Words that messages and reports share: lists cut short, counts, sizes, and tables of text."""
 
 from collections.abc import Sequence, Sized
+from pathlib import PurePath
 
 
 def some_of(names: Sequence[str], at_most: int = 6) -> str:
@@ -19,6 +20,16 @@ def count(things: Sized | int, noun: str) -> str:
     """How many there are: ``1 frame``, ``2 frames``."""
     number = things if isinstance(things, int) else len(things)
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def distinct_ends(paths: Sequence[PurePath]) -> list[str]:
+    """The ends of the paths, as short as they differ; they differ somewhere."""
+    longest = max(len(path.parts) for path in paths)
+    for length in range(1, longest + 1):
+        names = ["/".join(path.parts[-length:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def size_text(size: Sequence[int]) -> str:

@@ -1,7 +1,17 @@
+from pathlib import PurePath
+
 import numpy as np
 import pytest
 
-from ranet.wording import aligned_cells, aligned_table, bullets, count, size_text, some_of
+from ranet.wording import (
+    aligned_cells,
+    aligned_table,
+    bullets,
+    count,
+    distinct_ends,
+    size_text,
+    some_of,
+)
 
 LETTERS = list("abcdefgh")
 
@@ -16,6 +26,19 @@ def test_long_lists_are_cut_short():
 def test_counts_have_their_plural():
     assert [count(LETTERS[:n], "frame") for n in (0, 1, 2)] == ["0 frames", "1 frame", "2 frames"]
     assert [count(n, "pixel") for n in (1, 2)] == ["1 pixel", "2 pixels"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["a/model"], ["model"]),
+        (["a/model", "b/other"], ["model", "other"]),
+        (["x/a/model", "x/b/model", "y/c"], ["a/model", "b/model", "y/c"]),
+        (["model", "a/model"], ["model", "a/model"]),
+    ],
+)
+def test_paths_are_called_by_their_ends_as_far_as_these_differ(paths, names):
+    assert distinct_ends(list(map(PurePath, paths))) == names
 
 
 @pytest.mark.parametrize("size", [(480, 854), [480, 854], np.empty((480, 854, 3)).shape])

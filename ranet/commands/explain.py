@@ -21,11 +21,13 @@ from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, load_config
+from ranet.errors import ConfigError
 from ranet.files import check_writable
 from ranet.inference.explain import explain
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import load_checkpoint
 from ranet.options import add_checkpoint, add_overrides
+from ranet.wording import distinct_ends
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -33,18 +35,37 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = parse(_parser(program), arguments)
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
+    networks = [options.checkpoint or pretrained_path(), *options.compare]
+    name, *others = _names(networks)
     explain(
         options.video,
         options.mask,
         options.frame,
         options.out,
-        model=load_checkpoint(options.checkpoint or pretrained_path()),
+        model=load_checkpoint(networks[0]),
+        name=name,
         object_id=options.object,
         points=options.point,
         config=config,
-        compare={str(path): load_checkpoint(path) for path in options.compare},
+        compare=dict(zip(others, map(load_checkpoint, options.compare), strict=True)),
     )
     print(f"figures: {options.out}, all of them in short: {options.out / 'summary.png'}")
+
+
+def _names(networks: Sequence[Path]) -> list[str]:
+    """What to call them in the figures: like their files, without the ending where it can be.
+
+    Raises:
+        ConfigError: one is given twice.
+    """
+    files = [path.resolve() for path in networks]
+    twice = [str(p) for p, file in zip(networks, files, strict=True) if files.count(file) > 1]
+    if twice:
+        raise ConfigError(
+            f"Expected different networks to explain and compare, but {twice[-1]} is given twice."
+        )
+    stems = [file.with_suffix("") for file in files]
+    return distinct_ends(stems if len(set(stems)) == len(stems) else files)
 
 
 def _parser(program: str) -> argparse.ArgumentParser:

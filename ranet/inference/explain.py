@@ -49,6 +49,7 @@ def explain(
     out: str | Path | None = None,
     *,
     model: RANet | None = None,
+    name: str = "the network that is explained",
     object_id: int | None = None,
     points: Sequence[tuple[int, int]] = (),
     config: InferenceConfig | None = None,
@@ -63,6 +64,7 @@ def explain(
         frame: number of the frame to explain, from 1 on; 0 is the marked one.
         out: folder for the figures; None: none are drawn.
         model: None: ``ranet-small``.
+        name: what figures with other networks call it.
         object_id: the object to explain; None: that with the smallest id.
         points: (row, column) of pixels in the first frame whose similarity maps to show; none:
             well ranked ones that lie apart, on the object and beside it.
@@ -89,10 +91,10 @@ def explain(
             f"The first mask has no object {chosen}, but {some_of([str(i) for i in ids])}. "
             "Choose one of these."
         )
-    networks = {"the network that is explained": model, **(compare or {})}
+    networks = [(name, model), *(compare or {}).items()]
     watched = [
-        _watch(VideoSegmenter(network, config), source, labels, frame, name)
-        for name, network in networks.items()
+        _watch(VideoSegmenter(network, config), source, labels, frame, called)
+        for called, network in networks
     ]
     explanation = _explained(watched[0], chosen, points)
     if out is not None:
@@ -306,6 +308,8 @@ def _well_ranked(region: Region, of_object: bool) -> list[Pixel]:
     inside = (region.weights > 0) & (region.weights >= min(0.5, region.weights.max()))
     if not inside.any():
         return []
+    if not of_object and (within := inside & _off_the_border(inside.shape)).any():
+        inside = within  # features at the border are made of padding, too
     good = inside & (region.scores >= np.median(region.scores[inside]))
     rest = np.argwhere(good)  # ?×2
     chosen = [rest[region.scores[good].argmax()]]
@@ -313,3 +317,10 @@ def _well_ranked(region: Region, of_object: bool) -> list[Pixel]:
         distances = np.linalg.norm(rest[:, None] - np.array(chosen)[None], axis=2).min(axis=1)
         chosen.append(rest[distances.argmax()])
     return [Pixel(int(row), int(column), of_object) for row, column in chosen]
+
+
+def _off_the_border(shape: tuple[int, ...]) -> np.ndarray:
+    """The positions of a grid that have eight neighbours: bool."""
+    within = np.zeros(shape, bool)
+    within[1:-1, 1:-1] = True
+    return within

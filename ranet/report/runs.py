@@ -15,7 +15,7 @@ from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.metrics.result import average
 from ranet.tables.published import PublishedResult, published, published_result
 from ranet.visual.score_plots import COLOURS
-from ranet.wording import count, some_of
+from ranet.wording import count, distinct_ends, some_of
 
 _Content = TypeVar("_Content")
 
@@ -85,7 +85,7 @@ def read_runs(folders: Sequence[Path], names: Sequence[str] | None = None) -> li
         ConfigError: too many folders, one given twice, or names that do not tell them apart.
     """
     _check_folders(folders)
-    names = _distinct_names(folders) if names is None else names
+    names = distinct_ends([f.resolve() for f in folders]) if names is None else names
     _check_names(names, folders)
     runs = [_read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
     for other in runs[1:]:
@@ -132,16 +132,6 @@ def _check_names(names: Sequence[str], folders: Sequence[Path]) -> None:
             f"Expected {count(folders, 'name')}, one for each folder of results and all different, "
             f"but found {', '.join(map(repr, names))}."
         )
-
-
-def _distinct_names(folders: Sequence[Path]) -> list[str]:
-    """The ends of the folders' paths, as short as they differ."""
-    parts = [folder.resolve().parts for folder in folders]
-    for length in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(one[-length:]) for one in parts]
-        if len(set(names)) == len(names):
-            break
-    return names
 
 
 def _read_run(folder: Path, name: str) -> Run:

@@ -86,6 +86,15 @@ def test_chosen_pixels_lie_on_the_object_and_beside_it(video):
         assert region.weights[pixel.row, pixel.column] > 0
 
 
+def test_what_lies_beside_the_object_is_not_chosen_at_the_border(video):
+    folder, labels = video
+    network = tiny_ranet(template_grid=(5, 7))
+    pixels = explain(folder, labels, 1, model=network, config=CONFIG).pixels
+    beside = [(pixel.row, pixel.column) for pixel in pixels if not pixel.of_object]
+    assert beside
+    assert all(0 < row < 4 and 0 < column < 6 for row, column in beside)
+
+
 def test_a_point_of_the_frame_finds_its_template_position(video):
     folder, labels = video
     whole = CONFIG.model_copy(update={"crop": "whole_frame", "frame_size": None})
@@ -103,6 +112,32 @@ def test_every_figure_is_written_also_beside_an_ablation(video, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == FIGURES
     for path in tmp_path.iterdir():
         assert np.ptp(np.array(Image.open(path))) > 100, path  # it is no empty page
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    """The names of the networks whose results are drawn."""
+    names = []
+    monkeypatch.setattr(
+        "ranet.inference.explain.draw_explanation",
+        lambda _, strips, out: names.extend(strip.network for strip in strips),
+    )
+    return names
+
+
+def test_the_script_calls_networks_like_their_files(video, tmp_path, run_script, rows):
+    folder, labels = video
+    for name, network in {"tiny": tiny_ranet(), "maximum": ablation()}.items():
+        save_checkpoint(tmp_path / name / "model.pt", network)
+    write_labels(tmp_path / "first.png", labels)
+    tiny, maximum = (tmp_path / name / "model.pt" for name in ("tiny", "maximum"))
+    given = ["--video", folder, "--mask", tmp_path / "first.png", "--frame", 1]
+    given += ["--checkpoint", tiny, "--out", tmp_path / "out", "input_size=[64,96]", "device=cpu"]
+    assert run_script("explain.py", *given, "--compare", maximum).status == 0
+    assert rows == ["tiny/model", "maximum/model"]
+    done = run_script("explain.py", *given, "--compare", maximum, "--compare", maximum)
+    assert done.status == 1
+    assert f"{maximum} is given twice" in done.error
 
 
 def test_a_network_without_ranking_cannot_be_explained(video):
