@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from ranet.config import InferenceConfig, OnlineLearning, TrainConfig, parse_config
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.device import peak_memory, reset_peak_memory
+from ranet.inference.acceleration import KEPT_RECORDINGS, AcceleratedStep
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
@@ -21,6 +23,7 @@ from ranet.inference.sequence import segment_sequence
 from ranet.model.blocks import InstanceNorm
 from ranet.model.ranet import RANet
 from ranet.model.weights import load_checkpoint
+from ranet.structures import Template
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import train
@@ -185,6 +188,56 @@ def test_a_cuda_graph_replays_the_step(
         np.testing.assert_allclose(replayed, plain, rtol=0, atol=5e-3)
 
 
+def frame_step_of(config: InferenceConfig) -> FrameStep:
+    model = tiny_network().to(config.device)
+    return FrameStep(model, resolved(config, model)).eval()
+
+
+def arguments_of(step: FrameStep, objects: int, seed: int) -> tuple[list[Template], Tensor, Tensor]:
+    """Of a step on the step's device: templates, image, and masks of the frame before."""
+    generator = torch.Generator().manual_seed(seed)
+    device = torch.device(step.config.device)
+    first, image = torch.rand(2, 1, 3, *SIZE, generator=generator).to(device)
+    masks = torch.zeros(1, objects, *SIZE)
+    for k in range(objects):
+        masks[:, k, 5 + 5 * k : 40 + 5 * k, 10 * k : 10 * k + 30] = 1
+    masks = masks.to(device)
+    return [step.encode_template(first, masks)], image, masks
+
+
+def test_recordings_share_memory_and_spoil_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any order; those that were dropped are recorded again."""
+    pools = []
+    new_pool = torch.cuda.graph_pool_handle
+    monkeypatch.setattr(
+        "torch.cuda.graph_pool_handle", lambda: pools.append(new_pool()) or pools[-1]
+    )
+    plain = frame_step_of(inference())
+    replayed = frame_step_of(inference().model_copy(update={"cuda_graph": True}))
+    numbers = range(1, KEPT_RECORDINGS + 2)
+    order = [*numbers, 1, 2, 1, *reversed(numbers)]
+    with torch.inference_mode(), warnings.catch_warnings(action="error", category=UserWarning):
+        given = [arguments_of(plain, objects, seed) for seed, objects in enumerate(order)]
+        found = [replayed(*arguments) for arguments in given]
+        for arguments, probabilities in zip(given, found, strict=True):
+            torch.testing.assert_close(probabilities, plain(*arguments), rtol=0, atol=5e-3)
+    assert replayed.accelerated.ran["cuda_graph"]
+    assert len(pools) == 1
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_step_is_recorded_on_its_own_gpu() -> None:
+    plain = frame_step_of(inference("cuda:1"))
+    replayed = frame_step_of(inference("cuda:1").model_copy(update={"cuda_graph": True}))
+    assert torch.cuda.current_device() == 0
+    with torch.inference_mode(), warnings.catch_warnings(action="error", category=UserWarning):
+        for seed in (0, 1):
+            arguments = arguments_of(plain, 2, seed)
+            found = replayed(*arguments)
+            torch.testing.assert_close(found, plain(*arguments), rtol=0, atol=5e-3)
+    assert torch.cuda.current_device() == 0
+
+
 def test_several_videos_at_once_agree_with_one_by_one(
     video: tuple[list[np.ndarray], np.ndarray],
 ) -> None:
@@ -290,3 +343,15 @@ def test_peak_memory_is_that_of_the_gpu(video: tuple[list[np.ndarray], np.ndarra
     after, _ = peak_memory(device)
     assert what == "allocated on the GPU"
     assert after - before > np.prod(SIZE) * 3 * 4  # more than one image
+
+
+def test_a_step_that_waits_is_not_recorded_and_tells_so() -> None:
+    def waits(templates: list[Template], image: Tensor, probabilities: Tensor) -> Tensor:
+        return probabilities * probabilities.sum().item()
+
+    step = AcceleratedStep(waits, compiled=False, cuda_graph=True, device=torch.device(DEVICE))
+    image, masks = torch.rand(1, 3, 4, 6, device=DEVICE), torch.rand(1, 2, 4, 6, device=DEVICE)
+    with pytest.warns(UserWarning, match="cannot be recorded for 1 video of 4×6 with 2 objects"):
+        found = step([], image, masks)
+    torch.testing.assert_close(found, masks * masks.sum())
+    assert not step.ran["cuda_graph"]

@@ -281,15 +281,9 @@ class CudaGraphRecorder:
         Raises:
             RuntimeError: something in it waits for the device.
         """
-        graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(device):
             self._warm_up(compute)
-            if self._pool is None:
-                self._pool = torch.cuda.graph_pool_handle()
-            # Another thread may be uploading the next frames: it takes memory, which nobody may
-            # in the "global" mode.
-            with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
-                result = compute()
+            graph, result = self._recorded(compute)
 
         def replay() -> Tensor:
             with torch.cuda.device(device):
@@ -297,6 +291,16 @@ class CudaGraphRecorder:
             return result
 
         return replay
+
+    def _recorded(self, compute: Callable[[], Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+        graph = torch.cuda.CUDAGraph()
+        pool = torch.cuda.graph_pool_handle() if self._pool is None else self._pool
+        self._pool = None  # what was in use when recording failed takes no further recording
+        # Other threads may go on uploading frames meanwhile.
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+            result = compute()
+        self._pool = pool
+        return graph, result
 
     @staticmethod
     def _warm_up(compute: Callable[[], Tensor]) -> None:
