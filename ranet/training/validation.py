@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,6 @@ from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
-from ranet.inference.transfer import Frame
 from ranet.interrupt import StopRequest
 from ranet.model.ranet import RANet
 from ranet.training.checkpoint import Progress, save_network
@@ -136,10 +136,10 @@ class _Stoppable:
         self._end_if_asked()  # with online learning, what begins here takes minutes
         return self._follower.start(frame, labels)
 
-    def prepare(self, frame: np.ndarray) -> Frame:
+    def prepare(self, frame: np.ndarray) -> Any:
         return self._follower.prepare(frame)
 
-    def step(self, frame: Frame) -> np.ndarray:
+    def step(self, frame: Any) -> np.ndarray:
         self._end_if_asked()
         return self._follower.step(frame)
 
