@@ -43,6 +43,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
 AtLeastTwo = Annotated[int, Field(ge=2)]
 
 
@@ -369,7 +370,7 @@ class OnlineLearning(Section):
     """
 
     steps: PositiveInt = Field(description="updates a video; more are better, and slower")
-    lr: Positive = Field(1e-6, description="learning rate of Adam")
+    lr: LearningRate = Field(1e-6, description="learning rate of Adam")
     parameters: Literal["all", "decoder_and_ranking"] = Field(
         "all", description="what moves; the latter leaves the encoder as it is"
     )
@@ -456,7 +457,7 @@ class EvalConfig(Section):
 class OptimizerConfig(Section):
     """Adam (§3.5); weight decay above zero is decoupled (AdamW)."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-5
+    learning_rate: LearningRate = 1e-5
     weight_decay: NonNegative = 0.0
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     clip_norm: Annotated[float, Field(gt=0)] | None = None

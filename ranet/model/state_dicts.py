@@ -113,7 +113,8 @@ def _offending_global(error: Exception) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    said = str(error).strip().splitlines()[:1]
+    return ": ".join([type(error).__name__, *said])[:200]
 
 
 def check_entries(

@@ -17,10 +17,11 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from ranet.config import TrainConfig
-from ranet.errors import CheckpointError
+from ranet.errors import CheckpointError, TrainingError
 from ranet.model.ranet import RANet
 from ranet.model.state_dicts import (
     check_entries,
+    check_finite,
     check_names_and_shapes,
     read_checkpoint_file,
 )
@@ -79,8 +80,16 @@ def save_network(path: Path, model: RANet, config: TrainConfig, step: int, **ext
     """Write a network together with the run, step and revision that it comes from.
 
     Raises:
+        TrainingError: it has diverged; nothing is written.
         OutputError: the file cannot be written.
     """
+    try:
+        check_finite(model.state_dict(), f"The network after step {step}")
+    except CheckpointError as error:
+        raise TrainingError(
+            f"{error} It was not written to {path}. A lower learning rate, less weight decay, or "
+            "gradient clipping may help."
+        ) from error
     save_checkpoint(
         path,
         model,
@@ -103,6 +112,7 @@ def save_training_state(
     """Write the state of a run, then remove older checkpoints than the newest few.
 
     Raises:
+        TrainingError: the network has diverged; older checkpoints stay.
         OutputError: the file cannot be written; older checkpoints stay.
     """
     path = checkpoint_path(folder, progress.step)
@@ -140,7 +150,7 @@ class TrainingState:
         Raises:
             CheckpointError: it is no checkpoint, or holds no training state.
         """
-        content = read_checkpoint_file(path, if_damaged=_way_on_without(path))
+        content = read_checkpoint_file(path, if_damaged=way_on_without(path))
         if "optimizer" not in content:
             raise CheckpointError(
                 f"{path} is no training checkpoint: it lacks the optimiser's state. To start from "
@@ -195,7 +205,7 @@ class TrainingState:
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"The training state in {self.path} does not fit the run: {error}. If it is "
-                f"damaged: {_way_on_without(self.path)}."
+                f"damaged: {way_on_without(self.path)}."
             ) from error
         if average is not None:
             saved = self.content["average"] or {}
@@ -203,9 +213,9 @@ class TrainingState:
             average.load_state_dict(saved)
 
 
-def _way_on_without(damaged: Path) -> str:
+def way_on_without(spoiled: Path) -> str:
     """What to do about a run's newest checkpoint, for messages: the user decides, not the run."""
-    older = [path for path in checkpoints_in(damaged.parent) if path != damaged]
+    older = [path for path in checkpoints_in(spoiled.parent) if path != spoiled]
     if older:
         return f"remove it, and --resume goes on from {older[-1].name}"
     return "remove it, and --resume starts from the beginning, as there is no older checkpoint"

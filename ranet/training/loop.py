@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from ranet.config import OptimizerConfig
 from ranet.errors import TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, one_hot_masks
+from ranet.training.clip import ClipNetwork
 from ranet.training.log import SKIPPED_STEPS
 from ranet.training.losses import compute_losses
 from ranet.training.processes import Processes
@@ -61,15 +62,15 @@ class TrainingStep:
             ``skipped_steps`` instead of the norm.
 
         Raises:
-            TrainingError: a loss, or outside float16 a gradient, is not finite; the weights are as
-                before.
+            TrainingError: a loss or a gradient is not finite, in float16 a gradient that was not
+                even scaled up; the weights are as before.
         """
         rate = learning_rate(self.optimizer_config, step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        figures = self._gradients(batch)
+        figures, parts = self._gradients(batch)
         if not all(map(math.isfinite, figures.values())):
-            raise _not_finite(f"A loss of step {step + 1} is not finite", figures, batch)
+            raise self._not_finite(f"A loss of step {step + 1}", figures, self._spoiled(parts))
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), self.optimizer_config.clip_norm or math.inf
@@ -78,31 +79,66 @@ class TrainingStep:
         if math.isfinite(norm):
             self.scaler.step(self.optimizer)
             figures["gradient_norm"] = norm
-        elif self.scaler.is_enabled():
+        elif self.scaler.is_enabled() and self.scaler.get_scale() >= 1:
             figures[SKIPPED_STEPS] = 1  # its scale was too large; update() lowers it
         else:
-            raise _not_finite(f"The gradient of step {step + 1} is not finite", figures, batch)
+            raise self._not_finite(f"The gradient of step {step + 1}", figures, batch.names)
         self.scaler.update()
         return figures
 
-    def _gradients(self, batch: TrainingBatch) -> dict[str, float]:
-        """Fill the gradients with those of the whole batch's mean loss; returns the losses."""
+    def _gradients(
+        self, batch: TrainingBatch
+    ) -> tuple[dict[str, float], list[tuple[TrainingBatch, Tensor]]]:
+        """Fill the gradients with those of the whole batch's mean loss.
+
+        Returns:
+            The losses of the whole batch, and this process's parts of it with the total of each.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
-        parts = batch.split(self.accumulate)
+        parts, totals = batch.split(self.accumulate), []
         for number, part in enumerate(parts, start=1):
             with self._exchange(number == len(parts)):
                 losses = self.forward(part)
                 self.scaler.scale(losses["total"] / len(parts)).backward()
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
-        return self.processes.mean({name: total / len(parts) for name, total in sums.items()})
+            totals.append(losses["total"].detach())
+        means = self.processes.mean({name: total / len(parts) for name, total in sums.items()})
+        return means, list(zip(parts, totals, strict=True))
 
     def _exchange(self, last: bool) -> AbstractContextManager[None]:
         """Processes add their gradients up once a step, after the last part of their batch."""
         if last or not isinstance(self.network, DistributedDataParallel):
             return nullcontext()
         return self.network.no_sync()
+
+    def _spoiled(self, parts: Sequence[tuple[TrainingBatch, Tensor]]) -> Sequence[str]:
+        """The samples of this process whose loss is not finite.
+
+        Only known of whole parts: each sample of such a part is tried alone. If none fails alone,
+        it may be any of its part.
+        """
+        alone = replace(self, network=ClipNetwork(self.model))  # the others do not take part
+        names: list[str] = []
+        for part in (part for part, total in parts if not total.isfinite()):
+            with torch.no_grad():
+                samples = [s for s in part.split(len(part.names)) if not alone._is_finite(s)]
+            names += [sample.names[0] for sample in samples] or part.names
+        return names
+
+    def _is_finite(self, batch: TrainingBatch) -> bool:
+        return bool(self.forward(batch)["total"].isfinite())
+
+    def _not_finite(
+        self, what: str, figures: Mapping[str, float], names: Sequence[str]
+    ) -> TrainingError:
+        """The error to raise in all processes, each of which has samples of its own to name."""
+        of_all = [name for own in self.processes.gather(list(names)) for name in own]
+        return TrainingError(
+            f"{what} is not finite: {dict(figures)}. It came from the samples {', '.join(of_all)}. "
+            "A lower learning rate, gradient clipping, or bfloat16 instead of float16 may help."
+        )
 
     def forward(self, batch: TrainingBatch) -> dict[str, Tensor]:
         """Every loss of a batch that is not yet on the device; nothing is updated."""
@@ -124,14 +160,6 @@ class TrainingStep:
             batch.objects.repeat_interleave(length),
             self.losses,
         )
-
-
-def _not_finite(what: str, figures: Mapping[str, float], batch: TrainingBatch) -> TrainingError:
-    return TrainingError(
-        f"{what}: {dict(figures)}. It came from the samples {', '.join(batch.names)}. The last "
-        "checkpoint is untouched; a lower learning rate, gradient clipping, or bfloat16 instead of "
-        "float16 may help."
-    )
 
 
 def train_steps(

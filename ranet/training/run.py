@@ -17,12 +17,13 @@ from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name
 from ranet.differences import differences
-from ranet.errors import CheckpointError, OutputError
+from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_json
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
 from ranet.model.ranet import RANet
 from ranet.model.stages import STATIC, VIDEO, training_stage
+from ranet.model.state_dicts import check_is_file
 from ranet.model.weights import build_model, load_checkpoint
 from ranet.provenance import revision
 from ranet.structures import TrainingBatch
@@ -32,6 +33,7 @@ from ranet.training.checkpoint import (
     checkpoints_in,
     save_network,
     save_training_state,
+    way_on_without,
 )
 from ranet.training.clip import ClipNetwork
 from ranet.training.log import Records, TrainingLog
@@ -105,7 +107,8 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
         between = _BetweenSteps(config, learner, keeper, stop)
         done = first
         if between.catch_up(first):
-            done = train_steps(learner.step, batches, first, between.after_step)
+            with _telling_what_is_left(config):
+                done = train_steps(learner.step, batches, first, between.after_step)
         stopped = between.stopping() and between.is_left(done)
     if stopped:
         _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
@@ -140,6 +143,23 @@ def _remove_if_empty(folder: Path) -> None:
     """A run that cannot begin leaves no folder, though the lock needed one."""
     with contextlib.suppress(OSError):
         folder.rmdir()
+
+
+@contextlib.contextmanager
+def _telling_what_is_left(config: TrainConfig) -> Iterator[None]:
+    """Say of a run that has diverged what there is to go on from."""
+    try:
+        yield
+    except TrainingError as error:
+        existing = checkpoints_in(config.output / _CHECKPOINTS)
+        left = "There is no checkpoint of the steps before."
+        if existing:
+            left = (
+                f"The last checkpoint, {existing[-1]}, is untouched. Where it is from just before, "
+                f"it may be spoiled itself: {way_on_without(existing[-1])}. To go on with other "
+                "settings, begin another run with start_from=CHECKPOINT."
+            )
+        raise TrainingError(f"{error} {left}") from error
 
 
 @dataclass(frozen=True)
@@ -347,18 +367,33 @@ def starting_model(config: TrainConfig) -> RANet:
             file = config.imagenet_weights
             model.encoder.backbone.load_imagenet_weights(None if file is True else file)
         return model
-    start = load_checkpoint(config.start_from, released_objects=config.model.objects)
+    start = _network_of_the_stage_before(config)
     model = build_model(config.model.model_dump())
     # The ranking gradient and the kind of regions have no weights; a stage may change them.
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in start.state_dict().items()} != shapes:
+        different = "; ".join(
+            f"{name} is {there!r} there, but {here!r} here"
+            for name, there, here in differences(start.architecture, model.architecture)
+        )
         raise CheckpointError(
-            f"start_from, {config.start_from}, holds the network {start.architecture}, but the "
-            f"configuration asks for {model.architecture}. Make their `model` sections agree."
+            f"start_from, {config.start_from}, holds another network than the configuration asks "
+            f"for: {different}. Make their `model` sections agree."
         )
     model.load_state_dict(start.state_dict())
     model.stages, model.input_size = [*start.stages, stage], config.data.size
     return model
+
+
+def _network_of_the_stage_before(config: TrainConfig) -> RANet:
+    try:
+        check_is_file(config.start_from)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"start_from: {error} Run the stage before, or set start_from=FILE to where its "
+            "checkpoint is."
+        ) from error
+    return load_checkpoint(config.start_from, released_objects=config.model.objects)
 
 
 def _stage_of(config: TrainConfig) -> dict[str, Any]:
@@ -450,7 +485,8 @@ def _state_of_the_same_run(path: Path, config: TrainConfig) -> TrainingState:
 
 
 # What may differ between a run and its continuation. Nothing of it changes a single number, but for
-# the device: another one rounds differently, which is no reason to strand a run where it began.
+# what is computed where and in which order: that rounds differently, which is no reason to strand a
+# run on the machine where it began.
 _FREE_TO_CHANGE = {
     "output",
     "log_every",
@@ -458,8 +494,12 @@ _FREE_TO_CHANGE = {
     "keep_checkpoints",
     "pictures_every",
     "validation",
-    "device",
     "data.workers",
+    "device",
+    "accumulate",
+    "recompute_activations",
+    "channels_last",
+    "compile",
 }
 
 

@@ -148,13 +148,15 @@ def test_a_damaged_file_of_the_old_format(seed: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [AssertionError(), AttributeError("a"), TypeError("t"), IndexError("i"), struct.error()],
+    [AssertionError(), AttributeError("a"), TypeError("t"), KeyError(101), struct.error()],
 )
 def test_whatever_a_damaged_file_makes_torch_raise(
     error: Exception, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "load", fails_with(error))
-    with pytest.raises(CheckpointError, match=r"network\.pt is not a readable checkpoint"):
+    what = f"{type(error).__name__}{': ' if str(error) else ''}{error}"
+    message = rf"network\.pt is not a readable checkpoint \({what}\)"
+    with pytest.raises(CheckpointError, match=message):
         load_checkpoint(checkpoint)
 
 

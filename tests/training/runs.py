@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.training import loop
+from ranet.training import run as training_run
 
 
 def tiny_config(data: Path, output: Path) -> TrainConfig:
@@ -50,6 +52,16 @@ def validated(run: TrainConfig, data: Path) -> TrainConfig:
         every=2, davis=data, evaluation=EvalConfig(year=2017, inference=inference)
     )
     return changed(run, steps=4, validation=validation)
+
+
+def in_float64(patch: pytest.MonkeyPatch) -> None:
+    """Let runs compute in float64, where nothing but the order of sums differs by 1e-12 at most.
+
+    In float32, rounding decides the order of near-ties in the ranking, which changes much more.
+    """
+    starting_model = training_run.starting_model
+    patch.setattr(training_run, "starting_model", lambda config: starting_model(config).double())
+    patch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
 def changed(config: Any, **changes: object) -> Any:

@@ -12,7 +12,7 @@ from torch import Tensor
 from ranet.config import Section, TrainConfig
 from ranet.errors import TrainingError
 from ranet.structures import TrainingBatch
-from ranet.training import losses
+from ranet.training import loop, losses
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.run import train
 
@@ -74,6 +74,35 @@ def test_float16_skips_a_step_and_says_so(
     assert 0 < record["gradient_norm"] < 1000
     weights = torch.load(final, weights_only=True)["model"].values()
     assert all(tensor.isfinite().all() for tensor in weights)
+
+
+def test_float16_stops_where_no_lower_scale_would_help(
+    tiny_run: TrainConfig,
+    broken_gradient: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken_gradient(1)
+    monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=0.5))
+    small = changed(tiny_run.data, size=(40, 40))
+    with pytest.raises(TrainingError, match=r"gradient of step 1 is not finite: .*samples "):
+        train(changed(tiny_run, dtype="float16", data=small, batch_size=1, steps=3))
+
+
+def test_the_sample_that_spoils_a_loss_is_told_from_the_batch(
+    tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward, spoiled = loop.TrainingStep.forward, set()
+
+    def spoil(step: loop.TrainingStep, batch: TrainingBatch) -> dict[str, Tensor]:
+        if not spoiled:
+            spoiled.add(batch.names[-1])
+        factor = torch.nan if spoiled & {*batch.names} else 1.0
+        return {name: factor * loss for name, loss in forward(step, batch).items()}
+
+    monkeypatch.setattr(loop.TrainingStep, "forward", spoil)
+    with pytest.raises(TrainingError, match="A loss of step 1 is not finite") as refused:
+        train(changed(tiny_run, batch_size=4, accumulate=2, seed=1))
+    assert f"It came from the samples {', '.join(spoiled)}. A lower" in str(refused.value)
 
 
 class OnDevice(TrainingBatch):

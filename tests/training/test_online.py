@@ -13,6 +13,7 @@ from ranet.errors import ConfigError, DataError, TrainingError
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.model.ranet import RANet
 from ranet.structures import one_hot_masks
+from ranet.training import loop
 from ranet.training import online as online_module
 from ranet.training.online import fine_tune
 
@@ -258,10 +259,11 @@ def test_a_loss_that_is_not_finite():
 
 
 @pytest.mark.parametrize("steps", [1, 3])  # the only update may be the harmful one
-def test_learning_that_makes_the_network_worse_is_told(steps):
-    expected = rf"worse on the first frame: with lr = 1000 and steps = {steps}, .* 0\.\d+ to \d"
+def test_learning_that_makes_the_network_worse_is_told(steps, monkeypatch):
+    monkeypatch.setattr(loop, "learning_rate", lambda *_: 1000)
+    expected = rf"worse on the first frame: with lr = 1 and steps = {steps}, .* 0\.\d+ to \d"
     with pytest.warns(UserWarning, match=expected):
-        learned(steps=steps, lr=1000)
+        learned(steps=steps, lr=1)
 
 
 def test_learning_that_goes_well_is_not_warned_of():
@@ -270,9 +272,10 @@ def test_learning_that_goes_well_is_not_warned_of():
         learned(steps=3)
 
 
-def test_a_last_update_that_leaves_no_finite_loss():
-    with pytest.raises(TrainingError, match=r"lr = 1e\+30, .* to (nan|inf)\. Lower"):
-        learned(steps=1, lr=1e30)
+def test_a_last_update_that_leaves_no_finite_loss(monkeypatch):
+    monkeypatch.setattr(loop, "learning_rate", lambda *_: 1e30)
+    with pytest.raises(TrainingError, match=r"lr = 1, .* to (nan|inf)\. Lower"):
+        learned(steps=1, lr=1)
 
 
 @pytest.mark.parametrize(
@@ -282,6 +285,7 @@ def test_a_last_update_that_leaves_no_finite_loss():
         ({}, "online.steps: Field required"),
         ({"steps": 1, "parameters": "encoder"}, "online.parameters: .*'decoder_and_ranking'"),
         ({"steps": 1, "lr": -1}, "online.lr: .*greater than 0"),
+        ({"steps": 1, "lr": 1e39}, "online.lr: .*less than or equal to 1"),
         ({"steps": 1, "learning_rate": 1}, "online.learning_rate: unknown key"),
     ],
 )

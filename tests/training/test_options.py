@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from runs import in_float64, tiny_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ranet.config import TrainConfig
@@ -36,9 +37,31 @@ def same(first: Path, second: Path) -> bool:
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
+@pytest.fixture(scope="module")
+def plain_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Two steps without any option, a checkpoint of each; finished."""
+    output = tmp_path_factory.mktemp("plain") / "run"
+    run = changed(tiny_config(synthetic_tree, output), steps=2, checkpoint_every=1)
+    run = changed(run, pictures_every=2)
+    train(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def averaged_run(plain_run: TrainConfig, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    output = tmp_path_factory.mktemp("averaged") / "run"
+    run = changed(plain_run, average_decay=0.5, output=output)
+    train(run)
+    return run
+
+
 def test_accumulating_parts_changes_no_loss(
-    slow_run: TrainConfig, tmp_path: Path, assert_same_curves: Callable[..., None]
+    slow_run: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    assert_same_curves: Callable[..., None],
 ) -> None:
+    in_float64(monkeypatch)
     whole = changed(slow_run, output=tmp_path / "whole")
     parts = changed(slow_run, accumulate=2, output=tmp_path / "parts")
     train(whole)
@@ -46,32 +69,25 @@ def test_accumulating_parts_changes_no_loss(
     assert_same_curves(whole, parts)
 
 
-def test_the_average_of_the_weights_is_the_result(tiny_run: TrainConfig, tmp_path: Path) -> None:
-    plain = changed(tiny_run, steps=4, checkpoint_every=2, keep_checkpoints=9)
-    plain = changed(plain, output=tmp_path / "plain")
-    averaged = changed(plain, average_decay=0.5, output=tmp_path / "averaged")
-    train(plain)
-    train(averaged)
-    assert losses(plain) == losses(averaged)  # the average does not take part
-    last = [checkpoints_in(run.output / "checkpoints")[-1] for run in (plain, averaged)]
+def test_the_average_of_the_weights_is_the_result(
+    plain_run: TrainConfig, averaged_run: TrainConfig
+) -> None:
+    assert losses(plain_run) == losses(averaged_run)  # the average does not take part
+    last = [checkpoints_in(run.output / "checkpoints")[-1] for run in (plain_run, averaged_run)]
     assert same(*last)
-    assert not same(plain.output / "model.pt", averaged.output / "model.pt")
+    assert not same(plain_run.output / "model.pt", averaged_run.output / "model.pt")
 
 
 def test_the_average_goes_on_after_a_resumption(
-    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    averaged_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = changed(
-        tiny_run, steps=4, checkpoint_every=2, average_decay=0.9, output=tmp_path / "straight"
-    )
-    train(straight)
-    broken = changed(straight, output=tmp_path / "broken")
+    broken = changed(averaged_run, output=tmp_path / "broken")
     with monkeypatch.context() as patch:
-        _fail_at_step(3, patch)
+        _fail_at_step(2, patch)
         with pytest.raises(RuntimeError, match="power cut"):
             train(broken)
     train(broken, resume=True)
-    assert same(straight.output / "model.pt", broken.output / "model.pt")
+    assert same(averaged_run.output / "model.pt", broken.output / "model.pt")
 
 
 def _fail_at_step(step: int, patch: pytest.MonkeyPatch) -> None:
@@ -87,13 +103,11 @@ def _fail_at_step(step: int, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(loop, "learning_rate", fail)
 
 
-def test_recomputing_activations_changes_no_bit(tiny_run: TrainConfig, tmp_path: Path) -> None:
-    plain = changed(tiny_run, steps=2, output=tmp_path / "plain")
-    frugal = changed(plain, recompute_activations=True, output=tmp_path / "frugal")
-    train(plain)
+def test_recomputing_activations_changes_no_bit(plain_run: TrainConfig, tmp_path: Path) -> None:
+    frugal = changed(plain_run, recompute_activations=True, output=tmp_path / "frugal")
     train(frugal)
-    assert losses(plain) == losses(frugal)
-    assert same(plain.output / "model.pt", frugal.output / "model.pt")
+    assert losses(plain_run) == losses(frugal)
+    assert same(plain_run.output / "model.pt", frugal.output / "model.pt")
 
 
 def test_recomputing_activations_keeps_fewer_of_them() -> None:
@@ -116,10 +130,8 @@ def test_recomputing_activations_keeps_fewer_of_them() -> None:
     assert kept(recompute=True) < kept(recompute=False) / 2
 
 
-def test_tensorboard_has_curves_pictures_and_scores(tiny_run: TrainConfig) -> None:
-    run = changed(tiny_run, steps=4, log_every=2, pictures_every=4)
-    train(run)
-    events = EventAccumulator(str(run.output / "tensorboard"), size_guidance={"images": 0})
+def test_tensorboard_has_curves_pictures_and_scores(plain_run: TrainConfig) -> None:
+    events = EventAccumulator(str(plain_run.output / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
     tags = events.Tags()
     assert {
@@ -128,27 +140,26 @@ def test_tensorboard_has_curves_pictures_and_scores(tiny_run: TrainConfig) -> No
         "training/gradient_norm",
         "training/data_time",
     } <= set(tags["scalars"])
-    assert [e.step for e in events.Scalars("training/total")] == [2, 4]
-    assert [e.step for e in events.Images("samples")] == [4]
-    assert [e.step for e in events.Histograms("ranking scores")] == [4]
+    assert [e.step for e in events.Scalars("training/total")] == [1, 2]
+    assert [e.step for e in events.Images("samples")] == [2]
+    assert [e.step for e in events.Histograms("ranking scores")] == [2]
 
 
 def test_a_compiled_network_trains_to_the_same_losses(
-    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The eager backend traces the network as every backend does, without a C compiler.
     compile_with_any = torch.compile
     monkeypatch.setattr(torch, "compile", lambda module: compile_with_any(module, backend="eager"))
-    plain = changed(tiny_run, steps=2, output=tmp_path / "plain")
-    compiled = changed(plain, compile=True, output=tmp_path / "compiled")
-    train(plain)
+    compiled = changed(plain_run, compile=True, output=tmp_path / "compiled")
     train(compiled)
-    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-4)
+    assert losses(compiled) == pytest.approx(losses(plain_run), rel=1e-4)
 
 
 def test_half_precision_trains(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    small = tiny_run.data.model_copy(update={"size": (40, 40)})  # float16 is slow on a CPU
     for dtype in ("bfloat16", "float16"):
-        run = changed(tiny_run, steps=3, dtype=dtype, output=tmp_path / dtype)
+        run = changed(tiny_run, steps=3, data=small, dtype=dtype, output=tmp_path / dtype)
         train(run)
         assert all(0 < loss < 10 for loss in losses(run))
 
@@ -159,7 +170,7 @@ import os, runpy, signal, sys, torch
 write = torch.save
 
 def save(content, file):
-    if content["step"] == 4:
+    if content["step"] == 2:
         file.write(b"the first half")
         file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -171,21 +182,19 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_killed_while_a_checkpoint_is_written(tiny_run: TrainConfig, tmp_path: Path) -> None:
-    straight = changed(tiny_run, steps=4, checkpoint_every=2, output=tmp_path / "straight")
-    train(straight)
-    killed = changed(straight, output=tmp_path / "killed")
+def test_killed_while_a_checkpoint_is_written(plain_run: TrainConfig, tmp_path: Path) -> None:
+    killed = changed(plain_run, output=tmp_path / "killed")
     file = tmp_path / "killed.yaml"
     file.write_text(yaml.safe_dump(killed.model_dump(mode="json")))
     command = [sys.executable, "-c", DIES_WHILE_WRITING, TRAIN, "--config", file]
     assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
     left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
-    assert left[0].startswith(".step-00000004.")  # the temporary file
-    assert left[1:] == ["step-00000002.pt"]
+    assert left[0].startswith(".step-00000002.")  # the temporary file
+    assert left[1:] == ["step-00000001.pt"]
     train(killed, resume=True)
     left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
-    assert left == ["step-00000002.pt", "step-00000004.pt"]
-    assert same(straight.output / "model.pt", killed.output / "model.pt")
+    assert left == ["step-00000001.pt", "step-00000002.pt"]
+    assert same(plain_run.output / "model.pt", killed.output / "model.pt")
 
 
 def test_each_process_makes_its_own_part_of_a_batch(tiny_run: TrainConfig) -> None:

@@ -31,6 +31,7 @@ def with_value(field: str, value: object) -> TrainConfig:
         ("model.template_grid", [1, 1], r"template_grid: .*at least 2.*found the grid \[1, 1\]"),
         ("model.width", 1 / 16, r"model\.width: .*none is left: use more than 0\.0625"),
         ("optimizer.learning_rate", float("inf"), "learning_rate: .*finite number, found inf"),
+        ("optimizer.learning_rate", 1e39, "learning_rate: .*less than or equal to 1, found 1e"),
         ("losses", {"jaccard": float("nan")}, r"losses\.jaccard: .*finite number, found nan"),
         ("imagenet_weights", 5, "true, false, or the path of a file, but found 5"),
     ],

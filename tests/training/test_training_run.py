@@ -59,6 +59,24 @@ def straight_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory)
     return run
 
 
+@pytest.fixture(scope="module")
+def short_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run of one step, finished; for tests that only read it."""
+    output = tmp_path_factory.mktemp("short") / "run"
+    run = changed(tiny_config(synthetic_tree, output), steps=1)
+    train(run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def two_steps_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """A run of two steps with a checkpoint of each, finished; tests leave it as it is."""
+    output = tmp_path_factory.mktemp("two") / "run"
+    run = changed(tiny_config(synthetic_tree, output), steps=2, checkpoint_every=1)
+    train(run)
+    return run
+
+
 def test_twelve_steps_are_five_and_seven_more(
     straight_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,25 +110,23 @@ def test_stopping_in_the_last_step_finishes_the_run(
 
 
 def test_old_checkpoints_are_removed(tiny_run: TrainConfig) -> None:
-    train(changed(tiny_run, steps=4, checkpoint_every=1, keep_checkpoints=2))
+    train(changed(tiny_run, steps=3, checkpoint_every=1, keep_checkpoints=2))
     names = [p.name for p in checkpoints_in(tiny_run.output / "checkpoints")]
-    assert names == ["step-00000003.pt", "step-00000004.pt"]
+    assert names == ["step-00000002.pt", "step-00000003.pt"]
 
 
-def test_a_checkpoint_is_an_ordinary_file_of_weights(tiny_run: TrainConfig) -> None:
-    final = train(changed(tiny_run, steps=2))
-    (last,) = checkpoints_in(tiny_run.output / "checkpoints")
-    assert_same_weights(final, last)
+def test_a_checkpoint_is_an_ordinary_file_of_weights(short_run: TrainConfig) -> None:
+    (last,) = checkpoints_in(short_run.output / "checkpoints")
+    assert_same_weights(short_run.output / "model.pt", last)
     content = torch.load(last, weights_only=True)
-    assert content["step"] == 2
+    assert content["step"] == 1
     assert content["config"]["name"] == "tiny"
     assert {"optimizer", "random_state", "revision"} <= content.keys()
 
 
-def test_a_folder_with_a_run_is_not_overwritten(tiny_run: TrainConfig) -> None:
-    train(changed(tiny_run, steps=1))
+def test_a_folder_with_a_run_is_not_overwritten(short_run: TrainConfig) -> None:
     with pytest.raises(OutputError, match="already holds a run"):
-        train(changed(tiny_run, steps=1))
+        train(short_run)
 
 
 def test_a_finished_run_without_its_checkpoints_is_not_overwritten(tiny_run: TrainConfig) -> None:
@@ -162,26 +178,24 @@ def test_another_thread_than_the_main_one_can_train(tiny_run: TrainConfig) -> No
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(
-    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    two_steps_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = changed(tiny_run, steps=4, checkpoint_every=2, output=tmp_path / "straight")
-    train(straight)
-    full = changed(straight, keep_checkpoints=1, output=tmp_path / "full")
+    full = changed(two_steps_run, keep_checkpoints=1, output=tmp_path / "full")
     write = torch.save
 
     def save(content: dict[str, object], file: BinaryIO) -> None:
-        if content["step"] == 4:
+        if content["step"] == 2:
             file.write(b"as much as there is room for")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         write(content, file)
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", save)
-        with pytest.raises(OutputError, match=r"step-00000004\.pt: No space left on device"):
+        with pytest.raises(OutputError, match=r"step-00000002\.pt: No space left on device"):
             train(full)
-    assert [p.name for p in (full.output / "checkpoints").iterdir()] == ["step-00000002.pt"]
+    assert [p.name for p in (full.output / "checkpoints").iterdir()] == ["step-00000001.pt"]
     train(full, resume=True)
-    assert_same_weights(straight.output / "model.pt", full.output / "model.pt")
+    assert_same_weights(two_steps_run.output / "model.pt", full.output / "model.pt")
 
 
 def _flip_a_byte(path: Path) -> None:
@@ -203,57 +217,54 @@ def _flip_a_byte(path: Path) -> None:
     ids=["a bit", "cut short", "zeros", "empty"],
 )
 def test_a_damaged_newest_checkpoint_is_left_to_the_user(
-    damage: Callable[[Path], object], tiny_run: TrainConfig
+    damage: Callable[[Path], object], two_steps_run: TrainConfig
 ) -> None:
-    run = changed(tiny_run, steps=3, checkpoint_every=1, keep_checkpoints=2)
-    final = train(run)
-    expected, newest = weights(final), checkpoints_in(run.output / "checkpoints")[-1]
+    newest = checkpoints_in(two_steps_run.output / "checkpoints")[-1]
+    content = newest.read_bytes()
     damage(newest)
     with pytest.raises(CheckpointError) as caught:
-        train(run, resume=True)
+        train(two_steps_run, resume=True)
+    newest.write_bytes(content)
     message = str(caught.value)
     assert message.startswith(f"{newest} is ")
-    assert " remove it, and --resume goes on from step-00000002.pt." in message
-    newest.unlink()
-    final.unlink()
-    after = weights(train(run, resume=True))
-    assert all(torch.equal(expected[name], after[name]) for name in expected)
+    assert " remove it, and --resume goes on from step-00000001.pt." in message
+
+
+def test_without_the_damaged_checkpoint_a_run_goes_on_from_the_one_before(
+    two_steps_run: TrainConfig, tmp_path: Path
+) -> None:
+    run = changed(two_steps_run, output=tmp_path / "run")
+    shutil.copytree(two_steps_run.output, run.output)
+    checkpoints_in(run.output / "checkpoints")[-1].unlink()
+    (run.output / "model.pt").unlink()
+    train(run, resume=True)
+    assert_same_weights(two_steps_run.output / "model.pt", run.output / "model.pt")
 
 
 def test_a_damaged_checkpoint_without_an_older_one(tiny_run: TrainConfig) -> None:
-    run = changed(tiny_run, steps=1)
-    train(run)
-    checkpoints_in(run.output / "checkpoints")[-1].write_bytes(b"")
+    folder = tiny_run.output / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "step-00000001.pt").write_bytes(b"")
     with pytest.raises(CheckpointError, match="remove it, and --resume starts from the beginning"):
-        train(run, resume=True)
-
-
-def test_resuming_with_another_configuration_is_refused(tiny_run: TrainConfig) -> None:
-    train(changed(tiny_run, steps=1))
-    other = tiny_run.model_copy(
-        update={
-            "steps": 1,
-            "optimizer": tiny_run.optimizer.model_copy(update={"learning_rate": 0.5}),
-        }
-    )
-    with pytest.raises(CheckpointError, match=r"differ: optimizer\.learning_rate\."):
-        train(other, resume=True)
+        train(tiny_run, resume=True)
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("dtype", "float16"), ("model.ranked", 9), ("average_decay", 0.9)]
+    ("field", "value"),
+    [
+        ("dtype", "float16"),
+        ("model__ranked", 9),
+        ("average_decay", 0.9),
+        ("optimizer__learning_rate", 0.5),
+    ],
 )
-def test_configurations_are_compared_before_anything_is_restored(
-    field: str, value: object, tiny_run: TrainConfig
+def test_resuming_with_another_configuration_is_refused(
+    field: str, value: object, short_run: TrainConfig
 ) -> None:
-    train(changed(tiny_run, steps=1))
-    section, _, name = field.rpartition(".")
-    other = changed(tiny_run, steps=1)
-    if section:
-        value = changed(getattr(other, section), **{name: value})
-    other = changed(other, **{section or name: value})
-    with pytest.raises(CheckpointError, match=rf"differ: {field}\."):
-        train(other, resume=True)
+    """Before anything is restored, which would fail with some of these."""
+    name = field.replace("__", r"\.")
+    with pytest.raises(CheckpointError, match=rf"differ: {name}\."):
+        train(changed(short_run, **{field: value}), resume=True)
 
 
 def test_a_run_that_goes_on_does_not_need_what_it_began_with(
@@ -332,13 +343,43 @@ def test_a_loss_that_is_not_finite_stops_the_run(
         return torch.tensor(float("nan" if len(calls) == 3 else 1), requires_grad=True)
 
     monkeypatch.setitem(losses.LOSSES, "jaccard", breaks_at_the_third)
-    with pytest.raises(TrainingError, match=r"step 3 is not finite: .*'jaccard': nan.*samples "):
+    message = (
+        r"step 3 is not finite: .*'jaccard': nan.*samples .*step-00000002\.pt, is untouched\. "
+        "Where it is from just before, .* starts from the beginning"
+    )
+    with pytest.raises(TrainingError, match=message):
         train(changed(tiny_run, checkpoint_every=2))
     assert [p.name for p in checkpoints_in(tiny_run.output / "checkpoints")] == ["step-00000002.pt"]
 
 
-def test_the_next_stage_starts_from_this_one(tiny_run: TrainConfig, tmp_path: Path) -> None:
-    final = train(changed(tiny_run, steps=1))
+def test_a_run_that_diverges_in_its_last_step_is_no_success(tiny_run: TrainConfig) -> None:
+    decay = changed(tiny_run.optimizer, weight_decay=1e300)
+    message = r"after step 1 holds weights that are no numbers.*\n.*There is no checkpoint of the"
+    with pytest.raises(TrainingError, match=f"(?s){message}"):
+        train(changed(tiny_run, steps=1, optimizer=decay))
+    assert not (tiny_run.output / "model.pt").exists()
+    assert checkpoints_in(tiny_run.output / "checkpoints") == []
+
+
+def test_a_run_goes_on_where_there_is_less_memory(
+    tiny_run: TrainConfig, two_steps_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(tiny_run, steps=2)
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+    smaller = changed(run, accumulate=2, recompute_activations=True, channels_last=True)
+    train(smaller, resume=True)
+    ours, expected = (read_log(r.output / "log.jsonl")[1]["total"] for r in (run, two_steps_run))
+    assert ours == pytest.approx(expected, rel=3e-2)  # but for rounding
+    train(changed(run, compile=True), resume=True)  # it has nothing left to compile
+
+
+def test_the_next_stage_starts_from_this_one(
+    tiny_run: TrainConfig, short_run: TrainConfig, tmp_path: Path
+) -> None:
+    final = short_run.output / "model.pt"
     stage = changed(tiny_run, start_from=final, output=tmp_path / "next")
     model = starting_model(stage)
     for name, tensor in weights(final).items():
@@ -355,18 +396,18 @@ def test_checkpoints_tell_the_stages_before_them(tiny_run: TrainConfig, tmp_path
 
 
 def test_a_start_from_another_architecture_is_refused(
-    tiny_run: TrainConfig, tmp_path: Path
+    tiny_run: TrainConfig, short_run: TrainConfig
 ) -> None:
-    final = train(changed(tiny_run, steps=1))
-    other = tiny_run.model_copy(
-        update={
-            "start_from": final,
-            "output": tmp_path / "next",
-            "model": tiny_run.model.model_copy(update={"ranked": 9}),
-        }
-    )
-    with pytest.raises(CheckpointError, match="Make their `model` sections agree"):
+    other = changed(tiny_run, start_from=short_run.output / "model.pt", model__ranked=9)
+    message = "asks for: ranked is 8 there, but 9 here. Make their `model` sections agree"
+    with pytest.raises(CheckpointError, match=message):
         train(other)
+
+
+def test_a_start_from_nothing_says_what_to_do(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    stage = changed(tiny_run, start_from=tmp_path / "none.pt")
+    with pytest.raises(CheckpointError, match=r"none\.pt, but .* Run the stage before, or set"):
+        train(stage)
 
 
 def test_missing_data_leaves_no_output(tiny_run: TrainConfig, tmp_path: Path) -> None:
@@ -433,7 +474,7 @@ def test_script_and_an_output_that_cannot_be_written(
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (path.exists() and path.read_text().count("\n") >= 4):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -450,7 +491,7 @@ def test_a_process_that_is_ended_goes_on_to_the_same_result(
     try:
         wait_for(tiny_run.output / "log.jsonl", process)
         process.send_signal(number)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     finally:
         process.kill()
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}[number]
