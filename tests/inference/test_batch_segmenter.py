@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 import torch
 from colour_network import ColourNetwork
+from device_questions import (
+    NOTICED,
+    QUESTIONS,
+    SHOWN_BY_OPERATORS_ALONE,
+    asked_in_the_step,
+    downloads_from_meta,
+)
 from moving_squares import moving
-from test_frame_step import NoQuestions
 from tiny_ranet import tiny_ranet
 
 from ranet.config import InferenceConfig, OnlineLearning
@@ -131,16 +137,33 @@ def test_a_step_that_is_made_for_one_size_of_batch_gets_one_size():
     assert sizes == [3, 3, 3]
 
 
-def test_a_step_asks_the_device_for_nothing_but_the_labels():
+def require_no_question_but_labels(network):
+    """Raise an error if a step asks the device for more than labels, once."""
     videos = [video(number) for number in range(2)]
-    network = tiny_ranet("multi")
-    alone = VideoSegmenter(network, config())
-    alone.start(*videos[0][0])
-    segmenter = VideoSegmenter(network, config()).together()
-    followed = [segmenter.start(*video[0]) for video in videos]
-    with NoQuestions():
-        alone.step(videos[0][1][0])
-        segmenter.step(followed, [video[1][0] for video in videos])
+    segmenter = VideoSegmenter(network, config())
+    segmenter._tracker.device = torch.device("meta")
+    segmenter._tracker.frame_step.to("meta")
+    together = segmenter.together()
+    with downloads_from_meta() as downloads:
+        segmenter.start(*videos[0][0])
+        followed = [together.start(*video[0]) for video in videos]
+        downloads.clear()
+        segmenter.step(videos[0][1][0])
+        together.step(followed, [video[1][0] for video in videos])
+    assert downloads == [(1, *SIZE), (2, *SIZE)], "a step waits for the device more than once"
+
+
+def test_a_step_asks_the_device_for_nothing_but_the_labels():
+    require_no_question_but_labels(tiny_ranet("multi"))
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS.keys() - SHOWN_BY_OPERATORS_ALONE))
+def test_the_check_notices_a_question_in_the_step(name):
+    notices = pytest.raises(
+        (AssertionError, RuntimeError, TypeError), match=f"{NOTICED}|more than once"
+    )
+    with asked_in_the_step(QUESTIONS[name]), notices:
+        require_no_question_but_labels(ColourNetwork())
 
 
 def tensor_bytes():
