@@ -1,8 +1,9 @@
-"""Makes the pictures of docs/images, from a synthetic video.
+"""Makes the pictures of docs/images, from synthetic videos.
 
     python docs/_site/figures.py
 
-draws the video, explains object 2 in its frame 12, and keeps the figures as small JPEGs.
+draws the videos, explains object 2 in frame 12 of one, follows the objects of another to its end,
+and keeps the figures as small JPEGs.
 """
 
 import subprocess
@@ -14,7 +15,8 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
-VIDEO = "480p/val-0004"
+EXPLAINED, FOLLOWED = "480p/val-0004", "480p/val-0002"
+STRIP = "7_video"
 FIGURES = (
     "1_frames",
     "2_similarity_maps",
@@ -33,12 +35,16 @@ def main() -> None:
         _ranet(
             f"make-synthetic --out {videos} --train 0 --val 6 --frames 24 --size 288 528 --seed 11"
         )
-        _ranet(
-            f"explain --video {videos}/JPEGImages/{VIDEO} "
-            f"--mask {videos}/Annotations/{VIDEO}/00000.png --frame 12 --object 2 --out {figures}"
-        )
+        _explain(videos, EXPLAINED, f"--frame 12 --object 2 --out {figures}")
         for name in FIGURES:
             _shrink(figures / f"{name}.png", IMAGES / f"{name}.jpg")
+        _explain(videos, FOLLOWED, f"--frame 23 --out {figures}")
+        _shrink(figures / f"{STRIP}.png", IMAGES / f"{STRIP}.jpg")
+
+
+def _explain(videos: Path, name: str, options: str) -> None:
+    mask = videos / "Annotations" / name / "00000.png"
+    _ranet(f"explain --video {videos / 'JPEGImages' / name} --mask {mask} {options}")
 
 
 def _ranet(arguments: str) -> None:
