@@ -4,6 +4,7 @@ python scripts/export_onnx.py --frame-size 480 854 --objects 1 --out outputs/onn
 python examples/segment_with_onnxruntime.py outputs/onnx frames first_mask.png outputs/masks
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-graphs, frames, first_mask, out = map(Path, sys.argv[1:5])
+if len(sys.argv) != 5:
+    sys.exit(__doc__)
+graphs, frames, first_mask, out = map(Path, sys.argv[1:])
 template_graph = onnxruntime.InferenceSession(graphs / "template.onnx")
 step_graph = onnxruntime.InferenceSession(graphs / "step.onnx")
-_, objects, *size = step_graph.get_inputs()[3].shape
+_, objects, *size = template_graph.get_inputs()[1].shape
 
 
 def read(path):  # → 1×3×H×W, RGB in [0, 1]
@@ -23,17 +26,28 @@ def read(path):  # → 1×3×H×W, RGB in [0, 1]
 
 
 mask = Image.open(first_mask)
-ids = np.setdiff1d(mask, [0, 255])
-if len(ids) != objects:
-    sys.exit(f"{first_mask} has the ids {ids}, but the graphs are for {objects} object(s)")
-probabilities = np.stack([np.array(mask) == i for i in ids]).astype(np.float32)[None]
-first, *others = sorted(path for path in frames.iterdir() if path.suffix in (".jpg", ".png"))
-template = template_graph.run(None, {"image": read(first), "masks": probabilities})
+pixels = np.array(mask)
+ids = np.setdiff1d(pixels, [0, 255])  # 255 is void
+if mask.mode not in ("P", "L") or pixels.shape != tuple(size) or len(ids) != objects:
+    wanted = f"{objects} of the ids 1…254 in an indexed or grey image of size {size}"
+    found = f"{ids.tolist()} in mode {mask.mode}, {list(pixels.shape)}"
+    sys.exit(f"{first_mask}: expected {wanted}, found {found}")
+files = [path for path in frames.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+files.sort(key=lambda path: re.sub("[0-9]+", lambda n: n[0].zfill(20), path.stem))  # 9, 10
+first, *others = files or sys.exit(f"{frames}: expected .jpg, .jpeg or .png files, found none")
+masks = np.stack([pixels == i for i in ids]).astype(np.float32)[None]
+*template, probabilities = template_graph.run(None, {"image": read(first), "masks": masks})
 given = dict(zip(["template_embedding", "template_masks"], template, strict=True))
 out.mkdir(parents=True, exist_ok=True)
-mask.save(out / f"{first.stem}.png")
+
+
+def write(path, labels):
+    mask.putdata(labels.ravel().tolist())  # keeps its palette
+    mask.save(out / f"{path.stem}.png")
+
+
+write(first, np.where(pixels == 255, 0, pixels))
 for path in others:
     given |= {"image": read(path), "previous": probabilities}
     probabilities, labels = step_graph.run(None, given)
-    mask.putdata(np.array([0, *ids])[labels].ravel().tolist())  # keeps its palette
-    mask.save(out / f"{path.stem}.png")
+    write(path, np.array([0, *ids])[labels])

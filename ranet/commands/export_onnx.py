@@ -71,8 +71,8 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
         type=Path,
         default=CONFIGS / "segment.yaml",
         metavar="FILE",
-        help="how to segment (default: configs/segment.yaml); device, precision and frame_size "
-        "are not the graphs' business",
+        help="how to segment (default: configs/segment.yaml); device and precision are not the "
+        "graphs' business",
     )
     add_overrides(parser, "input_size=[240,432]")
     return parse(parser, arguments)

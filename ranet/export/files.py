@@ -73,8 +73,10 @@ def _onnx_model(name: str, program: ExportedProgram, facts: Mapping[str, str]) -
             output_names=OUTPUTS[name],
             verbose=False,
         )
+    assert exported is not None  # by dynamo
     exported.model.metadata_props.update(facts)
-    return exported.model_proto.SerializeToString()
+    content: bytes = exported.model_proto.SerializeToString()
+    return content
 
 
 @contextlib.contextmanager

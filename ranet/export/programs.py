@@ -4,16 +4,18 @@
 graph          inputs                                                 outputs
 =============  =====================================================  ===========================
 ``template``   ``image`` 1×3×H×W, ``masks`` 1×K×H×W                   ``template_embedding``,
-                                                                      ``template_masks``
-``step``       ``template_embedding``, ``template_masks``,            ``probabilities`` 1×K×H×W,
-               ``image`` 1×3×H×W, ``previous`` 1×K×H×W                ``labels`` 1×H×W uint8
+                                                                      ``template_masks``,
+                                                                      ``probabilities`` 1×K×h×w
+``step``       ``template_embedding``, ``template_masks``,            ``probabilities`` 1×K×h×w,
+               ``image`` 1×3×H×W, ``previous`` 1×K×h×w                ``labels`` 1×H×W uint8
 =============  =====================================================  ===========================
 
-Images are RGB in [0, 1]; masks are 0 and 1, in the first step also ``previous``; labels are 0 for
-the background and 1…K. All but the labels are float32. The crop around the objects is inside the
-graphs: where it lies is computed, what size it has is fixed.
+Images are RGB in [0, 1]; masks are 0 and 1; ``previous`` are the ``probabilities`` of the frame
+before; labels are 0 for the background and 1…K. All but the labels are float32.
 
-H×W is the size of the frames, K the number of objects; both are of one export.
+H×W is the size of the frames, h×w that of their canvas (the configuration's ``frame_size``), K the
+number of objects; all are of one export. The way to the canvas and back, and the crop around the
+objects, are inside the graphs: where the crop lies is computed, what size it has is fixed.
 """
 
 from collections.abc import Mapping
@@ -25,6 +27,7 @@ from torch.export import ExportedProgram
 
 from ranet.config import InferenceConfig
 from ranet.errors import ConfigError
+from ranet.inference.canvas import Canvas
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
@@ -38,7 +41,7 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
 """Names of the inputs of each graph, in order."""
 
 OUTPUTS: Mapping[str, tuple[str, ...]] = {
-    "template": ("template_embedding", "template_masks"),
+    "template": ("template_embedding", "template_masks", "probabilities"),
     "step": ("probabilities", "labels"),
 }
 """Likewise of the outputs."""
@@ -49,7 +52,6 @@ _PLAIN: Mapping[str, Any] = {
     "channels_last": False,
     "compile": False,
     "cuda_graph": False,
-    "frame_size": None,  # the frames are their own canvas: fitting them is the caller's
 }
 """What a graph leaves to whoever runs it."""
 
@@ -57,30 +59,32 @@ _PLAIN: Mapping[str, Any] = {
 class TemplateGraph(nn.Module):
     """The annotated frame to the template: once a video."""
 
-    def __init__(self, step: FrameStep) -> None:
+    def __init__(self, step: FrameStep, canvas: Canvas) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.canvas = step, canvas
 
-    def forward(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The first row of the table above."""
-        template = self.step.encode_template(image, masks)
-        return template.embedding, template.masks
+        on_canvas = self.canvas.place_labels(masks[0]).to(masks.dtype)[None]
+        template = self.step.encode_template(self.canvas.place(image), on_canvas)
+        return template.embedding, template.masks, on_canvas
 
 
 class StepGraph(nn.Module):
     """A frame to its probabilities and labels, given those of the frame before."""
 
-    def __init__(self, step: FrameStep) -> None:
+    def __init__(self, step: FrameStep, canvas: Canvas) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.canvas = step, canvas
 
     def forward(
         self, template_embedding: Tensor, template_masks: Tensor, image: Tensor, previous: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The second row of the table above."""
         template = Template(template_embedding, template_masks)
-        probabilities = self.step([template], image, previous)
-        return probabilities, to_labels(self.step.fusion, [probabilities]).to(torch.uint8)
+        probabilities = self.step([template], self.canvas.place(image), previous)
+        at_frame_size = self.canvas.restore(probabilities)
+        return probabilities, to_labels(self.step.fusion, [at_frame_size]).to(torch.uint8)
 
 
 def export_programs(
@@ -96,8 +100,8 @@ def export_programs(
         model: the network; an ablation does, too.
         frame_size: (H, W) of the frames.
         objects: K.
-        config: crop, input size of the network, previous mask and fusion; None: the network's
-            own. Graphs are float32, and of the frames' own size.
+        config: canvas, crop, input size of the network, previous mask and fusion; None: the
+            defaults. Graphs are float32.
 
     Returns:
         ``template`` and ``step``, of the table above.
@@ -112,12 +116,14 @@ def export_programs(
             "What was learned can be saved as a checkpoint and then be exported."
         )
     step = FrameStep(model, config.model_copy(update=dict(_PLAIN))).cpu().eval()
+    canvas = Canvas.for_frames(frame_size, config.frame_size)
     image = torch.zeros(1, 3, *frame_size)
     masks = torch.zeros(1, objects, *frame_size)
-    template_graph, step_graph = TemplateGraph(step).eval(), StepGraph(step).eval()
+    template_graph, step_graph = TemplateGraph(step, canvas).eval(), StepGraph(step, canvas).eval()
     with torch.no_grad():
-        template = template_graph(image, masks)
+        embedding, template_masks, previous = template_graph(image, masks)
+        of_step = (embedding, template_masks, image, previous)
         return {
             "template": torch.export.export(template_graph, (image, masks)),
-            "step": torch.export.export(step_graph, (*template, image, masks)),
+            "step": torch.export.export(step_graph, of_step),
         }

@@ -1,6 +1,7 @@
 """The exported graphs compute what the segmenter computes; tiny, and with two objects."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -8,25 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from moving_squares import moving
+from moving_squares import iou, moving
+from PIL import Image
 from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 
 from ranet.commands.export_onnx import main
-from ranet.config import InferenceConfig, OnlineLearning
-from ranet.datasets.image_io import read_labels, write_image, write_labels
+from ranet.commands.places import CONFIGS
+from ranet.config import InferenceConfig, OnlineLearning, load_config
+from ranet.datasets.image_io import read_image, read_labels, write_image, write_labels
+from ranet.datasets.index import index_davis
+from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.errors import ConfigError, RANetError
 from ranet.export import files
 from ranet.export.programs import INPUTS, OUTPUTS, export_programs
-from ranet.inference.frame_step import FrameStep
-from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.model.pretrained import load_pretrained
 from ranet.model.weights import save_checkpoint
 from ranet.structures import EncodedFrame, Template
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segment_with_onnxruntime.py"
 SIZE = (96, 136)
-CONFIG = InferenceConfig(input_size=(64, 96), frame_size=None, device="cpu")
+CONFIG = InferenceConfig(input_size=(64, 96), frame_size=(64, 104), device="cpu")
+"""The canvas has neither the size nor the shape of the frames."""
 VIDEO = moving(SIZE, 4, {1: (20, 12), 5: (50, 70)})
 
 
@@ -66,13 +71,19 @@ def graphs(network, tmp_path_factory):
     folder = tmp_path_factory.mktemp("graphs")
     save_checkpoint(folder / "tiny.pt", network)
     given = ["--checkpoint", folder / "tiny.pt", "--out", folder / "out", "--frame-size", *SIZE]
-    main("ranet export-onnx", [*map(str, given), "--objects", "2", "--pt2", "input_size=[64,96]"])
+    sizes = ["input_size=[64,96]", "frame_size=[64,104]"]
+    main("ranet export-onnx", [*map(str, given), "--objects", "2", "--pt2", *sizes])
     return folder / "out"
 
 
 @pytest.fixture(scope="module")
-def step(network):
-    return FrameStep(network, resolved(CONFIG, network)).eval()
+def expected(network):
+    """What the segmenter makes of the first two frames: template, masks, probabilities, labels."""
+    segmenter = VideoSegmenter(network, CONFIG)
+    segmenter.start(*VIDEO[0])
+    (template,), masks = segmenter.video.templates, segmenter.video.probabilities
+    labels = segmenter.step(VIDEO[1][0])
+    return template, masks, segmenter.video.probabilities, labels
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +93,11 @@ def inputs():
     images = [torch.from_numpy(f).permute(2, 0, 1)[None].float() / 255 for f in (first, second)]
     masks = torch.stack([torch.from_numpy(labels == k).float() for k in (1, 5)])[None]
     return images[0], masks, images[1]
+
+
+def same_labels(found, expected):
+    """1×H×W of 0…2 as H×W of the ids, but for pixels that rounding decides on this CPU."""
+    return np.mean(np.array([0, 1, 5])[np.asarray(found)[0]] == expected) > 0.999
 
 
 def needs_onnx():
@@ -94,27 +110,24 @@ def test_the_command_writes_every_graph(graphs):
     assert sorted(path.name for path in graphs.iterdir()) == names
 
 
-def test_programs_of_torch_are_exact_when_read_again(graphs, step, inputs):
+def test_programs_of_torch_are_exact_when_read_again(graphs, expected, inputs):
     first, masks, second = inputs
+    template, on_canvas, probabilities, labels = expected
     with torch.inference_mode():
-        template = step.encode_template(first, masks)
         found = torch.export.load(graphs / "template.pt2").module()(first, masks)
-        torch.testing.assert_close(found, tuple(template), rtol=0, atol=0)
-        expected = step([template], second, masks)
+        torch.testing.assert_close(found, (*template, on_canvas), rtol=0, atol=0)
         program = torch.export.load(graphs / "step.pt2").module()
-        probabilities, labels = program(*template, second, masks)
-    torch.testing.assert_close(probabilities, expected, rtol=0, atol=0)
-    assert labels.dtype == torch.uint8
-    assert set(labels.unique().tolist()) <= {0, 1, 2}
+        found = program(*template, second, on_canvas)
+    torch.testing.assert_close(found[0], probabilities, rtol=0, atol=0)
+    assert found[1].dtype == torch.uint8
+    np.testing.assert_array_equal(np.array([0, 1, 5])[found[1][0]], labels)
 
 
-def test_onnxruntime_computes_the_same(graphs, step, inputs):
+def test_onnxruntime_computes_the_same(graphs, expected, inputs):
     import onnxruntime
 
     first, masks, second = inputs
-    with torch.inference_mode():
-        template = step.encode_template(first, masks)
-        expected = step([template], second, masks)
+    template, on_canvas, probabilities, labels = expected
     sessions = {
         name: onnxruntime.InferenceSession(graphs / f"{name}.onnx") for name in ("template", "step")
     }
@@ -124,11 +137,14 @@ def test_onnxruntime_computes_the_same(graphs, step, inputs):
         assert session.get_modelmeta().custom_metadata_map["checkpoint"] == "tiny.pt"
     given = dict(zip(INPUTS["template"], (first.numpy(), masks.numpy()), strict=True))
     found = sessions["template"].run(None, given)
-    for one, other in zip(found, template, strict=True):
+    for one, other in zip(found, (*template, on_canvas), strict=True):
         np.testing.assert_allclose(one, other.numpy(), atol=1e-4)
-    given = (*found, second.numpy(), masks.numpy())
-    probabilities, _ = sessions["step"].run(None, dict(zip(INPUTS["step"], given, strict=True)))
-    np.testing.assert_allclose(probabilities, expected.numpy(), atol=1e-3)
+    *of_template, previous = found
+    given = dict(zip(INPUTS["step"], (*of_template, second.numpy(), previous), strict=True))
+    found = sessions["step"].run(None, given)
+    np.testing.assert_allclose(found[0], probabilities.numpy(), atol=1e-3)
+    assert np.unique(labels).tolist() == [0, 1, 5]  # there is something to agree on
+    assert same_labels(found[1], labels)
 
 
 def test_the_example_gives_the_masks_of_the_segmenter_without_torch(tmp_path):
@@ -137,21 +153,78 @@ def test_the_example_gives_the_masks_of_the_segmenter_without_torch(tmp_path):
     graphs = export_programs(network, frame_size=SIZE, objects=2, config=CONFIG)
     files.write_onnx(graphs, tmp_path / "graphs", {})
     for number, (frame, labels) in enumerate(VIDEO):
-        write_image(tmp_path / "frames" / f"{number:05d}.png", frame)
-        write_labels(tmp_path / f"{number}.png", labels)
-    forbidden = "import sys; sys.modules.update(torch=None, ranet=None); "
-    run = f"import runpy; runpy.run_path({str(EXAMPLE)!r})"
-    command = [sys.executable, "-c", forbidden + run, "graphs", "frames", "0.png", "masks"]
-    subprocess.run(command, cwd=tmp_path, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        write_image(tmp_path / "frames" / f"{number + 8}.png", frame)  # 10 is behind 9
+        write_labels(
+            tmp_path / f"{number}.png", np.where(labels == 0, 255 * (frame[..., 0] % 2), labels)
+        )
+    found = run_example(tmp_path, mask="0.png")
     segmenter = VideoSegmenter(network, CONFIG)
     expected = [segmenter.start(*VIDEO[0]), *(segmenter.step(frame) for frame, _ in VIDEO[1:])]
-    found = [read_labels(path) for path in sorted((tmp_path / "masks").iterdir())]
-    np.testing.assert_array_equal(found, expected)
-    assert all(set(labels.flat) == {0, 1, 5} for labels in found)
+    assert list(found) == ["8", "9", "10", "11"]
+    np.testing.assert_array_equal(list(found.values()), expected)
+    assert all(set(labels.flat) == {0, 1, 5} for labels in found.values())
 
 
-def test_the_example_has_40_lines_at_most():
-    assert len(EXAMPLE.read_text("utf-8").splitlines()) <= 40
+def test_the_masks_of_a_trained_network_are_those_of_the_same_configuration(tmp_path):
+    needs_onnx()
+    drawn = {"frames": 4, "size": (96, 160), "seed": 3, "max_objects": 1}
+    write_synthetic_davis(tmp_path / "data", train=0, val=1, **drawn)
+    (video,) = index_davis(tmp_path / "data", year=2016, split="val")
+    changes = ["input_size=[96,160]", "frame_size=[108,180]"]
+    size = ["--frame-size", "96", "160"]
+    main("ranet export-onnx", ["--out", str(tmp_path / "graphs"), *size, *changes])
+    (tmp_path / "frames").symlink_to(video.frames[0].parent)
+    found = run_example(tmp_path, mask=video.annotations[0])
+    config = load_config(InferenceConfig, CONFIGS / "segment.yaml", [*changes, "device=cpu"])
+    segmenter = VideoSegmenter(load_pretrained("ranet-small"), config)
+    first, *others = map(read_image, video.frames)
+    expected = [segmenter.start(first, read_labels(video.annotations[0]))]
+    expected += [segmenter.step(frame) for frame in others]
+    for one, other in zip(found.values(), expected, strict=True):
+        assert iou(one > 0, other > 0) > 0.998  # all, but for what rounding decides
+        assert 0.02 < np.mean(other > 0) < 0.9
+
+
+def run_example(folder, *, mask):
+    """Labels by name, of the graphs and frames in a folder; neither torch nor ranet is found."""
+    forbidden = "import sys; sys.modules.update(torch=None, ranet=None); "
+    run = f"import runpy; runpy.run_path({str(EXAMPLE)!r})"
+    command = [sys.executable, "-c", forbidden + run, "graphs", "frames", str(mask), "masks"]
+    subprocess.run(command, cwd=folder, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    paths = sorted((folder / "masks").iterdir(), key=lambda path: int(path.stem))
+    return {path.stem: read_labels(path) for path in paths}
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.array([[0, 255]] * 2, np.uint8), r"found \[\] in mode L, \[2, 2\]"),
+        (np.zeros((*SIZE, 3), np.uint8), "found .* in mode RGB"),
+        (np.ones((9, 9), np.uint8), r"found \[1\] in mode L, \[9, 9\]"),
+    ],
+)
+def test_the_example_names_what_is_wrong_with_a_mask(
+    graphs, tmp_path, monkeypatch, pixels, message
+):
+    Image.fromarray(pixels).save(tmp_path / "mask.png")
+    given = [graphs, tmp_path, tmp_path / "mask.png", tmp_path / "masks"]
+    monkeypatch.setattr(sys, "argv", ["example", *map(str, given)])
+    expected = (
+        r"mask\.png: expected 2 of the ids 1…254 in an indexed or grey image of size \[96, 136\]"
+    )
+    with pytest.raises(SystemExit, match=f"{expected}, {message}"):
+        runpy.run_path(str(EXAMPLE))
+
+
+def test_the_example_tells_its_arguments(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["example", "graphs"])
+    with pytest.raises(SystemExit, match=r"outputs/onnx frames first_mask\.png outputs/masks"):
+        runpy.run_path(str(EXAMPLE))
+
+
+def test_the_example_has_40_lines_of_code_at_most():
+    _, _, code = EXAMPLE.read_text("utf-8").split('"""', 2)
+    assert len([line for line in code.splitlines() if line]) <= 40
 
 
 @pytest.mark.parametrize(
