@@ -8,6 +8,7 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from ranet.config import InferenceConfig
 from ranet.datasets.image_io import read_labels
-from ranet.datasets.video_io import FrameSource, open_frames
+from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
 from ranet.errors import DataError
 from ranet.inference.first_mask import checked_labels, naming_first_mask
 from ranet.inference.segmenter import VideoSegmenter
@@ -61,7 +62,8 @@ def segment_video(
 
     Raises:
         CheckpointError: ``ranet-small`` is not there.
-        DataError: there is no such video, mask, or frame, or they do not fit together.
+        DataError: there is no such video, mask, or frame, or they do not fit together or are of
+            another type.
 
     Examples:
         >>> import ranet
@@ -72,6 +74,7 @@ def segment_video(
         00001 (96, 160, 3) (96, 160) 1
         00002 (96, 160, 3) (96, 160) 1
     """
+    _check_types(video, mask, start)
     source = open_frames(video)
     if isinstance(mask, np.ndarray):
         labels, _ = checked_labels(mask, source.size)
@@ -79,7 +82,7 @@ def segment_video(
         with naming_first_mask(mask):
             labels, _ = checked_labels(read_labels(mask), source.size)
     if start < 0 or (source.count is not None and start >= source.count):
-        raise _no_such_frame(video, start)
+        raise no_such_frame(video, start, source.count)
     segmenter = VideoSegmenter(load_pretrained() if model is None else model, config)
     return _segmented(segmenter, source, labels, start, video)
 
@@ -91,17 +94,28 @@ def _segmented(
     start: int,
     video: str | Path,
 ) -> Iterator[SegmentedFrame]:
-    frames = islice(source, start, None)
+    frames = iter(source)
+    before = sum(1 for _ in islice(frames, start))
     first = next(frames, None)
     if first is None:  # some containers do not tell how many frames they have
-        raise _no_such_frame(video, start)
+        raise no_such_frame(video, start, before)
     name, frame = first
     yield SegmentedFrame(name, frame, segmenter.start(frame, labels))
     for name, frame in frames:
         yield SegmentedFrame(name, frame, segmenter.step(frame))
 
 
-def _no_such_frame(video: str | Path, number: int) -> DataError:
-    return DataError(
-        f"{video} has no frame {number}, counted from 0. Objects are marked in an existing frame."
-    )
+def _check_types(video: object, mask: object, start: object) -> None:
+    """Raise DataError for what no type checker has seen: notebooks have none."""
+    expected = {
+        "video": (video, "the path of a folder, of images or of a video file", str | Path),
+        "mask": (
+            mask,
+            "the path of an image, or an array H×W of integers",
+            str | Path | np.ndarray,
+        ),
+        "start": (start, "the number of a frame, an integer", Integral),
+    }
+    for name, (value, what, kind) in expected.items():
+        if not isinstance(value, kind):
+            raise DataError(f"{name} should be {what}, found {value!r}, a {type(value).__name__}.")

@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,7 +47,9 @@ def make_folder(path: str | Path) -> Path:
 
 
 def check_writable(folder: str | Path) -> None:
-    """Raise :class:`OutputError` where ``folder`` could not be made or written to; make nothing.
+    """Raise :class:`OutputError` where ``folder`` could not be made or written to; leave nothing.
+
+    A file is made beside it, or in it, and removed.
 
     For scripts that work for long before they write.
     """
@@ -57,6 +60,9 @@ def check_writable(folder: str | Path) -> None:
             raise NotADirectoryError(20, f"{nearest} is not a folder")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise PermissionError(13, f"no permission to write in {nearest}")
+        # For root, and for systems of files as /proc, the answer to that is no proof.
+        with tempfile.NamedTemporaryFile(dir=nearest, prefix=".", suffix=".tmp"):
+            pass
 
 
 def check_outside(folder: str | Path, data: Iterable[str | Path]) -> None:

@@ -6,7 +6,9 @@ from tiny_ranet import tiny_ranet
 import ranet
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import DataError
+from ranet.visual.cut_out import cut_out
 
+FRAME, LABELS = np.zeros((4, 6, 3), np.uint8), np.ones((4, 6), np.uint8)
 SIZE = (96, 160)
 CONFIG = ranet.InferenceConfig(input_size=(64, 96), device="cpu")
 
@@ -44,8 +46,11 @@ def test_it_begins_where_the_objects_are_marked(video):
     ("change", "message"),
     [
         ({"video": "nowhere"}, "No video nowhere"),
-        ({"start": 4}, "has no frame 4, counted from 0"),
+        ({"start": 4}, r"frames has no frame 4: it has 4: 0…3\."),
         ({"start": -1}, "has no frame -1"),
+        ({"start": 1.5}, r"start should be .* an integer, found 1\.5, a float"),
+        ({"video": 0}, "video should be the path .* found 0, a int"),
+        ({"mask": [[1]]}, r"mask should be .* an array H×W of integers, found \[\[1\]\], a list"),
         ({"mask": np.zeros(SIZE, np.uint8)}, "mark no object"),
         ({"mask": np.ones((5, 5), np.uint8)}, "5×5, but their frame is 96×160"),
     ],
@@ -60,3 +65,23 @@ def test_a_mask_file_that_does_not_fit_is_named(video, tmp_path):
     write_labels(tmp_path / "small.png", np.ones((5, 5), np.uint8))
     with pytest.raises(DataError, match=r"small\.png"):
         ranet.segment_video(video[0], tmp_path / "small.png", model=tiny_ranet(), config=CONFIG)
+
+
+@pytest.mark.parametrize("draw", [ranet.visual.overlay, cut_out])
+@pytest.mark.parametrize(
+    ("frame", "labels", "message"),
+    [
+        (np.zeros((4, 6, 3)), LABELS, r"image should be H×W×3 uint8, found float64 of shape"),
+        (np.zeros((4, 6), np.uint8), LABELS, r"image should be H×W×3 uint8, found uint8 of shape"),
+        (FRAME, LABELS.astype(float), "labels should be H×W uint8, found float64 of shape"),
+        (FRAME, LABELS[None], r"labels should be H×W uint8, found uint8 of shape \(1, 4, 6\)"),
+        (FRAME, LABELS[1:], "labels are 3×6, but their image is 4×6"),
+    ],
+)
+def test_pictures_of_what_is_no_frame(draw, frame, labels, message):
+    with pytest.raises(DataError, match=message):
+        draw(frame, labels)
+
+
+def test_what_is_loaded_when_it_is_used_is_listed():
+    assert {"explain", "overlay"} <= set(dir(ranet.visual))

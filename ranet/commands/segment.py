@@ -23,7 +23,7 @@ object is all that lies inside any of its polygons.
 
 OUT gets an indexed PNG for each frame, all at once at the end. A run that was interrupted goes on
 when the same command is given again; a camera or standard input cannot be continued: there, Ctrl-C
-ends the video, and what came before is kept.
+ends the video, and what came before is kept, as it is before a frame that cannot be read.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, load_config
-from ranet.datasets.live import PIXEL_FORMATS, CameraFrames, RawFrames
+from ranet.datasets.live import PIXEL_FORMATS, CameraFrames, RawFrames, camera_index
 from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.inference.first_mask import Box, labels_of_boxes, labels_of_polygons
 from ranet.inference.marked_frames import masks_by_name
@@ -77,8 +77,9 @@ def main(program: str, arguments: Sequence[str]) -> None:
 def _frame_source(options: argparse.Namespace) -> FrameSource:
     if options.video == "-":
         return RawFrames(sys.stdin.buffer, options.raw_size, options.pixel_format)
-    if options.video.isdecimal() and not Path(options.video).exists():
-        return CameraFrames(int(options.video))
+    camera = camera_index(options.video)
+    if camera is not None:
+        return CameraFrames(camera)
     return open_frames(options.video)
 
 

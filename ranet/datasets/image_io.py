@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ranet.datasets.mask_pixels import (
     DEEP_MODES,
@@ -249,7 +249,7 @@ def _why_not_open(path: Path, error: Exception) -> str:
         return f"Cannot read {path}: there is no such file. Check the path and the data folder."
     if path.is_dir():
         return f"Cannot read {path}: an image file was expected, but this is a folder."
-    if isinstance(error, Image.UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError):
         if path.stat().st_size == 0:
             return f"Cannot read {path}: the file is empty (0 bytes). Copy or export it again."
         return (
@@ -267,7 +267,7 @@ def _why_not_open(path: Path, error: Exception) -> str:
 def _orientation(image: Image.Image, path: Path) -> int:
     """How the camera was held, 1…8; 1, upright, if the file does not say (readably)."""
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _UNREADABLE as error:
         warnings.warn(
             f"{path} has damaged EXIF data ({error}); it is taken as upright. If it is not, "

@@ -1,5 +1,6 @@
 """Frames that come once and are gone: from a camera, or from another program through a pipe."""
 
+import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -90,6 +91,14 @@ class RawFrames:
         return b"".join(pieces)
 
 
+def camera_index(source: str) -> int | None:
+    """The camera that somebody means who names a video so; None: another video.
+
+    A file or folder of that name comes first.
+    """
+    return int(source) if source.isdecimal() and not Path(source).exists() else None
+
+
 class CameraFrames:
     """A :class:`~ranet.datasets.video_io.FrameSource` of a camera, through OpenCV.
 
@@ -108,8 +117,9 @@ class CameraFrames:
     count: int | None = None
 
     def __init__(self, index: int) -> None:
-        self._capture = cv2.VideoCapture(index)
-        delivered, first = self._capture.read()
+        with _opencv_silent():
+            self._capture = cv2.VideoCapture(index)
+            delivered, first = self._capture.read()
         if not delivered:
             self._capture.release()
             raise DataError(
@@ -137,3 +147,14 @@ class CameraFrames:
                 number += 1
         finally:
             self._capture.release()
+
+
+@contextlib.contextmanager
+def _opencv_silent() -> Iterator[None]:
+    """Without OpenCV's own lines about each way in which a camera could not be opened."""
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        logging.setLogLevel(level)

@@ -7,10 +7,10 @@ extra ``ranet[video]``; folders of images do not.
 import contextlib
 import glob
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -138,7 +138,7 @@ class VideoFrames:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.paths = (self.path,)
+        self.paths: tuple[Path, ...] = (self.path,)
         with opened_video(self.path) as (_, stream):
             self.frame_rate = _frame_rate(stream)
             self.count = stream.frames or None
@@ -148,7 +148,7 @@ class VideoFrames:
             _, first = next(frames)
         self.size: tuple[int, int] = first.shape[:2]
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+    def __iter__(self) -> Generator[tuple[str, np.ndarray], None, None]:
         shape, number = None, 0
         with opened_video(self.path) as (container, stream):
             for frame in decoded_frames(self.path, container, stream):
@@ -162,6 +162,24 @@ class VideoFrames:
                     )
                 yield frame_name(number), image
                 number += 1
+
+
+def no_such_frame(video: str | Path, number: int, count: int | None) -> DataError:
+    """The error of whoever names a frame that a video does not have.
+
+    Args:
+        video: what to call it.
+        number: of the frame, from 0.
+        count: how many frames there are; None if unknown.
+    """
+    has = "frames are counted from 0" if count is None else f"it has {count}: {_numbers(count)}"
+    return DataError(
+        f"{video} has no frame {number}: {has}. Objects are marked in an existing frame."
+    )
+
+
+def _numbers(count: int) -> str:
+    return "0" if count == 1 else f"0…{count - 1}"
 
 
 def frame_name(number: int) -> str:
@@ -209,7 +227,7 @@ def decoded_frames(
             missing.see_packet(packet)
             if packet.stream.index != stream.index:
                 continue
-            for frame in packet.decode():
+            for frame in cast("list[av.VideoFrame]", packet.decode()):
                 if frame.is_corrupt:
                     raise _damaged(path, number, end, "its data are incomplete")
                 missing.see_frame(frame.time)
@@ -269,7 +287,7 @@ def _frame_rate(stream: "av.VideoStream") -> Fraction | None:
 
 def _announced_end(stream: "av.VideoStream") -> float | None:
     """When the last frame ends, in seconds, as the container says; None if it does not."""
-    if stream.duration is not None:  # MP4, MOV, AVI, …
+    if stream.duration is not None and stream.time_base is not None:  # MP4, MOV, AVI, …
         return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
     tag = stream.metadata.get("DURATION")  # Matroska, WebM: "00:00:03.600000000"
     if tag is None:

@@ -161,7 +161,7 @@ def _writers(
     outputs: Outputs, rate: Fraction
 ) -> list[contextlib.AbstractContextManager[WriteFrame]]:
     """What writes each of them, not yet opened."""
-    writers = []
+    writers: list[contextlib.AbstractContextManager[WriteFrame]] = []
     if outputs.overlay:
         writers.append(_overlay(VideoWriter(outputs.overlay, frame_rate=rate)))
     if outputs.cut_out and _is_folder("cut_out", outputs.cut_out):

@@ -133,7 +133,8 @@ def unfinished_run(
         yield run
     except BaseException as error:
         if _state_file(folder).exists():
-            _logger.info("stopped; the same command goes on where this one ended")
+            other = ", also with other outputs," if isinstance(error, OutputError) else ""
+            _logger.info("stopped; the same command%s goes on where this one ended", other)
         elif isinstance(error, KeyboardInterrupt):
             _logger.info("stopped: nothing was kept, %s is as before", out)
         raise

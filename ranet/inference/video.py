@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ranet.datasets.backwards import backwards
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.datasets.video_io import FrameSource, ImageFrames
+from ranet.datasets.video_io import FrameSource, ImageFrames, no_such_frame
 from ranet.errors import DataError
 from ranet.inference.first_mask import naming_mask
 from ranet.inference.marked_frames import MarkedFrames, Mask, Way, correct
@@ -64,7 +64,7 @@ def segment_video(
     Everything appears when it is done, the masks last. A run that is interrupted, or fails after
     its state was saved, goes on when it is called again with the same arguments; the masks are the
     same as without interruption. Frames that come only once cannot: there, Ctrl-C ends the video,
-    and any other end leaves nothing.
+    and so does a frame that cannot be read, which is an error all the same.
 
     Args:
         segmenter: what segments.
@@ -83,7 +83,8 @@ def segment_video(
             yet.
 
     Raises:
-        DataError: a frame or mask cannot be read, or the masks do not fit the video.
+        DataError: a frame or mask cannot be read, or the masks do not fit the video. What came
+            only once is kept up to there.
         OutputError: something cannot be written, ``out`` is not empty or another run writes to it,
             an output would replace the video, or an unfinished run had other settings.
         KeyboardInterrupt: the state is saved.
@@ -93,7 +94,7 @@ def segment_video(
     marked = MarkedFrames(masks, source.size)
     _check_frames(marked, source, backward=backward)
     settings = _settings(segmenter, source, marked, backward=backward, made_with=made_with or {})
-    place = out.resolve()
+    place, broken = out.resolve(), None
     # The lock lies beside the folder, which is not there yet.
     with only_writer(out, place.parent / f".{place.name}.lock"):
         check_free(out, str(out))
@@ -101,13 +102,19 @@ def segment_video(
             work = _Work(segmenter, source, marked, run, after_frame, save_every)
             inside = outputs.moved(out, run.masks)
             if source.live:
-                work.live(inside, frame_rate)
+                broken = work.live(inside, frame_rate)
             else:
                 work.masks(marked.ways(backward=backward), out)
                 if inside.wanted():
                     write_outputs(source, run.masks, inside, frame_rate=frame_rate)
             run.finish(out)
     work.report(out)
+    if broken is not None:
+        kept = f"{count(work.written, 'mask')} up to frame {broken.last}"
+        raise DataError(f"{broken.error} Kept {kept}, in {out}.") from broken.error
+
+
+_BEGINNING = State()
 
 
 class _Work:
@@ -124,34 +131,45 @@ class _Work:
     ) -> None:
         self._segmenter, self._source, self._marked = segmenter, source, marked
         self._run, self._after_frame, self._save_every = run, after_frame, save_every
-        self._began, self._written = time.perf_counter(), 0
+        self._began = time.perf_counter()
+        self.written = 0
+        """Masks."""
+        self._read = 0  # frames, until the source ends
 
-    def live(self, outputs: Outputs, frame_rate: Fraction | None) -> None:
-        """Masks and outputs at once, until the frames end or Ctrl-C is pressed."""
+    def live(self, outputs: Outputs, frame_rate: Fraction | None) -> "_Broken | None":
+        """Masks and outputs at once, until the frames end or Ctrl-C is pressed.
+
+        Returns:
+            What ended the frames after the first that was segmented, if it was no end.
+        """
         _logger.info("these frames come only once: Ctrl-C ends the video and keeps what there is")
         (way,) = self._marked.ways(backward=False)
-        frames = itertools.islice(_numbered(self._source), way.first, None)
+        frames = itertools.islice(self._numbered(), way.first, None)
+        arriving = _Arriving(frames)
         with (
             opened_outputs(outputs, self._source.frame_rate or frame_rate) as write,
             StopRequest() as stop,
             Progress("segmenting", None) as progress,
         ):
             # Not read ahead: a thread that waits for a frame could not be stopped.
-            followed = self._followed(way, _until(stop, frames))
+            followed = self._followed(way, arriving.until(stop))
             with write_behind(_call, MASKS_BEHIND) as later:
                 for number, name, frame, labels in followed:
                     later(self._write, way, name, labels)
                     later(write, number, name, frame, labels)
                     self._after_frame(number, name, frame, labels)
                     progress.update()
-                self._check_reached(way, progress.done)
+                if arriving.broken is None:
+                    self._check_reached(way, progress.done)
+        return arriving.broken
 
     def masks(self, ways: list[Way], out: Path) -> None:
         """All masks that are not there yet."""
         sizes = [_length(way, self._source) for way in ways]
-        total = None if None in sizes else sum(sizes)
+        known = [size for size in sizes if size is not None]
+        total = sum(known) if len(known) == len(sizes) else None
         state = self._run.state
-        if state != State():
+        if state != _BEGINNING:
             _logger.info("going on with the unfinished run beside %s", out)
         done = state.frames + sum(size or 0 for size in sizes[: state.ways])
         with Progress("segmenting", total, done) as progress:
@@ -167,7 +185,7 @@ class _Work:
             "%s in %s, %.0f ms a frame",
             count(masks, "mask"),
             out,
-            1000 * seconds / max(1, self._written),
+            1000 * seconds / max(1, self.written),
         )
 
     def _go(self, way: Way, state: State, progress: Progress) -> None:
@@ -191,9 +209,15 @@ class _Work:
                     raise KeyboardInterrupt
         self._check_reached(way, done)
 
+    def _numbered(self) -> Iterator[NumberedFrame]:
+        """The frames with their numbers."""
+        for number, (name, frame) in enumerate(self._source):
+            self._read = number + 1
+            yield number, name, frame
+
     def _frames_of(self, way: Way) -> Iterator[NumberedFrame]:
         if not way.backward:
-            return itertools.islice(_numbered(self._source), way.first, None)
+            return itertools.islice(self._numbered(), way.first, None)
         reversed_frames = backwards(self._source, way.first + 1, self._run.laid_down)
         numbers = itertools.count(way.first, -1)
         return (
@@ -201,14 +225,14 @@ class _Work:
         )
 
     def _followed(
-        self, way: Way, frames: Iterator[NumberedFrame], state: State | None = None
+        self, way: Way, frames: Iterator[NumberedFrame], state: State = _BEGINNING
     ) -> Iterator[tuple[int, str, np.ndarray, np.ndarray]]:
         """The frames behind ``state`` with their labels."""
-        done = state.frames if state else 0
+        done = state.frames
         for position, (number, name, frame) in enumerate(frames):
             if position == 0:
                 labels = self._start(way, number, frame)
-            if position == done - 1:
+            if state.memory is not None and position == done - 1:
                 state.memory.give_back(self._segmenter)
             if position < done:
                 continue
@@ -234,40 +258,51 @@ class _Work:
             forwards = read_labels(path)
             labels = np.where(forwards > 0, forwards, labels)
         write_labels(path, labels)
-        self._written += 1
+        self.written += 1
 
     def _check_reached(self, way: Way, done: int) -> None:
         """Raise DataError where a video, of which nobody knew the length, ended too early."""
         last = max(way.marked)
         if not way.backward and way.first + done <= last:
-            ended = f": it ended after {count(way.first + done, 'frame')}" if done else ""
-            raise DataError(
-                f"The video has no frame {last} (counted from 0){ended}. Objects are marked in an "
-                "existing frame."
-            )
+            raise no_such_frame("The video", last, self._read)
+
+
+class _Broken(NamedTuple):
+    """How frames ended that should have gone on."""
+
+    error: DataError
+    last: int
+    """Number of the last frame."""
+
+
+class _Arriving:
+    """Frames that come only once."""
+
+    def __init__(self, frames: Iterator[NumberedFrame]) -> None:
+        self._frames = frames
+        self.broken: _Broken | None = None
+        """After a frame that could not be read; such a first one is raised."""
+
+    def until(self, stop: StopRequest) -> Iterator[NumberedFrame]:
+        """The frames that come before someone asks to stop."""
+        number = None
+        try:
+            for frame in self._frames:
+                number = frame[0]
+                yield frame
+                if stop.requested:
+                    return
+        except DataError as error:
+            # Ctrl-C reaches the program that sends the frames, too, which may end within one.
+            if stop.requested:
+                return
+            if number is None:
+                raise
+            self.broken = _Broken(error, number)
 
 
 def _call(function: Callable[..., None], *arguments: Any) -> None:
     function(*arguments)
-
-
-def _numbered(source: FrameSource) -> Iterator[NumberedFrame]:
-    """The frames with their numbers."""
-    for number, (name, frame) in enumerate(source):
-        yield number, name, frame
-
-
-def _until(stop: StopRequest, frames: Iterator[NumberedFrame]) -> Iterator[NumberedFrame]:
-    """The frames that come before someone asks to stop."""
-    try:
-        for frame in frames:
-            yield frame
-            if stop.requested:
-                return
-    except DataError:
-        # Ctrl-C reaches the program that sends the frames, too, which may end within one.
-        if not stop.requested:
-            raise
 
 
 def _length(way: Way, source: FrameSource) -> int | None:
@@ -282,10 +317,7 @@ def _check_frames(marked: MarkedFrames, source: FrameSource, *, backward: bool) 
     last = marked.numbers[-1]
     # A video file's count is a claim: whether the frame exists shows when all are read.
     if isinstance(source, ImageFrames) and last >= len(source.paths):
-        raise DataError(
-            f"The video has no frame {last} (counted from 0): it has {len(source.paths)}. "
-            "Objects are marked in an existing frame."
-        )
+        raise no_such_frame("The video", last, len(source.paths))
     if backward and source.live:
         raise DataError(
             "Frames that come only once, from a camera or standard input, cannot be segmented "

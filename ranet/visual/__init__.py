@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 __all__ = ["explain", "overlay"]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     if name == "explain":  # it runs the network, which those who only draw should not load
         from ranet.inference.explain import explain

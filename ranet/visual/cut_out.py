@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ranet.visual.labelled import check_labelled
+
 
 def cut_out(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The objects of a frame on nothing.
@@ -17,9 +19,8 @@ def cut_out(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
         H×W×4 uint8 RGBA, not premultiplied: opaque objects, transparent background.
 
     Raises:
-        ValueError: the sizes differ.
+        DataError: image or labels have another shape or type, or the sizes differ.
     """
-    if image.shape[:2] != labels.shape:
-        raise ValueError(f"image {image.shape[:2]} and labels {labels.shape} are of two sizes")
+    check_labelled(image, labels)
     kept = labels > 0
     return np.dstack([image * kept[..., None], np.where(kept, np.uint8(255), np.uint8(0))])

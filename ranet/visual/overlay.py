@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from ranet.palette import PALETTE
+from ranet.visual.labelled import check_labelled
 
 
 def overlay(
@@ -22,7 +23,7 @@ def overlay(
         H×W×3 uint8 RGB, a new array.
 
     Raises:
-        ValueError: the sizes differ.
+        DataError: image or labels have another shape or type, or the sizes differ.
 
     Examples:
         >>> grey, labels = np.full((4, 6, 3), 100, np.uint8), np.zeros((4, 6), np.uint8)
@@ -30,8 +31,7 @@ def overlay(
         >>> overlay(grey, labels, contour=0)[:2, 3].tolist()
         [[100, 100, 100], [113, 55, 55]]
     """
-    if image.shape[:2] != labels.shape:
-        raise ValueError(f"image {image.shape[:2]} and labels {labels.shape} are of two sizes")
+    check_labelled(image, labels)
     width = max(1, round(min(labels.shape) / 240)) if contour is None else contour
     colours = PALETTE[labels]
     tinted = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)

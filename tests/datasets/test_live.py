@@ -71,6 +71,9 @@ def test_nothing_came():
         list(RawFrames(io.BytesIO(), SIZE))
 
 
+REAL_CAPTURE = cv2.VideoCapture
+
+
 class FakeCapture:
     """OpenCV's camera, that delivers three frames."""
 
@@ -109,3 +112,12 @@ def test_no_camera():
     with pytest.raises(DataError, match=r"Camera 0 gives no picture.*/dev/video0"):
         CameraFrames(0)
     assert FakeCapture.released == 1
+
+
+def test_opencv_says_nothing_of_a_missing_camera(monkeypatch, capfd):
+    monkeypatch.setattr(cv2, "VideoCapture", REAL_CAPTURE)
+    level = cv2.utils.logging.getLogLevel()
+    with pytest.raises(DataError, match="Camera 99 gives no picture"):
+        CameraFrames(99)
+    assert capfd.readouterr().err == ""
+    assert cv2.utils.logging.getLogLevel() == level

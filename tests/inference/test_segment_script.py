@@ -190,11 +190,32 @@ def test_raw_frames_on_standard_input(segment, tmp_path, video, monkeypatch):
     assert (overlay.frame_rate, len(list(overlay))) == (30, 5)
 
 
-def test_a_truncated_frame_on_standard_input(segment, tmp_path, video, monkeypatch):
+def test_what_came_before_a_truncated_frame_is_kept(segment, tmp_path, video, monkeypatch):
     sent = b"".join(frame.tobytes() for frame, _ in video)[:-1]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
-    outcome = segment("--raw-size", "48x80", "--overlay", tmp_path / "overlay.mp4", video="-")
-    assert_error(outcome, tmp_path, "standard input ends within frame 5", "48×80")
+    outcome = segment(
+        *("--raw-size", "48x80", "--start", 1, "--overlay", tmp_path / "overlay.mp4"), video="-"
+    )
+    assert outcome.status == 1
+    assert "error: standard input ends within frame 5 (counted from 0)" in outcome.error
+    assert f"Kept 4 masks up to frame 4, in {tmp_path / 'out'}." in outcome.error
+    assert "Traceback" not in outcome.error
+    assert names(tmp_path / "out") == [f"{number:05d}.png" for number in range(1, 5)]
+    assert len(list(open_frames(tmp_path / "overlay.mp4"))) == 4
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("start", [0, 3])
+def test_a_truncated_frame_before_any_that_is_segmented(
+    segment, tmp_path, video, monkeypatch, start
+):
+    sent = b"".join(frame.tobytes() for frame, _ in video[: start + 1])[:-1]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    outcome = segment(
+        *("--raw-size", "48x80", "--start", start, "--overlay", tmp_path / "o.mp4"), video="-"
+    )
+    assert_error(outcome, tmp_path, f"standard input ends within frame {start}", "48×80")
+    assert "Kept" not in outcome.error
 
 
 class FakeCamera:

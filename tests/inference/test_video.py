@@ -1,6 +1,7 @@
 """What the script cannot show: runs that are broken off anywhere, and what is followed where."""
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,17 +189,24 @@ def test_all_objects_begin_anew(by_colour):
 # --- what is made of masks, and what cannot be
 
 
-def test_masks_are_kept_when_an_output_fails(network, squares, tmp_path, monkeypatch):
+def test_masks_are_kept_when_an_output_fails(network, squares, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
     video, source = squares
     outputs = Outputs(cut_out=tmp_path / "out" / "cut")
     arguments = (VideoSegmenter(network, CONFIG), source, {0: video[0][1]}, tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr("ranet.inference.outputs.cut_out", raise_broken)
-        with pytest.raises(Broken):
+        patch.setattr("ranet.inference.outputs.cut_out", raise_full)
+        with pytest.raises(OutputError):
             segment_video(*arguments, outputs=outputs)
+    assert "the same command, also with other outputs, goes on where this one ended" in caplog.text
     assert not (tmp_path / "out").exists()
+    outputs = Outputs(cut_out=tmp_path / "cut")
     segment_video(*arguments, outputs=outputs, after_frame=raise_broken)  # segments none again
-    assert len(list((tmp_path / "out/cut").iterdir())) == FRAMES
+    assert len(list((tmp_path / "cut").iterdir())) == FRAMES
+
+
+def raise_full(*_):
+    raise OutputError("Cannot write: no space left")
 
 
 def raise_broken(*_):
@@ -220,12 +228,12 @@ class OfUnknownLength:
 def test_a_mark_behind_the_end(network, squares, tmp_path):
     video, source = squares
     masks = {0: video[0][1], 8: video[7][1]}
-    with pytest.raises(DataError, match=r"has no frame 8 .* it has 8"):
+    with pytest.raises(DataError, match=r"has no frame 8: it has 8: 0…7\."):
         segment_video(VideoSegmenter(network, CONFIG), source, masks, tmp_path / "out")
     source = OfUnknownLength(source)
-    with pytest.raises(DataError, match=r"has no frame 8 .* it ended after 8 frames"):
+    with pytest.raises(DataError, match=r"has no frame 8: it has 8: 0…7\."):
         segment_video(VideoSegmenter(network, CONFIG), source, masks, tmp_path / "out")
-    with pytest.raises(DataError, match=r"has no frame 9 \(counted from 0\)\."):
+    with pytest.raises(DataError, match=r"has no frame 9: it has 8: 0…7\."):
         segment_video(VideoSegmenter(network, CONFIG), source, {9: masks[0]}, tmp_path / "out")
     with pytest.raises(DataError, match="No frame is annotated"):
         segment_video(VideoSegmenter(network, CONFIG), source, {}, tmp_path / "out")
@@ -259,3 +267,14 @@ def test_outputs_that_cannot_be(network, squares, tmp_path, outputs, message):
             after_frame=raise_broken,
         )
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs Linux' /proc")
+def test_an_output_where_nobody_can_write_is_told_before_the_work(network, squares, tmp_path):
+    video, source = squares
+    with pytest.raises(OutputError, match="Cannot write /proc"):
+        segment_video(
+            *(VideoSegmenter(network, CONFIG), source, {0: video[0][1]}, tmp_path / "out"),
+            outputs=Outputs(overlay=Path("/proc/overlay.mp4")),
+            after_frame=raise_broken,
+        )
