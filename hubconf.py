@@ -10,6 +10,8 @@ A network alone needs less than the package: ``dependencies``.
 
 import typing
 
+from ranet.errors import ConfigError as _ConfigError
+
 # Whatever can be called here and has no underscore in front, torch.hub lists as an entry.
 from ranet.model.pretrained import load_pretrained as _load_pretrained
 from ranet.model.ranet import RANet as _RANet
@@ -42,8 +44,14 @@ def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _RAN
 
     Returns:
         The network on the CPU, in evaluation mode.
+
+    Raises:
+        ConfigError: an argument has a value that no network is built with.
     """
-    return _RANet(objects=objects, **architecture).eval()
+    try:
+        return _RANet(objects=objects, **architecture).eval()
+    except (TypeError, ValueError) as error:
+        raise _ConfigError(f"There is no such network: {error}") from error
 
 
 def ranet_checkpoint(path: str, released_objects: str | None = None) -> _RANet:

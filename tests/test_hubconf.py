@@ -10,6 +10,7 @@ import torch
 from tiny_ranet import tiny_ranet
 
 import ranet
+from ranet.errors import ConfigError
 
 ROOT = str(Path(__file__).parents[1])
 
@@ -48,6 +49,19 @@ def test_any_architecture_can_be_built(objects):
     assert network.architecture["objects"] == objects
     assert network.architecture["backbone"] == "resnet18"
     assert network.architecture["ranked"] == 256
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"objects": "many"}, "objects should be .*'single'.*, found 'many'"),
+        ({"backbone": "vgg"}, "backbone"),
+        ({"widht": 0.5}, "widht"),
+    ],
+)
+def test_an_architecture_that_there_is_not(arguments, message):
+    with pytest.raises(ConfigError, match=f"There is no such network: .*{message}"):
+        load("ranet_resnet101", **arguments)
 
 
 def test_a_checkpoint_is_read(tmp_path):
