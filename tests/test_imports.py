@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ranet"
 
 # Every room may use these: they know nothing of the others.
-COMMON = {"errors", "files", "lock", "palette", "differences", "interrupt", "provenance", "wording"}
+COMMON = {"errors", "files", "lock", "palette", "differences", "interrupt", "provenance", "shipped", "wording"}
 
 # Room (a folder or a file of the package) → what of the package it may import besides COMMON.
 MAY_IMPORT = {
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "palette": set(),
     "differences": set(),
     "provenance": set(),
+    "shipped": set(),
     "wording": set(),
     "cli": set(),
     "options": {"cli"},

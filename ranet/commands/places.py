@@ -1,6 +1,6 @@
-"""Where a clone of the repository keeps what commands fall back on."""
+"""What commands fall back on."""
 
-from pathlib import Path
+from ranet.shipped import SHIPPED
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = SHIPPED / "configs"
 """The configurations that come with the project."""

@@ -5,11 +5,12 @@ from pathlib import Path
 from ranet.errors import CheckpointError
 from ranet.model.ranet import RANet
 from ranet.model.weights import load_checkpoint
+from ranet.shipped import SHIPPED
 
 DEFAULT = "ranet-small"
 """What scripts segment with when nobody names a checkpoint."""
 
-_FOLDER = Path(__file__).resolve().parents[2] / "checkpoints"
+_FOLDER = SHIPPED / "checkpoints"
 
 _FILES = {"ranet-small": "ranet_small.safetensors"}
 
@@ -18,7 +19,7 @@ def pretrained_path(name: str = DEFAULT) -> Path:
     """Where the network of that name lies.
 
     Raises:
-        CheckpointError: there is none of that name, or the package was installed without it.
+        CheckpointError: there is none of that name, or its file is missing.
     """
     if name not in _FILES:
         raise CheckpointError(
@@ -27,9 +28,9 @@ def pretrained_path(name: str = DEFAULT) -> Path:
     path = _FOLDER / _FILES[name]
     if not path.is_file():
         raise CheckpointError(
-            f"The network {name!r} should lie at {path}, but it does not: networks come with a "
-            "clone of the repository, not with the installed package. Install the clone with "
-            "`pip install -e .`, or name the file of a network."
+            f"The network {name!r} should lie at {path}, where a clone of the repository and the "
+            "installed package have it, but there is no such file. Get it again with `git checkout "
+            "-- checkpoints`, install the package again, or name the file of a network."
         )
     return path
 
@@ -44,6 +45,6 @@ def load_pretrained(name: str = DEFAULT) -> RANet:
         The network on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: there is none of that name, or the package was installed without it.
+        CheckpointError: there is none of that name, or its file is missing.
     """
     return load_checkpoint(pretrained_path(name))

@@ -30,9 +30,9 @@ def test_another_name() -> None:
         load_pretrained("ranet-big")
 
 
-def test_a_package_without_its_clone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pretrained, "_FOLDER", tmp_path)
-    with pytest.raises(CheckpointError, match=r"ranet_small.safetensors.*clone"):
+    with pytest.raises(CheckpointError, match=r"ranet_small.safetensors.*git checkout"):
         load_pretrained()
 
 

@@ -3,7 +3,6 @@
 import json
 import re
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from result_folders import FRAMES, ODD, copied_to, write_scored
@@ -11,7 +10,6 @@ from result_folders import FRAMES, ODD, copied_to, write_scored
 from ranet.errors import OutputError
 from ranet.report.choices import Pictures
 from ranet.report.write import write_report
-
 
 
 class Page(HTMLParser):

@@ -1,0 +1,104 @@
+"""What ``pip install`` makes of the project: built for real, and looked at by a type checker."""
+
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+RIGHT = """\
+import ranet
+
+for name, frame, labels in ranet.segment_video("surf.mp4", "surf_first.png"):
+    reveal_type(name)
+"""
+
+WRONG = """\
+import ranet
+
+ranet.segment_video("surf.mp4")
+"""
+
+
+def built(kind, folder):
+    """The wheel that pip would install; ``kind``: wheel or editable."""
+    api = pytest.importorskip(
+        "hatchling.build", reason="hatchling is not installed: pip install '.[test]'"
+    )
+    script = f"import {api.__name__} as api; print(api.build_{kind}({str(folder)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return folder / done.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return built("wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel):
+    """The folder that the wheel was unpacked into, as pip does."""
+    folder = wheel.parent / "installed"
+    zipfile.ZipFile(wheel).extractall(folder)
+    return folder
+
+
+def files_of(folder):
+    """Paths of a folder's files in the clone."""
+    paths = {path for path in (ROOT / folder).rglob("*") if path.is_file()}
+    return {p.relative_to(ROOT).as_posix() for p in paths if p.parent.name != "__pycache__"}
+
+
+def test_the_wheel_holds_the_package_and_what_comes_with_it(installed):
+    paths = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+    found = {path.as_posix() for path in paths if path.parts[0] == "ranet"}
+    share = "ranet/share/"
+    expected = files_of("ranet") | {share + name for name in files_of("configs")}
+    expected.add(f"{share}checkpoints/ranet_small.safetensors")
+    assert expected <= found
+    others = {path.parts[0] for path in paths} - {"ranet"}
+    assert [name.endswith(".dist-info") for name in others] == [True]  # no tests, no scripts
+    assert [path.name for path in installed.glob("*.dist-info/licenses/*")] == ["LICENSE"]
+
+
+def test_an_installed_package_finds_configurations_and_network(installed):
+    script = (
+        "from ranet.commands.places import CONFIGS\n"
+        "from ranet.model.pretrained import pretrained_path\n"
+        "print(CONFIGS / 'segment.yaml', pretrained_path(), sep='\\n')"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(installed)!r})\n{script}",
+    ]
+    done = subprocess.run(command, cwd=installed, check=True, capture_output=True, text=True)
+    paths = [Path(line) for line in done.stdout.splitlines()]
+    assert all(path.is_file() and path.is_relative_to(installed) for path in paths)
+    assert len(paths) == 2
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_type_checkers_see_the_types_of_an_installed_package(kind, tmp_path):
+    """In an environment of its own, without any dependency: what is unknown there is Any."""
+    venv.create(tmp_path / "environment", with_pip=False)
+    packages = sysconfig.get_path("purelib", vars={"base": tmp_path / "environment"})
+    zipfile.ZipFile(built(kind, tmp_path)).extractall(packages)
+    (tmp_path / "right.py").write_text(RIGHT)
+    (tmp_path / "wrong.py").write_text(WRONG)
+    python = tmp_path / "environment" / "bin" / "python"
+    command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(python)]
+    said = {
+        name: subprocess.run([*command, name], cwd=tmp_path, capture_output=True, text=True)
+        for name in ("right.py", "wrong.py")
+    }
+    assert 'Revealed type is "str"' in said["right.py"].stdout.replace("builtins.", "")
+    assert said["right.py"].returncode == 0, said["right.py"].stdout
+    assert 'Missing positional argument "mask"' in said["wrong.py"].stdout
