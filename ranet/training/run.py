@@ -367,7 +367,7 @@ def starting_model(config: TrainConfig) -> RANet:
             file = config.imagenet_weights
             model.encoder.backbone.load_imagenet_weights(None if file is True else file)
         return model
-    start = _network_of_the_stage_before(config)
+    start = _network_of_the_stage_before(config.start_from, config.model.objects)
     model = build_model(config.model.model_dump())
     # The ranking gradient and the kind of regions have no weights; a stage may change them.
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
@@ -385,15 +385,15 @@ def starting_model(config: TrainConfig) -> RANet:
     return model
 
 
-def _network_of_the_stage_before(config: TrainConfig) -> RANet:
+def _network_of_the_stage_before(path: Path, objects: str) -> RANet:
     try:
-        check_is_file(config.start_from)
+        check_is_file(path)
     except CheckpointError as error:
         raise CheckpointError(
             f"start_from: {error} Run the stage before, or set start_from=FILE to where its "
             "checkpoint is."
         ) from error
-    return load_checkpoint(config.start_from, released_objects=config.model.objects)
+    return load_checkpoint(path, released_objects=objects)
 
 
 def _stage_of(config: TrainConfig) -> dict[str, Any]:

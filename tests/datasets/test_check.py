@@ -1,6 +1,4 @@
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,6 @@ from youtube_vos_tree import write_youtube_vos
 from ranet.datasets.check import check_data
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.image_sets import IMAGE_SETS
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def labels(*ids: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
@@ -493,28 +489,25 @@ def test_nothing_to_check(tmp_path):
 # --- the script -----------------------------------------------------------------------------------
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, PROJECT / "scripts" / "check_data.py", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_script_ends_with_status_1_if_anything_is_wrong(tree):
-    sound = run(tree)
-    assert (sound.returncode, sound.stderr) == (0, "")
-    assert "nothing is wrong" in sound.stdout
+def test_the_script_ends_with_status_1_if_anything_is_wrong(run_script, tree):
+    sound = run_script("check_data.py", tree)
+    assert (sound.status, sound.error) == (0, "")
+    assert "nothing is wrong" in sound.out
     truncate(frame(tree, 2))
-    wrong = run(tree / "Annotations" / "480p" / "bear", tree, tree / "nowhere")
-    assert (wrong.returncode, wrong.stderr) == (1, "")
-    assert wrong.stdout.count("nothing is wrong") == 1
-    assert str(frame(tree, 2)) in wrong.stdout
-    assert "nowhere: cannot be checked" in wrong.stdout
-    assert run(tree, "--quick").returncode == 0
+    wrong = run_script(
+        "check_data.py", tree / "Annotations" / "480p" / "bear", tree, tree / "nowhere"
+    )
+    assert (wrong.status, wrong.error) == (1, "")
+    assert wrong.out.count("nothing is wrong") == 1
+    assert str(frame(tree, 2)) in wrong.out
+    assert "nowhere: cannot be checked" in wrong.out
+    assert run_script("check_data.py", tree, "--quick").status == 0
 
 
-def test_the_script_refuses_a_wrong_command_line(tree):
-    assert run().returncode == 2
-    assert run(tree, "--workers", 0).returncode == 2
-    assert run(tree, tree, "--masks", tree).returncode == 2
+def test_the_script_refuses_a_wrong_command_line(run_script, tree):
+    assert run_script("check_data.py").status == 2
+    assert run_script("check_data.py", tree, "--workers", 0).status == 2
+    assert run_script("check_data.py", tree, tree, "--masks", tree).status == 2
 
 
 # --- real data ------------------------------------------------------------------------------------

@@ -1,14 +1,8 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import yaml
 from training_data import HEIGHT, WIDTH, write_pairs
 
 from ranet.datasets.image_io import read_image
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -27,36 +21,31 @@ def config(tmp_path):
     return path
 
 
-def run(script, *arguments):
-    command = [sys.executable, str(ROOT / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_show_samples(config, tmp_path):
+def test_show_samples(run_script, config, tmp_path):
     sheet = tmp_path / "sheets" / "sheet.png"
-    done = run("scripts/show_samples.py", "--config", config, "--out", sheet, "--count", 3)
-    assert (done.returncode, done.stdout) == (0, f"wrote {sheet}\n"), done.stderr
+    done = run_script("show_samples.py", "--config", config, "--out", sheet, "--count", 3)
+    assert (done.status, done.out) == (0, f"wrote {sheet}\n"), done.error
     height, width, _ = read_image(sheet).shape
     assert height > 3 * HEIGHT
     assert width > 4 * WIDTH
 
 
-def test_show_samples_with_overrides_between_the_options(config, tmp_path):
+def test_show_samples_with_overrides_between_the_options(run_script, config, tmp_path):
     sheet = tmp_path / "sheet.png"
-    done = run(
-        *("scripts/show_samples.py", "data.max_objects=1", "--config", config, "seed=3"),
+    done = run_script(
+        *("show_samples.py", "data.max_objects=1", "--config", config, "seed=3"),
         *("--out", sheet, "--count", 1),
     )
-    assert (done.returncode, done.stdout) == (0, f"wrote {sheet}\n"), done.stderr
+    assert (done.status, done.out) == (0, f"wrote {sheet}\n"), done.error
 
 
-def test_show_samples_of_a_missing_folder(config, tmp_path):
+def test_show_samples_of_a_missing_folder(run_script, config, tmp_path):
     sheet = tmp_path / "sheet.png"
-    done = run(
-        *("scripts/show_samples.py", "--config", config, "--out", sheet),
+    done = run_script(
+        *("show_samples.py", "--config", config, "--out", sheet),
         f"data.sources.0.root={tmp_path / 'nowhere'}",
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert "nowhere" in done.stderr
+    assert done.status == 1
+    assert done.error.startswith("error: ")
+    assert "nowhere" in done.error
     assert not sheet.exists()

@@ -18,7 +18,6 @@ from ranet.errors import ConfigError, OutputError
 from ranet.palette import PALETTE
 
 TINY = {"train": 2, "val": 1, "frames": 2, "size": (48, 64), "seed": 5, "max_objects": 2}
-SCRIPT = Path(__file__).parents[2] / "scripts" / "make_synthetic.py"
 
 
 @pytest.fixture(scope="module")
@@ -229,25 +228,20 @@ def test_arguments_out_of_range_are_refused(tmp_path, wrong, message):
 
 
 class TestScript:
-    @staticmethod
-    def run(*arguments: object) -> subprocess.CompletedProcess:
-        command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    def test_writes_and_then_keeps_a_tree(self, tmp_path):
+    def test_writes_and_then_keeps_a_tree(self, run_script, tmp_path):
         options = ("--train", 1, "--val", 1, "--frames", 2, "--size", 48, 64, "--seed", 3)
-        first = self.run("--out", tmp_path / "tree", *options)
-        assert first.returncode == 0, first.stderr
-        assert "2 videos written" in first.stdout
+        first = run_script("make_synthetic.py", "--out", tmp_path / "tree", *options)
+        assert first.status == 0, first.error
+        assert "2 videos written" in first.out
         assert [s.name for s in index_davis(tmp_path / "tree", year=2016)] == ["val-0000"]
-        second = self.run("--out", tmp_path / "tree", *options)
-        assert "already there" in second.stdout
+        second = run_script("make_synthetic.py", "--out", tmp_path / "tree", *options)
+        assert "already there" in second.out
 
-    def test_a_mistake_is_one_message(self, tmp_path):
-        result = self.run("--out", tmp_path / "tree", "--size", 40, 64)
-        assert result.returncode == 1
-        assert result.stderr.startswith("error: ")
-        assert len(result.stderr.splitlines()) == 1
+    def test_a_mistake_is_one_message(self, run_script, tmp_path):
+        result = run_script("make_synthetic.py", "--out", tmp_path / "tree", "--size", 40, 64)
+        assert result.status == 1
+        assert result.error.startswith("error: ")
+        assert len(result.error.splitlines()) == 1
         assert not (tmp_path / "tree").exists()
 
 
