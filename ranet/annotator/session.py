@@ -115,7 +115,7 @@ class Session:
                 "can_go_on": self._can_go_on(),
                 "backward": bool(segmentation and segmentation.backward),
                 "job": {"number": self._jobs, **self.job.as_json()} if self.job else None,
-                "exported": [str(path) for path in self.exported],
+                "exported": [str(path.resolve()) for path in self.exported],
             }
 
     # --- marks ---

@@ -27,7 +27,9 @@ from ranet.cli import Terminated, number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, load_config
-from ranet.datasets.video_io import open_frames
+from ranet.datasets.live import camera_index
+from ranet.datasets.video_io import FrameSource, open_frames
+from ranet.errors import DataError
 from ranet.files import check_writable
 from ranet.inference.marked_frames import masks_by_name
 from ranet.inference.segmenter import VideoSegmenter
@@ -41,7 +43,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = parse(_parser(program), arguments)
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out.parent)
-    source = open_frames(options.video)
+    source = _frame_source(options.video)
     masks = masks_by_name(options.masks, source) if options.masks else None
     checkpoint = options.checkpoint or pretrained_path()
     segmenter = VideoSegmenter(load_checkpoint(checkpoint, options.released_objects), config)
@@ -55,6 +57,15 @@ def main(program: str, arguments: Sequence[str]) -> None:
                 _serve(server, show=options.browser)
         finally:
             session.close()
+
+
+def _frame_source(video: str) -> FrameSource:
+    if camera_index(video) is not None:
+        raise DataError(
+            f"There is no file or folder named {video}, and camera {video} cannot be annotated: "
+            "its frames come only once. Record a video first."
+        )
+    return open_frames(video)
 
 
 def _serve(server: AnnotatorServer, *, show: bool) -> None:

@@ -75,6 +75,12 @@ def test_a_missing_video_is_told(run_script, tmp_path):
     assert "No video" in done.error
 
 
+def test_a_camera_is_told(run_script):
+    done = run_script("annotate.py", "0", "--no-browser")
+    assert done.status == 1
+    assert "camera 0 cannot be annotated" in done.error
+
+
 def test_masks_of_no_frame_are_told(run_script, squares, tmp_path):
     write_labels(tmp_path / "marks" / "99.png", squares[0][1])
     done = run_script(

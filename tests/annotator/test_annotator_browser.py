@@ -325,6 +325,40 @@ def test_all_of_it_fits_on_a_small_screen(page):
     assert page.ask("document.querySelector('aside').scrollHeight <= innerHeight")
 
 
+def test_in_a_narrow_window_the_tools_are_below_the_frame(page, session):
+    page.driver.set_window_size(600, 900)
+    page.wait("innerWidth <= 600")
+    bottom = "document.querySelector('main').getBoundingClientRect().bottom"
+    assert page.ask(f"document.querySelector('aside').getBoundingClientRect().top >= {bottom}")
+    assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+    assert page.ask("stage.clientWidth") > 500
+    page.click("#at-once")  # scrolls there
+    page.ask("scrollTo(0, 0)")
+    page.drag((20, 20), (50, 50))
+    wait_until(lambda: 900 <= page.marked(session).sum() <= 32 * 32)
+
+
+def test_nothing_can_be_pressed_before_the_video_is_known(page, session, monkeypatch):
+    asked, answer = threading.Event(), threading.Event()
+    as_json = session.as_json
+
+    def held():
+        asked.set()
+        assert answer.wait(60)
+        return as_json()
+
+    monkeypatch.setattr(session, "as_json", held)
+    page.driver.refresh()
+    assert asked.wait(60)
+    enabled = "[...document.querySelectorAll('aside button, .timeline button')].filter((each) => "
+    enabled += "!each.disabled).map((each) => each.id)"
+    assert page.ask(enabled) == []
+    answer.set()
+    page.wait("!play.disabled")
+    page.wait_for_pictures()
+    assert set(page.ask(enabled)) == {"add-object", "refine", "clear", "play"}
+
+
 def test_help_opens_and_closes(page):
     page.keys("?")
     page.wait("document.getElementById('help-dialog').open")

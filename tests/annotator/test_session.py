@@ -1,6 +1,7 @@
 """All that can be done, without a browser."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -195,6 +196,15 @@ def test_everything_is_exported(session, squares, tmp_path):
     assert len(list(open_frames(out / "overlay.mp4"))) == FRAMES
     assert session.exported == [out]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_relative_folder_is_told_in_full(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session, "_out", Path("out"))
+    mark(session)
+    session.export(MASKS_ONLY)
+    done(session)
+    assert session.as_json()["exported"] == [str(tmp_path.resolve() / "out")]
 
 
 def test_nothing_is_overwritten(session, tmp_path):

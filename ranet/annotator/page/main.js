@@ -427,6 +427,7 @@ async function begin() {
   if (first.job?.state === "running") following = true; // the page was loaded again
   else finishedJob = first.job?.number ?? 0;
   update(first);
+  for (const id of ["add-object", "refine", "clear", "play"]) by(id).disabled = false;
   await go(timeline.frame);
 }
 
