@@ -133,8 +133,8 @@ def unfinished_run(
         yield run
     except BaseException as error:
         if _state_file(folder).exists():
-            other = ", also with other outputs," if isinstance(error, OutputError) else ""
-            _logger.info("stopped; the same command%s goes on where this one ended", other)
+            other = ", also with other outputs" if isinstance(error, OutputError) else ""
+            _logger.info("stopped; the same command goes on where this one ended%s", other)
         elif isinstance(error, KeyboardInterrupt):
             _logger.info("stopped: nothing was kept, %s is as before", out)
         raise

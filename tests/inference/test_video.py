@@ -198,7 +198,7 @@ def test_masks_are_kept_when_an_output_fails(network, squares, tmp_path, monkeyp
         patch.setattr("ranet.inference.outputs.cut_out", raise_full)
         with pytest.raises(OutputError):
             segment_video(*arguments, outputs=outputs)
-    assert "the same command, also with other outputs, goes on where this one ended" in caplog.text
+    assert "the same command goes on where this one ended, also with other outputs" in caplog.text
     assert not (tmp_path / "out").exists()
     outputs = Outputs(cut_out=tmp_path / "cut")
     segment_video(*arguments, outputs=outputs, after_frame=raise_broken)  # segments none again
