@@ -22,6 +22,12 @@ def changed(config: Section, **changes: object) -> Any:
 
 
 @pytest.fixture
+def smallest_run(tiny_run: TrainConfig) -> TrainConfig:
+    """Half precision is slow on a CPU."""
+    return changed(tiny_run, data=changed(tiny_run.data, size=(40, 40)), batch_size=1)
+
+
+@pytest.fixture
 def broken_gradient(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Let the loss of one step be finite, yet not its gradient."""
 
@@ -43,32 +49,29 @@ def broken_gradient(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 def test_a_gradient_that_is_not_finite_stops_the_run(
     dtype: str,
     clip_norm: float | None,
-    tiny_run: TrainConfig,
+    smallest_run: TrainConfig,
     broken_gradient: Callable[[int], None],
 ) -> None:
     broken_gradient(2)
-    optimizer = tiny_run.optimizer.model_copy(update={"clip_norm": clip_norm})
+    optimizer = changed(smallest_run.optimizer, clip_norm=clip_norm)
     with pytest.raises(TrainingError, match=r"gradient of step 2 is not finite: .*samples "):
-        train(changed(tiny_run, dtype=dtype, optimizer=optimizer, checkpoint_every=1))
-    (last,) = checkpoints_in(tiny_run.output / "checkpoints")
+        train(changed(smallest_run, dtype=dtype, optimizer=optimizer, checkpoint_every=1))
+    (last,) = checkpoints_in(smallest_run.output / "checkpoints")
     content = torch.load(last, weights_only=True)
     assert content["step"] == 1
     assert all(tensor.isfinite().all() for tensor in content["model"].values())
 
 
 def test_float16_skips_a_step_and_says_so(
-    tiny_run: TrainConfig,
+    smallest_run: TrainConfig,
     broken_gradient: Callable[[int], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken_gradient(2)
     # The usual first scale is so large that it may skip steps by itself.
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=1.0))
-    small = changed(tiny_run.data, size=(40, 40))  # float16 is slow on a CPU
-    final = train(
-        changed(tiny_run, dtype="float16", data=small, batch_size=1, steps=3, log_every=3)
-    )
-    (line,) = (tiny_run.output / "log.jsonl").read_text().splitlines()
+    final = train(changed(smallest_run, dtype="float16", steps=3, log_every=3))
+    (line,) = (smallest_run.output / "log.jsonl").read_text().splitlines()
     record = json.loads(line, parse_constant=pytest.fail)
     assert record["skipped_steps"] == 1
     assert 0 < record["gradient_norm"] < 1000
@@ -77,15 +80,14 @@ def test_float16_skips_a_step_and_says_so(
 
 
 def test_float16_stops_where_no_lower_scale_would_help(
-    tiny_run: TrainConfig,
+    smallest_run: TrainConfig,
     broken_gradient: Callable[[int], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     broken_gradient(1)
     monkeypatch.setattr(torch.amp, "GradScaler", partial(torch.amp.GradScaler, init_scale=0.5))
-    small = changed(tiny_run.data, size=(40, 40))
     with pytest.raises(TrainingError, match=r"gradient of step 1 is not finite: .*samples "):
-        train(changed(tiny_run, dtype="float16", data=small, batch_size=1, steps=3))
+        train(changed(smallest_run, dtype="float16", steps=3))
 
 
 def test_the_sample_that_spoils_a_loss_is_told_from_the_batch(
