@@ -12,7 +12,17 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ranet"
 
 # Every room may use these: they know nothing of the others.
-COMMON = {"errors", "files", "lock", "palette", "differences", "interrupt", "provenance", "shipped", "wording"}
+COMMON = {
+    "errors",
+    "files",
+    "lock",
+    "palette",
+    "differences",
+    "interrupt",
+    "provenance",
+    "shipped",
+    "wording",
+}
 
 # Room (a folder or a file of the package) → what of the package it may import besides COMMON.
 MAY_IMPORT = {

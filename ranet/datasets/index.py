@@ -234,8 +234,8 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
         raise DataError(
             f"No DAVIS data in {root}. Expected\n{_DAVIS_TREE.format(root=root)}\n"
             f"but {contents_of(root)}.{_nested_tree(root)} data/README.md tells where to get the "
-            "data and where to put it; synthetic videos are made by scripts/make_synthetic.py --out "
-            f"{root}."
+            "data and where to put it; synthetic videos are made by "
+            f"scripts/make_synthetic.py --out {root}."
         )
     folders = [path.name for path in entries(frames) if path.is_dir()]
     if resolution is not None and resolution in folders:
