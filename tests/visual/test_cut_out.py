@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 from ranet.visual.cut_out import cut_out
 
@@ -14,8 +13,3 @@ def test_objects_stay_and_nothing_else():
     assert (cut[labels > 0] == (200, 100, 50, 255)).all()
     assert (cut[labels == 0] == 0).all()  # not only unseen: gone
     assert (image == (200, 100, 50)).all()
-
-
-def test_two_sizes():
-    with pytest.raises(ValueError, match="two sizes"):
-        cut_out(np.zeros((4, 5, 3), np.uint8), np.zeros((5, 4), np.uint8))

@@ -69,8 +69,3 @@ def test_every_label_can_be_drawn(image):
     labels = np.zeros((60, 80), np.uint8)
     labels.ravel()[:256] = np.arange(256)
     assert overlay(image, labels).shape == image.shape
-
-
-def test_two_sizes_are_refused(image):
-    with pytest.raises(ValueError, match="two sizes"):
-        overlay(image, labels_with(1)[:-1])
