@@ -64,6 +64,7 @@ def segment_video(
         CheckpointError: ``ranet-small`` is not there.
         DataError: there is no such video, mask, or frame, or they do not fit together or are of
             another type.
+        TypeError: ``model`` is no network.
 
     Examples:
         >>> import ranet

@@ -132,11 +132,11 @@ def masks_by_name(folder: Path, source: FrameSource) -> dict[int, Mask]:
 
 
 def correct(segmenter: VideoSegmenter, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Go on to the next frame, in which objects are marked, known ones or new ones.
+    """Mark objects in the frame that was segmented last, known ones or new ones.
 
     Args:
         segmenter: a video that was started.
-        frame: H×W×3 uint8 RGB, the next frame.
+        frame: H×W×3 uint8 RGB, this frame.
         labels: H×W uint8; the objects in it begin (anew) from here, with this frame as their
             template. Others go on, behind them.
 
@@ -146,7 +146,6 @@ def correct(segmenter: VideoSegmenter, frame: np.ndarray, labels: np.ndarray) ->
     Raises:
         DataError: as for :meth:`VideoSegmenter.add_objects`.
     """
-    segmenter.step(frame)
     forget(segmenter.video, set(np.unique(labels).tolist()))
     return segmenter.add_objects(frame, labels)
 

@@ -34,6 +34,7 @@ from ranet.inference.progress import Progress
 from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import FRAMES_AHEAD, MASKS_BEHIND
+from ranet.inference.transfer import Frame
 from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
@@ -43,6 +44,15 @@ _logger = logging.getLogger(__name__)
 
 NumberedFrame = tuple[int, str, np.ndarray]
 """Number in the video, from 0; name; H×W×3 uint8 RGB."""
+
+
+class _ReadyFrame(NamedTuple):
+    """A frame with what :meth:`VideoSegmenter.step` takes for it."""
+
+    number: int
+    name: str
+    pixels: np.ndarray
+    ready: Frame
 
 
 def segment_video(
@@ -152,7 +162,7 @@ class _Work:
             Progress("segmenting", None) as progress,
         ):
             # Not read ahead: a thread that waits for a frame could not be stopped.
-            followed = self._followed(way, arriving.until(stop))
+            followed = self._followed(way, self._prepared(arriving.until(stop)))
             with write_behind(_call, MASKS_BEHIND) as later:
                 for number, name, frame, labels in followed:
                     later(self._write, way, name, labels)
@@ -192,7 +202,7 @@ class _Work:
         """One way from ``state`` to its end, with the state saved every so often."""
         done, saved = state.frames, time.monotonic()
         with (
-            read_ahead(self._frames_of(way), FRAMES_AHEAD) as frames,
+            read_ahead(self._prepared(self._frames_of(way), done), FRAMES_AHEAD) as frames,
             write_behind(_call, MASKS_BEHIND) as later,
             StopRequest() as stop,
         ):
@@ -224,32 +234,39 @@ class _Work:
             (n, name, frame) for n, (name, frame) in zip(numbers, reversed_frames, strict=False)
         )
 
+    def _prepared(self, frames: Iterator[NumberedFrame], done: int = 0) -> Iterator[_ReadyFrame]:
+        """The frames, of which the first and the ``done`` ones are not for a step."""
+        for position, (number, name, frame) in enumerate(frames):
+            ready = self._segmenter.prepare(frame) if position >= max(1, done) else frame
+            yield _ReadyFrame(number, name, frame, ready)
+
     def _followed(
-        self, way: Way, frames: Iterator[NumberedFrame], state: State = _BEGINNING
+        self, way: Way, frames: Iterator[_ReadyFrame], state: State = _BEGINNING
     ) -> Iterator[tuple[int, str, np.ndarray, np.ndarray]]:
         """The frames behind ``state`` with their labels."""
         done = state.frames
-        for position, (number, name, frame) in enumerate(frames):
+        for position, frame in enumerate(frames):
             if position == 0:
-                labels = self._start(way, number, frame)
+                labels = self._start(way, frame.number, frame.pixels)
             if state.memory is not None and position == done - 1:
                 state.memory.give_back(self._segmenter)
             if position < done:
                 continue
             if position > 0:
-                labels = self._step(way, number, frame)
-            yield number, name, frame, labels
+                labels = self._step(way, frame)
+            yield frame.number, frame.name, frame.pixels, labels
 
     def _start(self, way: Way, number: int, frame: np.ndarray) -> np.ndarray:
         with naming_mask(self._marked.name(number)):
             return self._segmenter.start(frame, self._marked.labels(number, way.marked[number]))
 
-    def _step(self, way: Way, number: int, frame: np.ndarray) -> np.ndarray:
-        if number not in way.marked:
-            return self._segmenter.step(frame)
-        with naming_mask(self._marked.name(number)):
-            marked = self._marked.labels(number, way.marked[number])
-            return correct(self._segmenter, frame, marked)
+    def _step(self, way: Way, frame: _ReadyFrame) -> np.ndarray:
+        labels = self._segmenter.step(frame.ready)
+        if frame.number not in way.marked:
+            return labels
+        with naming_mask(self._marked.name(frame.number)):
+            marked = self._marked.labels(frame.number, way.marked[frame.number])
+            return correct(self._segmenter, frame.pixels, marked)
 
     def _write(self, way: Way, name: str, labels: np.ndarray) -> None:
         """Write a mask; backwards, what was found forwards stays in front."""

@@ -1,7 +1,9 @@
 """What the script cannot show: runs that are broken off anywhere, and what is followed where."""
 
 import contextlib
+import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -184,6 +186,45 @@ def test_all_objects_begin_anew(by_colour):
     assert (correct(by_colour, first, swapped) == swapped).all()
     assert len(by_colour.video.templates) == 1
     assert iou(by_colour.step(first) == 5, labels == 1) > 0.8
+
+
+class PreparedFrame(NamedTuple):
+    """What the segmenter below makes of a frame ahead of its step."""
+
+    pixels: np.ndarray
+    thread: threading.Thread
+
+
+class Preparing(VideoSegmenter):
+    """A segmenter that prepares frames as one on a GPU does, and notes what its steps took."""
+
+    def __init__(self, network):
+        super().__init__(network, CONFIG)
+        self.taken = []
+
+    def prepare(self, frame):
+        return PreparedFrame(frame, threading.current_thread())
+
+    def step(self, frame):
+        self.taken.append(frame)
+        return super().step(frame.pixels)
+
+
+def test_the_thread_that_reads_frames_prepares_them(network, squares, tmp_path):
+    """None before they are needed, also when a run goes on."""
+    video, source = squares
+    masks = {1: video[1][1], 4: only(video[4][1], 1)}  # frame 4 is segmented and marked
+    segmenter = Preparing(network)
+    with pytest.raises(Broken):
+        segment_video(
+            *(segmenter, source, masks, tmp_path / "out"), save_every=0, after_frame=BreakOff(at=4)
+        )
+    going_on = Preparing(network)
+    segment_video(going_on, source, masks, tmp_path / "out")
+    assert len(segmenter.taken) == 3
+    assert len(going_on.taken) == FRAMES - 1 - 3  # the fourth frame was not in the state
+    threads = {prepared.thread for prepared in segmenter.taken + going_on.taken}
+    assert threading.main_thread() not in threads
 
 
 # --- what is made of masks, and what cannot be
