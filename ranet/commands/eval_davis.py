@@ -32,7 +32,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = _parsed(program, arguments)
     config = load_config(EvalConfig, options.config, options.overrides)
     check_writable(options.out)
-    check_writable(options.report or options.out)
+    if options.report:
+        check_writable(options.report)
     method = (
         copying()
         if options.copy_first_mask

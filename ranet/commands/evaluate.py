@@ -28,7 +28,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     if options.out:
         check_outside(options.out, [options.annotations])
         check_writable(options.out)
-        check_writable(options.report or options.out)
+        if options.report:
+            check_writable(options.report)
     result = evaluate_davis(
         options.annotations,
         options.predictions,
