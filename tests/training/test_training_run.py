@@ -50,31 +50,28 @@ def assert_same_weights(a: Path, b: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.fixture(scope="module")
-def straight_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """A run that nothing has disturbed, finished."""
-    output = tmp_path_factory.mktemp("straight") / "run"
-    run = changed(tiny_config(synthetic_tree, output), steps=12)
+def finished(tree: Path, folders: pytest.TempPathFactory, **changes: object) -> TrainConfig:
+    """A run with these changes, which nothing has disturbed."""
+    run = changed(tiny_config(tree, folders.mktemp("finished") / "run"), **changes)
     train(run)
     return run
+
+
+@pytest.fixture(scope="module")
+def straight_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    return finished(synthetic_tree, tmp_path_factory, steps=12)
 
 
 @pytest.fixture(scope="module")
 def short_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """A run of one step, finished; for tests that only read it."""
-    output = tmp_path_factory.mktemp("short") / "run"
-    run = changed(tiny_config(synthetic_tree, output), steps=1)
-    train(run)
-    return run
+    """One step; for tests that only read it."""
+    return finished(synthetic_tree, tmp_path_factory, steps=1)
 
 
 @pytest.fixture(scope="module")
 def two_steps_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """A run of two steps with a checkpoint of each, finished; tests leave it as it is."""
-    output = tmp_path_factory.mktemp("two") / "run"
-    run = changed(tiny_config(synthetic_tree, output), steps=2, checkpoint_every=1)
-    train(run)
-    return run
+    """Two steps with a checkpoint of each; tests leave it as it is."""
+    return finished(synthetic_tree, tmp_path_factory, steps=2, checkpoint_every=1)
 
 
 def test_twelve_steps_are_five_and_seven_more(
