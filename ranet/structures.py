@@ -32,8 +32,8 @@ from torch import Tensor
 class Skips(NamedTuple):
     """Backbone features of one frame, before any reduction; the number is the stride.
 
-    Channels are 64, 256, 512, 1024, 2048 for ResNet-50/101 and 64, 64, 128, 256, 512 for
-    ResNet-18/34.
+    Channels are 64, 256, 512, 1024, 2048 for ResNet-50/101; 64, 64, 128, 256, 512 for
+    ResNet-18/34; 16, 16, 32, 64, 128 for the tiny one.
     """
 
     f2: Tensor

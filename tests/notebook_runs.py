@@ -32,6 +32,8 @@ def execute(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
     monkeypatch.setenv("IPYTHONDIR", str(folder / "ipython"))
     monkeypatch.setenv("TMPDIR", str(folder / "tmp"))
+    # torch makes this folder as soon as it is imported, among the temporary files if not told.
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
     client = nbclient.NotebookClient(
         notebook,
         kernel_name="python3",

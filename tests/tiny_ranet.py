@@ -7,5 +7,5 @@ from ranet.model.ranet import RANet
 
 def tiny_ranet(objects="single", **changes):
     torch.manual_seed(0)
-    arguments = {"backbone": "resnet18", "template_grid": (3, 4), "ranked": 8, "width": 0.25}
+    arguments = {"backbone": "tiny", "template_grid": (3, 4), "ranked": 8, "width": 0.25}
     return RANet(objects=objects, **(arguments | changes)).eval()

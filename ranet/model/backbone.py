@@ -11,11 +11,15 @@ from torch import Tensor, nn
 from ranet.errors import CheckpointError
 from ranet.model.blocks import InstanceNorm, activate
 from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
+from ranet.model.tiny_resnet import TinyResNet
 from ranet.model.torchvision_import import import_torchvision_models
 from ranet.structures import Skips
 
+_TINY = "tiny"
+
 # Channels at strides 2, 4, 8, 16, 32.
 CHANNELS: dict[str, Skips] = {
+    _TINY: Skips(16, 16, 32, 64, 128),
     "resnet18": Skips(64, 64, 128, 256, 512),
     "resnet34": Skips(64, 64, 128, 256, 512),
     "resnet50": Skips(64, 256, 512, 1024, 2048),
@@ -27,8 +31,9 @@ class Backbone(nn.Module):
     """A torchvision ResNet without its classifier; parameter names are torchvision's.
 
     Args:
-        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"``. The weights start
-            at random; :meth:`load_imagenet_weights` is a separate, explicit step.
+        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"``, ``"resnet101"``, or ``"tiny"`` to try
+            things. The weights start at random; :meth:`load_imagenet_weights` is a separate,
+            explicit step.
 
     Raises:
         ValueError: there is no such name.
@@ -38,10 +43,9 @@ class Backbone(nn.Module):
         super().__init__()
         if name not in CHANNELS:
             raise ValueError(f"backbone should be one of {', '.join(CHANNELS)}, found {name!r}")
-        models = import_torchvision_models()
-        resnet = models.get_model(name, weights=None, norm_layer=InstanceNorm)
         self.name = name
         self.channels = CHANNELS[name]
+        resnet = _resnet(name)
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
         self.layer1, self.layer2 = _stage(resnet.layer1), _stage(resnet.layer2)
         self.layer3, self.layer4 = _stage(resnet.layer3), _stage(resnet.layer4)
@@ -66,8 +70,8 @@ class Backbone(nn.Module):
                 torch's cache.
 
         Raises:
-            CheckpointError: the file does not hold the weights of this ResNet, or cannot be
-                downloaded.
+            CheckpointError: the file does not hold the weights of this ResNet, cannot be
+                downloaded, or does not exist for this one.
         """
         if path is None:
             state, source = _download_imagenet_weights(self.name)
@@ -103,12 +107,24 @@ class ResNetBlock(nn.Module):
         return activate(y, norm, residual=shortcut)
 
 
+def _resnet(name: str) -> Any:
+    if name == _TINY:
+        return TinyResNet(CHANNELS[name])
+    models = import_torchvision_models()
+    return models.get_model(name, weights=None, norm_layer=InstanceNorm)
+
+
 def _stage(blocks: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*map(ResNetBlock, blocks))
 
 
 def _download_imagenet_weights(name: str) -> tuple[Mapping[str, Any], str]:
     """The weights, from torch's cache if they are there, and where they come from."""
+    if name == _TINY:
+        raise CheckpointError(
+            f"Nobody has ImageNet weights of the backbone {name}: set imagenet_weights=false, or "
+            "choose a ResNet of torchvision's."
+        )
     weights = import_torchvision_models().get_model_weights(name)["IMAGENET1K_V1"]
     try:
         return weights.get_state_dict(progress=True, check_hash=True), weights.url

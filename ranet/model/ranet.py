@@ -31,7 +31,8 @@ class RANet(nn.Module):
     objects are the batch. All sizes may vary from call to call.
 
     Args:
-        backbone: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"``; random weights.
+        backbone: ``"resnet18"``, ``"resnet34"``, ``"resnet50"``, ``"resnet101"``, or ``"tiny"`` to
+            try things; random weights.
         objects: ``"single"`` or ``"multi"``: the paper's two networks, which weigh and rank the
             similarity maps differently (:mod:`ranet.model.regions`). Either takes any number of
             objects; the single-object network treats each on its own.

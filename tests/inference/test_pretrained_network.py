@@ -36,7 +36,8 @@ def test_half_precision_gives_its_masks_of_a_real_video(shared_data: Path) -> No
     masks = {}
     for dtype in ("float32", "bfloat16", "float16"):
         segmenter = VideoSegmenter(
-            load_pretrained("ranet-small"), InferenceConfig(dtype=dtype, device="cpu")
+            load_pretrained("ranet-small"),
+            InferenceConfig(input_size=(192, 352), dtype=dtype, device="cpu"),
         )
         segmenter.start(read_image(frames[0]), labels)
         masks[dtype] = [segmenter.step(read_image(frame)) > 0 for frame in frames[1:]]

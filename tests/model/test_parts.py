@@ -1,5 +1,6 @@
 """Blocks, correlation, backbone: each against its definition."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -289,6 +290,24 @@ def test_a_download_that_fails_says_what_to_do(
     expected = r"resnet18 from https://.*(no route|invalid hash).*imagenet_weights=FILE"
     with pytest.raises(CheckpointError, match=expected):
         Backbone("resnet18").load_imagenet_weights()
+
+
+def test_the_tiny_backbone_is_built_as_torchvisions_resnets() -> None:
+    """Names, shapes and strides as in ResNet-18, with fewer blocks and channels."""
+    tiny, resnet = Backbone("tiny"), Backbone("resnet18")
+    names = {name for name in resnet.state_dict() if not re.match(r"layer\d\.1\.", name)}
+    # Its first stage has no wider channels than the stem, as that of ResNet-18.
+    assert set(tiny.state_dict()) == names
+    assert sum(p.numel() for p in tiny.parameters()) < 0.5e6
+    with torch.inference_mode():
+        features, others = tiny(torch.zeros(1, 3, 64, 96)), resnet(torch.zeros(1, 3, 64, 96))
+    for one, other, channels in zip(features, others, tiny.channels, strict=True):
+        assert one.shape == (1, channels, *other.shape[-2:])
+
+
+def test_nobody_has_imagenet_weights_of_the_tiny_backbone() -> None:
+    with pytest.raises(CheckpointError, match="of the backbone tiny: set imagenet_weights=false"):
+        Backbone("tiny").load_imagenet_weights()
 
 
 def test_building_a_model_downloads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def test_paper_size() -> None:
     assert counter.get_total_flops() == pytest.approx(263e9, abs=1e9)
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50"])
+@pytest.mark.parametrize("backbone", ["tiny", "resnet18", "resnet34", "resnet50"])
 @pytest.mark.parametrize("objects", ["single", "multi"])
 def test_backbones_and_object_counts(backbone: str, objects: str) -> None:
     model = small(backbone=backbone, objects=objects).eval()

@@ -21,7 +21,7 @@ def tiny_config(data: Path, output: Path) -> TrainConfig:
             "name": "tiny",
             "output": output,
             "model": {
-                "backbone": "resnet18",
+                "backbone": "tiny",
                 "objects": "multi",
                 "template_grid": [3, 4],
                 "ranked": 8,

@@ -12,7 +12,7 @@ from ranet.training.log import read_log
 from ranet.training.run import train
 
 TINY = {
-    "backbone": "resnet18",
+    "backbone": "tiny",
     "objects": "multi",
     "template_grid": (3, 4),
     "ranked": 8,

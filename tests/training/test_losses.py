@@ -123,7 +123,7 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_parts(name: str) -> None:
 def test_every_loss_trains_a_network(name: str) -> None:
     torch.manual_seed(0)
     model = RANet(
-        backbone="resnet18", objects="multi", template_grid=(4, 6), ranked=16, width=0.25
+        backbone="tiny", objects="multi", template_grid=(4, 6), ranked=16, width=0.25
     ).train()
     image, labels = torch.rand(2, 3, 64, 96), torch.zeros(2, 64, 96, dtype=torch.uint8)
     labels[0, 10:30, 10:40], labels[1, 20:60, 50:80] = 1, 1

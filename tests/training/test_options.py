@@ -113,7 +113,7 @@ def test_recomputing_activations_changes_no_bit(plain_run: TrainConfig, tmp_path
 def test_recomputing_activations_keeps_fewer_of_them() -> None:
     def kept(recompute: bool) -> int:
         torch.manual_seed(0)
-        model = RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.25)
+        model = RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25)
         if recompute:
             recompute_activations(model)
         sizes = []

@@ -23,7 +23,6 @@ from scripts_in_process import ScriptRunner
 from ranet.config import TrainConfig, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
 from ranet.lock import only_writer
-from ranet.model.torchvision_import import import_torchvision_models
 from ranet.model.weights import load_checkpoint
 from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
@@ -267,8 +266,8 @@ def test_resuming_with_another_configuration_is_refused(
 def test_a_run_that_goes_on_does_not_need_what_it_began_with(
     tiny_run: TrainConfig, tmp_path: Path
 ) -> None:
-    imagenet = tmp_path / "resnet18.pth"
-    torch.save(import_torchvision_models().get_model("resnet18").state_dict(), imagenet)
+    imagenet = tmp_path / "backbone.pth"
+    torch.save(starting_model(tiny_run).encoder.backbone.state_dict(), imagenet)
     first = changed(tiny_run, steps=1, imagenet_weights=imagenet)
     begun = starting_model(first).encoder.backbone.conv1.weight
     assert torch.equal(begun, torch.load(imagenet)["conv1.weight"])
