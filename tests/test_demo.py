@@ -36,7 +36,7 @@ def configs(tmp_path: Path) -> tuple[TrainConfig, EvalConfig]:
 
 @pytest.fixture
 def pretrained(tmp_path: Path) -> Path:
-    network = RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.25)
+    network = RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25)
     network.input_size = (64, 96)
     save_checkpoint(tmp_path / "tiny.pt", network)
     return tmp_path / "tiny.pt"

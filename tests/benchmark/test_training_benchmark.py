@@ -25,7 +25,7 @@ def test_training_steps_are_timed(run_script, tmp_path):
     one, two = Results.read(file).rows
     assert (one.units, two.units, two.unit) == (1, 2, "pair")
     assert two.flop == 2 * one.flop
-    assert two.settings["network"] == "multi-resnet18"
+    assert two.settings["network"] == "multi-tiny"
     assert (two.settings["batch"], two.settings["objects"]) == (2, 2)
     assert two.details["config"]["data"]["size"] == [64, 96]
 

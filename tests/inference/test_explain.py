@@ -47,7 +47,7 @@ def network(request):
 
 def ablation():
     torch.manual_seed(0)
-    return RANet(backbone="resnet18", template_grid=(3, 4), width=0.25, matching="maximum").eval()
+    return RANet(backbone="tiny", template_grid=(3, 4), width=0.25, matching="maximum").eval()
 
 
 def test_the_explained_result_is_that_of_the_segmenter(video, network):

@@ -17,7 +17,7 @@ from ranet.model.weights import description_of, load_checkpoint, save_checkpoint
 
 @pytest.fixture(scope="module")
 def network() -> RANet:
-    model = RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.25)
+    model = RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25)
     model.stages, model.input_size = [training_stage("first", [VIDEO], 3)], (64, 96)
     return model
 
@@ -88,7 +88,7 @@ def test_tensors_of_another_project(metadata: dict[str, str] | None, tmp_path: P
 
 def test_weights_of_another_architecture(network: RANet, tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
-    wider = RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.5)
+    wider = RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.5)
     write_exchange_file(path, description_of(wider), network.state_dict(), torch.float16)
     with pytest.raises(CheckpointError, match="does not fit the network"):
         load_checkpoint(path)
@@ -99,7 +99,7 @@ def test_the_description_is_plain_json(network: RANet, tmp_path: Path) -> None:
     with safetensors.safe_open(path, framework="pt") as file:
         told = json.loads(file.metadata()["ranet"])
     assert told["input_size"] == [64, 96]
-    assert read_exchange_file(path)["architecture"]["backbone"] == "resnet18"
+    assert read_exchange_file(path)["architecture"]["backbone"] == "tiny"
 
 
 def test_the_script_exports_a_checkpoint(

@@ -25,7 +25,7 @@ ABLATIONS = ("unranked", "maximum", "concatenation")
 
 def network(**changes: object) -> RANet:
     torch.manual_seed(0)
-    arguments = {"backbone": "resnet18", "template_grid": (3, 4), "ranked": 8, "width": 0.25}
+    arguments = {"backbone": "tiny", "template_grid": (3, 4), "ranked": 8, "width": 0.25}
     return RANet(**(arguments | changes))
 
 

@@ -14,7 +14,7 @@ from ranet.structures import EncodedFrame, Skips, Template
 
 def small(**changes: object) -> RANet:
     torch.manual_seed(0)
-    arguments = {"backbone": "resnet18", "template_grid": (4, 6), "ranked": 16, "width": 0.25}
+    arguments = {"backbone": "tiny", "template_grid": (4, 6), "ranked": 16, "width": 0.25}
     return RANet(**(arguments | changes))
 
 

@@ -12,7 +12,7 @@ from ranet.model.weights import load_checkpoint, save_checkpoint
 
 @pytest.fixture
 def network() -> RANet:
-    return RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.25)
+    return RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25)
 
 
 def test_a_checkpoint_keeps_the_stages(network: RANet, tmp_path: Path) -> None:

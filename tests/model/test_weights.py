@@ -22,7 +22,7 @@ from ranet.model.weights import fingerprint, load_checkpoint, save_checkpoint
 @pytest.fixture(scope="module")
 def network() -> RANet:
     torch.manual_seed(0)
-    return RANet(backbone="resnet18", template_grid=(3, 4), ranked=8, width=0.25, objects="multi")
+    return RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25, objects="multi")
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_an_entry_that_is_missing(checkpoint: Path) -> None:
     [
         ("objects", "both", "objects should be 'single' or 'multi', found 'both'"),
         ("ranking_gradient", "on", "'straight_through' or 'none', found 'on'"),
-        ("backbone", "vgg16", "backbone should be one of resnet18, .*found 'vgg16'"),
+        ("backbone", "vgg16", "backbone should be one of tiny, resnet18, .*found 'vgg16'"),
     ],
 )
 def test_the_network_names_its_choices(argument: str, value: str, message: str) -> None:
