@@ -106,7 +106,10 @@ def _channels_everywhere(width: float) -> float:
 class ModelConfig(Section):
     """The network: the arguments of :class:`ranet.model.ranet.RANet`, one to one."""
 
-    backbone: Literal["tiny", "resnet18", "resnet34", "resnet50", "resnet101"] = "resnet101"
+    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"] = Field(
+        "resnet101",
+        description="a ResNet of torchvision's; tiny: to try things, without ImageNet weights",
+    )
     objects: Literal["single", "multi"] = Field(
         "single", description="how region weights and ranking scores are made (§3.2, §3.3)"
     )

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from ranet.files import atomic_folder
 from ranet.inference.first_mask import checked_labels, naming_first_mask
 from ranet.inference.overlap import read_ahead, write_behind
 from ranet.inference.transfer import Frame
+
+_Name = TypeVar("_Name")
 
 FRAMES_AHEAD = 4
 """Frames of a video that are read before they are needed."""
@@ -139,11 +141,21 @@ def segment_sequence(
 
 
 def prepared(
-    frames: Iterable[tuple[str, np.ndarray]], prepare: Callable[[np.ndarray], Frame]
-) -> Iterator[tuple[str, np.ndarray, Frame]]:
-    """Names, frames, and what a step takes for them; for the first, which has none, the frame."""
+    frames: Iterable[tuple[_Name, np.ndarray]],
+    prepare: Callable[[np.ndarray], Frame],
+    *,
+    first_step: int = 1,
+) -> Iterator[tuple[_Name, np.ndarray, Frame]]:
+    """Names, frames, and what a step takes for them.
+
+    Args:
+        frames: names and frames H×W×3 uint8.
+        prepare: makes it.
+        first_step: position, from 0, of the first frame that a step takes; those before it are
+            left as they are.
+    """
     for index, (name, frame) in enumerate(frames):
-        yield name, frame, prepare(frame) if index else frame
+        yield name, frame, prepare(frame) if index >= first_step else frame
 
 
 @contextlib.contextmanager

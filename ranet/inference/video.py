@@ -33,7 +33,7 @@ from ranet.inference.overlap import read_ahead, write_behind
 from ranet.inference.progress import Progress
 from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import FRAMES_AHEAD, MASKS_BEHIND
+from ranet.inference.sequence import FRAMES_AHEAD, MASKS_BEHIND, prepared
 from ranet.inference.transfer import Frame
 from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
 from ranet.interrupt import StopRequest
@@ -235,9 +235,11 @@ class _Work:
         )
 
     def _prepared(self, frames: Iterator[NumberedFrame], done: int = 0) -> Iterator[_ReadyFrame]:
-        """The frames, of which the first and the ``done`` ones are not for a step."""
-        for position, (number, name, frame) in enumerate(frames):
-            ready = self._segmenter.prepare(frame) if position >= max(1, done) else frame
+        """The frames, ready for a step but for the first and for those ``done`` before."""
+        named = (((number, name), frame) for number, name, frame in frames)
+        for (number, name), frame, ready in prepared(
+            named, self._segmenter.prepare, first_step=max(1, done)
+        ):
             yield _ReadyFrame(number, name, frame, ready)
 
     def _followed(

@@ -28,12 +28,12 @@ CHANNELS: dict[str, Skips] = {
 
 
 class Backbone(nn.Module):
-    """A torchvision ResNet without its classifier; parameter names are torchvision's.
+    """A ResNet without its classifier; parameter names are torchvision's.
 
     Args:
-        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"``, ``"resnet101"``, or ``"tiny"`` to try
-            things. The weights start at random; :meth:`load_imagenet_weights` is a separate,
-            explicit step.
+        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` of torchvision, or
+            ``"tiny"``, built like them, to try things. The weights start at random;
+            :meth:`load_imagenet_weights` is a separate, explicit step.
 
     Raises:
         ValueError: there is no such name.
@@ -66,12 +66,12 @@ class Backbone(nn.Module):
         statistics and the classifier have no place here and are left out.
 
         Args:
-            path: a ``.pth`` file of torchvision's ResNet; by default it is downloaded once into
-                torch's cache.
+            path: a ``.pth`` file with weights of this ResNet, such as torchvision's; by default it
+                is downloaded once into torch's cache.
 
         Raises:
-            CheckpointError: the file does not hold the weights of this ResNet, cannot be
-                downloaded, or does not exist for this one.
+            CheckpointError: the file does not hold the weights of this ResNet or cannot be
+                downloaded, or there are none to download (``"tiny"``).
         """
         if path is None:
             state, source = _download_imagenet_weights(self.name)

@@ -16,7 +16,7 @@ class TinyResNet(nn.Module):
     start as torchvision's do.
 
     Args:
-        channels: at strides 2, 4, 8, 16 and 32.
+        channels: how many at strides 2, 4, 8, 16 and 32.
     """
 
     def __init__(self, channels: Skips) -> None:

