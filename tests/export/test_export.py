@@ -30,7 +30,7 @@ SIZE = (96, 136)
 SIZES = ["input_size=[64,96]", "frame_size=[64,104]"]
 """The canvas has neither the size nor the shape of the frames."""
 CONFIG = load_config(InferenceConfig, CONFIGS / "segment.yaml", [*SIZES, "device=cpu"])
-VIDEO = moving(SIZE, 4, {1: (20, 12), 5: (50, 70)})
+VIDEO = moving(SIZE, 4, {1: (20, 12), 5: (50, 70)}, side=40)
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +148,8 @@ def test_the_example_gives_the_masks_of_the_segmenter_without_torch(network, gra
     for one, other in zip(found.values(), segmented(network), strict=True):
         assert set(one.flat) == {0, 1, 5}
         for label in (1, 5):
-            # Rounding decides a few of a square's 576 pixels.
-            assert iou(one == label, other == label) > 0.99
+            # Rounding decides a few of a square's 1,600 pixels.
+            assert iou(one == label, other == label) > 0.998
 
 
 def segmented(network):
