@@ -1,6 +1,7 @@
 """Where and with which numbers a network runs, and what memory it takes there."""
 
 import sys
+import warnings
 
 import torch
 
@@ -9,6 +10,9 @@ from ranet.wording import count
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """By the name in the configuration."""
+
+_WITHOUT_HALF_PRECISION = ("NO AVX", "AVX2")
+"""Names that torch gives to CPUs for which it has no fast convolution in half precision."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -53,6 +57,23 @@ def resolve_device(name: str) -> torch.device:
 def autocast(device: torch.device, dtype: str) -> torch.autocast:
     """Context in which matrix products run in ``dtype``; with float32 it changes nothing."""
     return torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "float32")
+
+
+def warn_of_slow_dtype(device: torch.device, dtype: str) -> None:
+    """Warn of half precision on a CPU that has no instructions for it.
+
+    Args:
+        device: where a network will run.
+        dtype: a name of :data:`DTYPES`.
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    if device.type == "cpu" and dtype != "float32" and capability in _WITHOUT_HALF_PRECISION:
+        warnings.warn(
+            f"dtype is {dtype}, for which this CPU has no instructions (it would need AVX512): a "
+            "convolution takes some thirty times as long as in float32. Use dtype: float32 here.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def synchronise(device: torch.device) -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ranet import device as devices
-from ranet.device import autocast, device_name, resolve_device
+from ranet.device import autocast, device_name, resolve_device, warn_of_slow_dtype
 from ranet.errors import ConfigError
 
 
@@ -88,6 +88,42 @@ def test_autocast_leaves_float32_alone():
     convolution = torch.nn.Conv2d(3, 4, 3)
     with torch.inference_mode(), autocast(torch.device("cpu"), "float32"):
         assert convolution(torch.rand(1, 3, 8, 8)).dtype == torch.float32
+
+
+@pytest.fixture
+def capability(monkeypatch):
+    """Pretend that the CPU is of a kind, by torch's name."""
+
+    def pretend(name: str) -> None:
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: name)
+
+    return pretend
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_without_instructions_for_it_is_told(capability, dtype):
+    capability("AVX2")
+    with pytest.warns(UserWarning, match=f"dtype is {dtype}, .* Use dtype: float32 here") as told:
+        warn_of_slow_dtype(torch.device("cpu"), dtype)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "name"),
+    [
+        ("cpu", "float32", "AVX2"),
+        ("cpu", "bfloat16", "AVX512"),
+        ("cpu", "bfloat16", "SVE256"),
+        ("cpu", "bfloat16", "DEFAULT"),  # any CPU by Apple
+        ("cuda", "bfloat16", "AVX2"),
+    ],
+)
+def test_nothing_is_told_where_the_numbers_are_fast_or_not_known_to_be_slow(
+    capability, recwarn, device, dtype, name
+):
+    capability(name)
+    warn_of_slow_dtype(torch.device(device), dtype)
+    assert not recwarn
 
 
 @pytest.mark.parametrize(("threads", "name"), [(1, "CPU (1 thread)"), (4, "CPU (4 threads)")])

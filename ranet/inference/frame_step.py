@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ranet.config import InferenceConfig
-from ranet.device import DTYPES, autocast, resolve_device
+from ranet.device import DTYPES, autocast, resolve_device, warn_of_slow_dtype
 from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.crop import (
     box_around,
@@ -40,6 +40,8 @@ class FrameStep(nn.Module):
 
     def __init__(self, model: RANet, config: InferenceConfig) -> None:
         super().__init__()
+        device = resolve_device(config.device)
+        warn_of_slow_dtype(device, config.dtype)
         self.model = model
         self.config = config
         self.network = _prepared(model, config)
@@ -49,7 +51,7 @@ class FrameStep(nn.Module):
             self._segment,
             compiled=config.compile,
             cuda_graph=config.cuda_graph,
-            device=resolve_device(config.device),
+            device=device,
         )
         """What :meth:`forward` calls, and how that ran."""
 

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ranet.config import TrainConfig, parse_config
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
-from ranet.device import DTYPES, device_name
+from ranet.device import DTYPES, device_name, warn_of_slow_dtype
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_json
@@ -410,6 +410,8 @@ def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> T
         weight_decay=config.optimizer.weight_decay,
     )
     device = processes.device
+    if processes.is_first:
+        warn_of_slow_dtype(device, config.dtype)
     return TrainingStep(
         model=model,
         network=_wrapped(ClipNetwork(model), config, processes),

@@ -544,6 +544,12 @@ def test_a_missing_device_is_an_error(monkeypatch):
         VideoSegmenter(ColourNetwork(), config(device="cuda"))
 
 
+def test_half_precision_is_told_where_it_is_slow(monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    with pytest.warns(UserWarning, match="dtype is bfloat16, .*no instructions"):
+        VideoSegmenter(ColourNetwork(), config(dtype="bfloat16"))
+
+
 # --- with the network itself
 
 

@@ -156,11 +156,15 @@ def test_a_compiled_network_trains_to_the_same_losses(
     assert losses(compiled) == pytest.approx(losses(plain_run), rel=1e-4)
 
 
-def test_half_precision_trains(tiny_run: TrainConfig, tmp_path: Path) -> None:
+def test_half_precision_trains_and_tells_where_it_is_slow(
+    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     small = tiny_run.data.model_copy(update={"size": (40, 40)})  # float16 is slow on a CPU
     for dtype in ("bfloat16", "float16"):
         run = changed(tiny_run, steps=3, data=small, dtype=dtype, output=tmp_path / dtype)
-        train(run)
+        with pytest.warns(UserWarning, match=f"dtype is {dtype}, .*no instructions"):
+            train(run)
         assert all(0 < loss < 10 for loss in losses(run))
 
 
