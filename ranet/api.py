@@ -15,10 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ranet.config import InferenceConfig
-from ranet.datasets.image_io import read_labels
 from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
 from ranet.errors import DataError
-from ranet.inference.first_mask import checked_labels, naming_first_mask
+from ranet.inference.first_mask import first_labels
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.model.pretrained import load_pretrained
 from ranet.model.ranet import RANet
@@ -77,11 +76,7 @@ def segment_video(
     """
     _check_types(video, mask, start)
     source = open_frames(video)
-    if isinstance(mask, np.ndarray):
-        labels, _ = checked_labels(mask, source.size)
-    else:
-        with naming_first_mask(mask):
-            labels, _ = checked_labels(read_labels(mask), source.size)
+    labels, _ = first_labels(mask, source.size)
     if start < 0 or (source.count is not None and start >= source.count):
         raise no_such_frame(video, start, source.count)
     segmenter = VideoSegmenter(load_pretrained() if model is None else model, config)

@@ -2,7 +2,15 @@
 
 GROUPS = {
     "Segment": ("segment", "annotate", "explain"),
-    "Measure": ("eval-davis", "evaluate", "report", "benchmark", "online-curve", "reproduce"),
+    "Measure": (
+        "eval-davis",
+        "evaluate",
+        "report",
+        "benchmark",
+        "agreement",
+        "online-curve",
+        "reproduce",
+    ),
     "Train": ("train", "show-samples"),
     "Data": ("check-data", "make-synthetic"),
     "Networks": (

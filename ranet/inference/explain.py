@@ -15,13 +15,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ranet.config import InferenceConfig
-from ranet.datasets.image_io import read_labels
 from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.device import autocast
 from ranet.errors import CheckpointError, DataError
 from ranet.inference.canvas import Canvas
 from ranet.inference.crop import crop_resize, crop_resize_nearest
-from ranet.inference.first_mask import checked_labels, naming_first_mask
+from ranet.inference.first_mask import first_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.segmenter import VideoSegmenter
@@ -84,7 +83,7 @@ def explain(
     model = load_pretrained() if model is None else model
     _ranking_of(model)
     source = open_frames(video)
-    labels, ids = _first_labels(mask, source.size)
+    labels, ids = first_labels(mask, source.size)
     chosen = ids[0] if object_id is None else object_id
     if chosen not in ids:
         raise DataError(
@@ -110,15 +109,6 @@ def _ranking_of(model: RANet) -> RankingAttentionModule:
             "with matching 'ranking'; this one can be compared with it."
         )
     return model.ranking
-
-
-def _first_labels(
-    mask: str | Path | np.ndarray, size: tuple[int, int]
-) -> tuple[np.ndarray, tuple[int, ...]]:
-    if isinstance(mask, np.ndarray):
-        return checked_labels(mask, size)
-    with naming_first_mask(mask):
-        return checked_labels(read_labels(mask), size)
 
 
 class _Watched(NamedTuple):

@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from ranet.config import Section, parse_config
-from ranet.datasets.image_io import VOID
+from ranet.datasets.image_io import VOID, read_labels
 from ranet.errors import ConfigError, DataError
 from ranet.wording import size_text
 
@@ -100,6 +100,24 @@ def naming_mask(source: str | Path, what: str = "mask") -> Iterator[None]:
 def naming_first_mask(source: str | Path) -> contextlib.AbstractContextManager[None]:
     """:func:`naming_mask` of a video's first frame."""
     return naming_mask(source, "first mask")
+
+
+def first_labels(
+    mask: str | Path | np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, tuple[int, ...]]:
+    """:func:`checked_labels` of a video's first frame, from a file or as they are.
+
+    Args:
+        mask: a file of them, or H×W.
+        size: (H, W) of the frame.
+
+    Raises:
+        DataError: the file cannot be read, or as for :func:`checked_labels`.
+    """
+    if isinstance(mask, np.ndarray):
+        return checked_labels(mask, size)
+    with naming_first_mask(mask):
+        return checked_labels(read_labels(mask), size)
 
 
 def labels_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:

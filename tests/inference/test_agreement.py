@@ -1,0 +1,191 @@
+"""Masks of a faster step beside those of the plain one, with networks whose answers are known."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from colour_network import ColourNetwork
+from moving_squares import draw, moving
+from torch import Tensor
+
+from ranet.config import InferenceConfig, OnlineLearning
+from ranet.datasets.image_io import write_image, write_labels
+from ranet.errors import ConfigError, DataError
+from ranet.inference.agreement import compare_with_plain, with_grain
+
+SCRIPT = Path(__file__).parents[2] / "scripts/agreement.py"
+SIZE = (48, 80)
+SIDE = 20
+FRAMES = 4
+
+
+def config(**changes) -> InferenceConfig:
+    same_pixels = {"input_size": SIZE, "frame_size": SIZE, "crop": "whole_frame", "device": "cpu"}
+    return InferenceConfig(**{**same_pixels, **changes})
+
+
+class Wasting(ColourNetwork):
+    """Keeps the masks of the frame before; in half precision, all but a column of them."""
+
+    def segment(self, template, frame, previous_masks, objects_at_once=None) -> Tensor:
+        kept = (previous_masks > 0.5).float()
+        if torch.is_autocast_enabled("cpu"):
+            kept = kept * kept.roll(1, dims=-1)
+        return self.confidence * (kept - 0.5)
+
+
+class Discerning(ColourNetwork):
+    """An object is wherever red is the grey of the frames, or a level above it."""
+
+    def segment(self, template, frame, previous_masks, objects_at_once=None) -> Tensor:
+        is_bright = (frame.embedding[:, :1] * 255 > 109.5).float()
+        return self.confidence * (is_bright - 0.5).expand_as(previous_masks)
+
+
+def still(objects: dict[int, tuple[int, int]]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Frames in which nothing moves, and the labels of the first."""
+    frames, labels = zip(*moving(SIZE, FRAMES, objects, step=(0, 0), side=SIDE), strict=True)
+    return list(frames), labels[0]
+
+
+def test_what_is_lost_in_a_step_adds_up_in_the_video():
+    frames, labels = still({1: (5, 5), 2: (20, 50)})
+    comparison = compare_with_plain(Wasting(), config(dtype="bfloat16"), iter(frames), labels)
+    assert comparison.objects == 2
+    assert comparison.faster.step == pytest.approx([(SIDE - 1) / SIDE] * 3)
+    assert comparison.faster.video == pytest.approx([(SIDE - n) / SIDE for n in (1, 2, 3)])
+    assert comparison.grainy.step == comparison.grainy.video == [1] * 3
+    assert not comparison.shortfalls
+
+
+def test_it_is_the_mean_over_the_objects():
+    """One is 20 pixels wide, the other 10."""
+    frame, labels = draw(SIZE, [(1, 5, 5, 20), (2, 20, 50, 10)])
+    comparison = compare_with_plain(Wasting(), config(dtype="bfloat16"), [frame] * 2, labels)
+    assert comparison.faster.step == pytest.approx([(19 / 20 + 9 / 10) / 2])
+
+
+def test_an_object_that_both_lose_agrees():
+    frame, labels = draw(SIZE, [(1, 5, 5, 20)])
+    comparison = compare_with_plain(
+        ColourNetwork(), config(channels_last=True), [frame, np.zeros_like(frame)], labels
+    )
+    assert comparison.faster.step == comparison.faster.video == [1]
+
+
+def test_the_scale_is_what_grain_does():
+    """Of the pixels' red, an eighth falls below the frames' grey."""
+    frame, labels = draw(SIZE, [])
+    labels[5:25, 5:25] = 1
+    comparison = compare_with_plain(
+        Discerning(), config(channels_last=True), [frame] * FRAMES, labels
+    )
+    assert comparison.faster.step == [1] * 3
+    assert comparison.grainy.step == pytest.approx([7 / 8] * 3, abs=0.02)
+    assert comparison.grainy.video == comparison.grainy.step
+
+
+def test_grain_is_a_grey_level_in_a_quarter_of_the_values():
+    frame = np.full((100, 100, 3), 7, np.uint8)
+    grainy = with_grain(frame, np.random.default_rng(1))
+    assert grainy.dtype == np.uint8
+    values, counts = np.unique(grainy, return_counts=True)
+    assert values.tolist() == [6, 7, 8]
+    assert counts / grainy.size == pytest.approx([1 / 8, 3 / 4, 1 / 8], abs=0.01)
+
+
+def test_grain_stays_within_the_grey_levels():
+    frame = np.repeat(np.uint8([0, 255]), 300).reshape(10, 20, 3)
+    grainy = with_grain(frame, np.random.default_rng(1))
+    assert set(np.unique(grainy)) == {0, 1, 254, 255}
+
+
+def test_what_did_not_happen_is_told():
+    frames, labels = still({1: (5, 5)})
+    with pytest.warns(UserWarning, match="only a CUDA GPU"):
+        comparison = compare_with_plain(ColourNetwork(), config(cuda_graph=True), frames, labels)
+    assert [shortfall.way for shortfall in comparison.shortfalls] == ["cuda_graph"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "frames", "error", "message"),
+    [
+        ({}, 2, ConfigError, "is that of the plain step, .* such as dtype=bfloat16"),
+        ({"crop_scale": 2.0}, 2, ConfigError, "is that of the plain step"),
+        (
+            {"dtype": "bfloat16", "online": OnlineLearning(steps=1)},
+            2,
+            ConfigError,
+            "learned apart.* Set online=null",
+        ),
+        ({"dtype": "bfloat16"}, 1, DataError, "at least two frames"),
+        ({"dtype": "bfloat16"}, 0, DataError, "at least two frames"),
+    ],
+)
+def test_what_cannot_be_compared_is_an_error(changes, frames, error, message):
+    drawn, labels = still({1: (5, 5)})
+    with pytest.raises(error, match=message):
+        compare_with_plain(ColourNetwork(), config(**changes), islice(drawn, frames), labels)
+
+
+# --- the script
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A folder of frames with the file of the first masks."""
+    frames, labels = still({1: (5, 5), 2: (20, 50)})
+    for number, frame in enumerate(frames):
+        write_image(tmp_path / "frames" / f"{number:05d}.png", frame)
+    write_labels(tmp_path / "first.png", labels)
+    return tmp_path
+
+
+@pytest.fixture
+def agreement(run_script, video, checkpoint):
+    def run(*more):
+        return run_script(
+            SCRIPT,
+            *("--video", video / "frames", "--mask", video / "first.png"),
+            *("--checkpoint", checkpoint, "device=cpu", "input_size=[64, 96]", *more),
+        )
+
+    return run
+
+
+def test_the_script_tells_a_table(agreement):
+    outcome = agreement("--frames", "3", "channels_last=true")
+    assert outcome.status == 0, outcome.error
+    title, header, faster, grainy = outcome.out.splitlines()
+    assert title.startswith("small, ")
+    assert "2 objects, 2 frames behind the first, CPU" in title
+    assert header.split("  ")[0] == "IoU with the plain step"
+    for line, name in ((faster, "channels_last=true"), (grainy, "a grey level off")):
+        assert line.startswith(f"{name}  ")
+        step, least_step, video, least_video = map(float, line.removeprefix(name).split())
+        assert 0.5 < least_step <= step <= 1
+        assert 0.5 < least_video <= video <= 1
+
+
+def test_the_script_tells_what_was_without_effect(agreement):
+    outcome = agreement("cuda_graph=true")
+    assert outcome.status == 0
+    assert "cuda_graph=true, ran without cuda_graph  " in outcome.out
+    assert "only a CUDA GPU" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["dtype=float32"], "error: The configuration is that of the plain step"),
+        (["--mask", "missing.png", "dtype=bfloat16"], "error: The first mask missing.png"),
+        (["--frames", "1", "dtype=bfloat16"], "expected a whole number from 2 on"),
+    ],
+)
+def test_mistakes_are_told(agreement, words, message):
+    outcome = agreement(*words)
+    assert outcome.status in (1, 2)
+    assert message in outcome.error
+    assert not outcome.out
