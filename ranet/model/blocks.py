@@ -34,10 +34,15 @@ def _at_least_float32(x: Tensor) -> Tensor:
 
 
 def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
-    """Bilinear resampling to ``size`` (height, width); nothing is done where it fits already."""
+    """Bilinear resampling to ``size`` (height, width); nothing is done where it fits already.
+
+    The result has the dtype of ``x``. For a gradient, which sums what several pixels pass back,
+    autocast may have it in float32, as it does on a GPU.
+    """
     if tuple(x.shape[-2:]) == tuple(size):
         return x
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+    with nullcontext() if torch.is_grad_enabled() else _no_autocast(x.device.type):
+        return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
 def average_pool(x: Tensor, size: Sequence[int]) -> Tensor:

@@ -24,6 +24,7 @@ from ranet.model.blocks import (
     l2_normalise,
     max_pool,
     normalise_image,
+    resize,
 )
 from ranet.model.correlation import correlate
 from ranet.model.pyramid_decoder import PyramidLevel, SkipReduction
@@ -94,6 +95,27 @@ def test_norms_keep_their_dtype_whatever_autocast_says(
         y = activate(x, InstanceNorm(3) if learned else None)
     assert y.dtype == dtype
     assert seen == [(False, {dtype})]
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_resampling_keeps_half_precision_where_nothing_learns(
+    learns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Autocast on a GPU, unlike that on a CPU, would compute it in float32."""
+    seen = []
+    interpolate = F.interpolate
+
+    def spy(x: torch.Tensor, **options: object) -> torch.Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return interpolate(x, **options)
+
+    monkeypatch.setattr(F, "interpolate", spy)
+    x = torch.rand(1, 2, 3, 4, dtype=torch.bfloat16)
+    with torch.set_grad_enabled(learns), torch.autocast("cpu", torch.bfloat16):
+        y = resize(x, (6, 8), align_corners=True)
+        assert torch.is_autocast_enabled("cpu")
+    assert (y.dtype, y.shape) == (torch.bfloat16, (1, 2, 6, 8))
+    assert seen == [learns]
 
 
 def test_res_block_adds_its_input() -> None:
