@@ -92,7 +92,7 @@ def joined_processes(config: TrainConfig) -> Iterator[Processes]:
             f"it a multiple of {count * config.accumulate}."
         )
     if count == 1:
-        yield alone(resolve_device(config.device))
+        yield alone(_taken(resolve_device(config.device)))
         return
     device = _own_device(config.device, int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if device.type == "cuda" else "gloo"
@@ -132,6 +132,11 @@ def _own_device(name: str, local_rank: int) -> torch.device:
     device = resolve_device(name)
     if device.type != "cuda":
         return device
-    device = resolve_device(f"cuda:{local_rank}")
-    torch.cuda.set_device(device)
+    return _taken(resolve_device(f"cuda:{local_rank}"))
+
+
+def _taken(device: torch.device) -> torch.device:
+    """The device; a GPU that was chosen is also that of libraries and of torch's own threads."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
     return device

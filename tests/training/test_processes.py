@@ -180,3 +180,17 @@ def test_a_batch_that_cannot_be_shared_is_refused(
     message = "cannot be shared equally among 3 processes with accumulate = 2"
     with pytest.raises(ConfigError, match=message), joined_processes(config):
         pass
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("cuda:1", ["cuda:1"]), ("cuda", []), ("cpu", [])])
+def test_a_chosen_gpu_is_that_of_the_whole_process(
+    name: str, chosen: list[str], tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise torch's thread that page-locks batches takes memory on the first one."""
+    taken = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: taken.append(str(device)))
+    with joined_processes(changed(tiny_run, device=name)) as processes:
+        assert str(processes.device) == name
+    assert taken == chosen
