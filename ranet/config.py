@@ -424,7 +424,9 @@ class InferenceConfig(Section):
         "float32", description="of convolutions and norms; similarities and ranking stay float32"
     )
     channels_last: bool = Field(
-        False, description="memory layout; faster with compile, see docs/performance.md"
+        False,
+        description="memory layout; only with compile, as torch's own norms undo it on a GPU and "
+        "are less exact with it on a CPU, see docs/performance.md",
     )
     compile: bool = Field(
         False, description="torch.compile: a minute at the start, less time for every frame"
@@ -524,7 +526,9 @@ class TrainConfig(Section):
     device: Device = "auto"
     dtype: DType = Field("float32", description="of the forward pass; weights stay float32")
     channels_last: bool = Field(
-        False, description="memory layout; may help on a GPU, slows a CPU down"
+        False,
+        description="memory layout; may help on a GPU with compile, without which torch's norms "
+        "undo it; slows a CPU down",
     )
     compile: bool = Field(False, description="torch.compile: slow to start, faster steps")
     recompute_activations: bool = Field(
