@@ -135,8 +135,9 @@ def _measured(
     effort: Effort,
 ) -> Row:
     _forget_compiled()
+    forget_earlier_work(device)  # before this work takes its memory
     with prepare() as work:
-        forget_earlier_work(device)
+        forget_earlier_work(device)  # of the preparation
         rounds = [_round(work, share) for share in effort.in_rounds(_ROUNDS if work.flop else 1)]
     rates = [each.peak_flop_rate for each in rounds if each.peak_flop_rate is not None]
     used, counted = max((each.memory for each in rounds if each.memory), default=(None, None))
