@@ -9,8 +9,10 @@ others. What cannot be had for some of them runs as it is written for these; a w
 import types
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, Protocol
 
 import torch
@@ -65,16 +67,17 @@ class AcceleratedStep:
         self.shortfalls: list[Shortfall] = []
         """What of it did not happen in the calls so far, and why."""
         self._asked = {"compile": compiled, "cuda_graph": cuda_graph}
+        tell = partial(_warn, self.shortfalls)  # no circle: none of the steps refers to this object
         if compiled:
-            step = CompiledStep(step, self._fall_short)
+            step = CompiledStep(step, tell)
         if cuda_graph and device.type == "cuda":
-            step = ReplayedStep(step, CudaGraphRecorder(), self._fall_short)
+            step = ReplayedStep(step, CudaGraphRecorder(), tell)
         elif cuda_graph:
             message = (
                 f"cuda_graph: true has no effect on the device {device}, as only a CUDA GPU "
                 "replays graphs. Leave it at false elsewhere."
             )
-            self._fall_short(Shortfall("cuda_graph", message))
+            tell(Shortfall("cuda_graph", message))
         self._step = step
 
     def __call__(
@@ -89,9 +92,10 @@ class AcceleratedStep:
         missed = {shortfall.way for shortfall in self.shortfalls}
         return {way: asked and way not in missed for way, asked in self._asked.items()}
 
-    def _fall_short(self, shortfall: Shortfall) -> None:
-        self.shortfalls.append(shortfall)
-        warnings.warn(shortfall.message, UserWarning, stacklevel=2)
+
+def _warn(told: list[Shortfall], shortfall: Shortfall) -> None:
+    told.append(shortfall)
+    warnings.warn(shortfall.message, UserWarning, stacklevel=2)
 
 
 class CompiledStep:
@@ -119,10 +123,12 @@ class CompiledStep:
         from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
         key = _key(_flat(templates, image, probabilities))
-        if key not in self._steps:
+        compiling = key not in self._steps
+        if compiling:
             self._steps[key] = self._compiled()
         try:
-            return self._steps[key](templates, image, probabilities)
+            with _without_hint_at_tf32() if compiling else nullcontext():
+                return self._steps[key](templates, image, probabilities)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             message = (
                 f"torch.compile failed for {_kind(probabilities)} ({_gist(error)}), so that the "
@@ -137,6 +143,14 @@ class CompiledStep:
     def _compiled(self) -> Step:
         step = with_own_code(self._plain)
         return torch.compile(step, dynamic=False, fullgraph=True, backend=self._backend)
+
+
+@contextmanager
+def _without_hint_at_tf32() -> Iterator[None]:
+    """The compiler need not propose TF32, which is off on purpose: it is not float32."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "TensorFloat32 tensor cores .* not enabled", UserWarning)
+        yield
 
 
 def with_own_code(step: Step) -> Step:
@@ -282,8 +296,9 @@ class CudaGraphRecorder:
             RuntimeError: something in it waits for the device.
         """
         with torch.cuda.device(device):
-            self._warm_up(compute)
-            graph, result = self._recorded(compute)
+            stream = _recording_stream(device)
+            self._warm_up(compute, stream)
+            graph, result = self._recorded(compute, stream)
 
         def replay() -> Tensor:
             with torch.cuda.device(device):
@@ -292,25 +307,59 @@ class CudaGraphRecorder:
 
         return replay
 
-    def _recorded(self, compute: Callable[[], Tensor]) -> tuple[torch.cuda.CUDAGraph, Tensor]:
+    def _recorded(
+        self, compute: Callable[[], Tensor], stream: torch.cuda.Stream
+    ) -> tuple[torch.cuda.CUDAGraph, Tensor]:
         graph = torch.cuda.CUDAGraph()
         pool = torch.cuda.graph_pool_handle() if self._pool is None else self._pool
         self._pool = None  # what was in use when recording failed takes no further recording
-        # Other threads may go on uploading frames meanwhile.
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            result = compute()
+        before = torch.cuda.current_stream()
+        try:
+            # Other threads may go on uploading frames meanwhile.
+            with torch.cuda.graph(
+                graph, pool=pool, stream=stream, capture_error_mode="thread_local"
+            ):
+                result = compute()
+        finally:
+            torch.cuda.set_stream(before)  # which torch does not, where recording fails
         self._pool = pool
         return graph, result
 
     @staticmethod
-    def _warm_up(compute: Callable[[], Tensor]) -> None:
-        """Libraries are loaded, plans made and code compiled before recording."""
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
+    def _warm_up(compute: Callable[[], Tensor], stream: torch.cuda.Stream) -> None:
+        """Libraries are loaded, plans made and code compiled before recording.
+
+        What waits for the device is found here: a recording that fails leaves torch in disorder.
+        """
+        current = torch.cuda.current_stream()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):
+            for _ in range(2):
                 compute()
-        torch.cuda.current_stream().wait_stream(side)
+            with _no_waiting():
+                compute()
+        current.wait_stream(stream)
+
+
+@cache
+def _recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """The queue of a GPU in which steps are recorded, one for all.
+
+    That of torch belongs to the GPU that was first recorded on; and each further one would take
+    memory of its own, for good, as matrix products have some in every queue.
+    """
+    return torch.cuda.Stream(device)
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """In here, it is a RuntimeError to wait for the GPU, as far as torch knows of it."""
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 _Key = tuple[tuple[torch.Size, torch.dtype, torch.device], ...]

@@ -21,7 +21,6 @@ from ranet.errors import CheckpointError, DataError
 from ranet.inference.canvas import Canvas
 from ranet.inference.crop import crop_resize, crop_resize_nearest
 from ranet.inference.first_mask import first_labels
-from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.tracker import FollowedVideo
@@ -163,13 +162,13 @@ def _no_such_frame(number: int, count: int | None) -> DataError:
 def _explained(watched: _Watched, object_id: int, points: Sequence[tuple[int, int]]) -> Explanation:
     """Take the last step of the video once more, part by part."""
     video = watched.video
-    step, template, k = video.frame_step, video.templates[0], video.ids.index(object_id)
+    step, template, k = video.frame_step.plain, video.templates[0], video.ids.index(object_id)
     size = cast(tuple[int, int], step.config.input_size)  # the segmenter has resolved it
 
-    # As FrameStep does.
-    first_box = _box_around_objects(step, watched.first_masks)
+    # As the step does.
+    first_box = step.box_around_objects(watched.first_masks)
     first_masks = crop_resize_nearest(watched.first_masks, first_box, size)
-    box = _box_around_objects(step, watched.before)
+    box = step.box_around_objects(watched.before)
     previous = step.to_previous_masks(step.fusion, crop_resize(watched.before, box, size))
     with autocast(previous.device, step.config.dtype):
         frame = step.network.encode_frame(crop_resize(video.image, box, size))
@@ -214,10 +213,6 @@ def _ranked(
     )
     maps = _array(similarity[0])
     return maps.reshape(*model.template_grid, *maps.shape[1:]), foreground, background
-
-
-def _box_around_objects(step: FrameStep, probabilities: Tensor) -> Tensor:
-    return step._box_around(to_labels(step.fusion, [probabilities]) > 0)
 
 
 def _view(

@@ -1,6 +1,8 @@
 """Compiled and replayed steps compute what the step computes, or say that they cannot."""
 
+import gc
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -53,7 +55,7 @@ def told():
 
 def test_the_step_compiles_as_one_graph(step, told):
     # Without the minute of generating code.
-    compiled = CompiledStep(step, told.append, backend="eager")
+    compiled = CompiledStep(step.plain, told.append, backend="eager")
     arguments = arguments_of(step, seed=0)
     torch.testing.assert_close(compiled(*arguments), step(*arguments), rtol=0, atol=1e-5)
     assert told == []
@@ -259,6 +261,47 @@ def test_a_step_knows_how_it_ran(monkeypatch):
         compiled(*anything(objects=2))
     assert not compiled.ran["compile"]
     assert [type(shortfall) for shortfall in compiled.shortfalls] == [Shortfall]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_a_step_that_nobody_has_is_gone_at_once(compiled, cuda_graph):
+    """And its network with it: a GPU out of memory does not make Python look for circles."""
+    network = tiny_ranet()
+    step = AcceleratedStep(
+        step_of(network).plain,
+        compiled=compiled,
+        cuda_graph=cuda_graph,
+        device=torch.device("cuda"),  # where nothing is called yet
+    )
+    whole = step_of(network, compile=compiled)
+    gone = [weakref.ref(thing) for thing in (network, step, whole)]
+    gc.collect()
+    gc.disable()
+    try:
+        del network, step, whole
+        assert [thing() for thing in gone] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_the_compiler_does_not_propose_other_numbers(told):
+    def hints(graph, inputs):
+        # As it does on a GPU.
+        warnings.warn(
+            "TensorFloat32 tensor cores for float32 matrix multiplication available but not "
+            "enabled. Consider setting another precision.",
+            UserWarning,
+            stacklevel=1,
+        )
+        warnings.warn("something else", UserWarning, stacklevel=1)
+        return graph.forward
+
+    compiled = CompiledStep(double, told.append, backend=hints)
+    with pytest.warns(UserWarning, match="something else") as warned:
+        compiled(*anything())
+    assert [str(warning.message) for warning in warned] == ["something else"]
+    assert told == []
 
 
 def test_a_graph_elsewhere_than_on_cuda_is_told():

@@ -1,6 +1,8 @@
 """Online learning: a copy learns the first frame, and nothing else changes."""
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -63,6 +65,14 @@ def test_a_copy_learns_and_the_network_stays_as_it_is():
     assert not copy.training
     assert all(p.requires_grad for p in model.parameters())
     assert all(p.grad is None for p in copy.parameters())
+
+
+def test_float16_learns_from_the_first_step_on():
+    """With torch's own first scale, 2**16, gradients are infinite and three steps are left out."""
+    model = tiny_ranet("multi")
+    frame, labels = moving(SIZE, 1, STARTS)[0]
+    copy = fine_tune(model, frame, labels, config(dtype="float16", online=learning(steps=1)))
+    assert moved(weights(model), weights(copy)) == {"encoder", "ranking", "merge", "decoder"}
 
 
 def test_the_encoder_may_stay():
@@ -190,6 +200,27 @@ def test_the_next_video_starts_from_the_unchanged_network():
     ):
         assert (labels == labels_alone).all()
         assert (probabilities == probabilities_alone).all()
+
+
+def test_the_network_of_the_last_video_is_gone_with_it(monkeypatch):
+    """At once, as a GPU out of memory does not make Python look for circles."""
+    networks = []
+
+    def remembered(*arguments):
+        model = fine_tune(*arguments)
+        networks.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(online_module, "fine_tune", remembered)
+    segmenter = VideoSegmenter(tiny_ranet("multi"), config(), online=learning(steps=1))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            follow(segmenter, moving(SIZE, 2, STARTS))
+        assert [network() is not None for network in networks] == [False, False, True]
+    finally:
+        gc.enable()
 
 
 def test_a_video_is_followed_with_what_was_learned():

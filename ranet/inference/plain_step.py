@@ -1,0 +1,90 @@
+"""One frame of a video on the device: Figure 2 of the paper, in the released crop.
+
+Everything here is a function of tensors, with shapes that follow from sizes alone and without a
+look at any value: no synchronisation with the host, nothing a CUDA graph or compiler stumbles on.
+
+B videos, K objects, H×W the canvas, h×w the network's input.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ranet.config import InferenceConfig
+from ranet.device import autocast
+from ranet.inference.crop import (
+    box_around,
+    crop_resize,
+    crop_resize_nearest,
+    paste_back,
+    whole_frame,
+)
+from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
+from ranet.model.ranet import RANet
+from ranet.structures import Template
+
+
+class PlainStep:
+    """The step as it is written: crop, network, paste.
+
+    Args:
+        network: on the device that the tensors will be on, in the numbers and the layout of
+            ``config``.
+        config: how to crop, what the network sees of the previous frame, how objects are fused;
+            :func:`~ranet.inference.resolve.resolved`.
+    """
+
+    def __init__(self, network: RANet, config: InferenceConfig) -> None:
+        self.network = network
+        self.config = config
+        self.fusion = FUSIONS[config.fusion]
+        self.to_previous_masks = PREVIOUS_MASKS[config.previous_mask]
+
+    def encode_template(self, image: Tensor, masks: Tensor) -> Template:
+        """As :meth:`ranet.inference.frame_step.FrameStep.encode_template`."""
+        box = self._box_around(masks.amax(dim=1) > 0)
+        size = self.config.input_size
+        crop, crop_masks = crop_resize(image, box, size), crop_resize_nearest(masks, box, size)
+        with autocast(image.device, self.config.dtype):
+            return self.network.encode_template(self._laid_out(crop), crop_masks)
+
+    def __call__(
+        self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
+    ) -> Tensor:
+        """As :meth:`ranet.inference.frame_step.FrameStep.forward`."""
+        box = self.box_around_objects(probabilities)
+        crop = crop_resize(image, box, self.config.input_size)
+        previous = crop_resize(probabilities, box, self.config.input_size)
+        logits = self._logits(templates, crop, self.to_previous_masks(self.fusion, previous))
+        return paste_back(self.fusion.to_probabilities(logits), box, image.shape[-2:])
+
+    def box_around_objects(self, probabilities: Tensor) -> Tensor:
+        """The part of the canvas that the network sees of the next frame: B×4, from B×K×H×W."""
+        return self._box_around(to_labels(self.fusion, [probabilities]) > 0)
+
+    def _box_around(self, foreground: Tensor) -> Tensor:
+        """B×4, from B×H×W bool."""
+        config = self.config
+        if config.crop == "whole_frame":
+            return whole_frame(len(foreground), foreground.shape[-2:], foreground.device)
+        return box_around(
+            foreground,
+            aspect=config.input_size,
+            scale=config.crop_scale,
+            smallest=config.smallest_crop,
+        )
+
+    def _logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
+        """Logits of all objects, B×K×h×w float32; one batch, whatever templates they come from."""
+        with autocast(crop.device, self.config.dtype):
+            frame = self.network.encode_frame(self._laid_out(crop))
+            logits = self.network.segment(
+                templates, frame, previous, objects_at_once=self.config.objects_at_once
+            )
+        return logits.float()
+
+    def _laid_out(self, crop: Tensor) -> Tensor:
+        """The crop in the memory layout of the network."""
+        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        return crop.contiguous(memory_format=layout)
