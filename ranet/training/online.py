@@ -38,6 +38,9 @@ _ANY_SIZE = 1e-9
 _DRAWS = 100
 """How often views are drawn anew because an object got lost in them."""
 
+_FIRST_SCALE = 2.0**10
+"""Of losses in float16. There is no time to find it: torch's own, 2**16, loses the first steps."""
+
 _CLEARLY_WORSE = 1.5
 """Loss of the same views after learning over that before; a rate that suits stays below 1.05."""
 
@@ -164,7 +167,9 @@ def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig
         model=model,
         network=ClipNetwork(model),
         optimizer=torch.optim.Adam(_moving(model, online.parameters), lr=online.lr),
-        scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
+        scaler=torch.amp.GradScaler(
+            device.type, init_scale=_FIRST_SCALE, enabled=config.dtype == "float16"
+        ),
         losses=online.losses,
         optimizer_config=OptimizerConfig(learning_rate=online.lr),
         steps=online.steps,
