@@ -11,9 +11,6 @@ from ranet.wording import count
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """By the name in the configuration."""
 
-_WITHOUT_HALF_PRECISION = ("NO AVX", "AVX2")
-"""Names that torch gives to CPUs for which it has no fast convolution in half precision."""
-
 
 def resolve_device(name: str) -> torch.device:
     """The device of a name in a configuration, where float32 is float32.
@@ -66,14 +63,27 @@ def warn_of_slow_dtype(device: torch.device, dtype: str) -> None:
         device: where a network will run.
         dtype: a name of :data:`DTYPES`.
     """
-    capability = torch.backends.cpu.get_cpu_capability()
-    if device.type == "cpu" and dtype != "float32" and capability in _WITHOUT_HALF_PRECISION:
+    if device.type == "cpu" and dtype != "float32" and not _is_fast_on_this_cpu(dtype):
         warnings.warn(
-            f"dtype is {dtype}, for which this CPU has no instructions (it would need AVX512): a "
-            "convolution takes some thirty times as long as in float32. Use dtype: float32 here.",
+            f"dtype is {dtype}, for which this CPU has no instructions that torch makes use of: "
+            "convolutions may take thirty times as long as in float32. Use dtype=float32 here.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
+
+
+def _is_fast_on_this_cpu(dtype: str) -> bool:
+    """Whether torch leaves convolutions in half precision to oneDNN, by its own answer.
+
+    Without oneDNN, as on a Mac, nothing is known of them, and nothing is said.
+    """
+    if not torch.backends.mkldnn.is_available():
+        return True
+    answers = {
+        "bfloat16": torch.ops.mkldnn._is_mkldnn_bf16_supported,
+        "float16": torch.ops.mkldnn._is_mkldnn_fp16_supported,
+    }
+    return bool(answers[dtype]())
 
 
 def synchronise(device: torch.device) -> None:

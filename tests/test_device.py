@@ -1,3 +1,6 @@
+import warnings
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -91,39 +94,54 @@ def test_autocast_leaves_float32_alone():
 
 
 @pytest.fixture
-def capability(monkeypatch):
-    """Pretend that the CPU is of a kind, by torch's name."""
+def cpu(monkeypatch):
+    """Pretend to have a CPU for which torch has convolutions in these half precisions."""
 
-    def pretend(name: str) -> None:
-        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: name)
+    def pretend(*dtypes: str, onednn: bool = True) -> None:
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: onednn)
+        answers = {
+            f"_is_mkldnn_{short}_supported": lambda fast=dtype in dtypes: fast
+            for short, dtype in (("bf16", "bfloat16"), ("fp16", "float16"))
+        }
+        monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace(**answers))
 
     return pretend
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_without_instructions_for_it_is_told(capability, dtype):
-    capability("AVX2")
-    with pytest.warns(UserWarning, match=f"dtype is {dtype}, .* Use dtype: float32 here") as told:
+@pytest.mark.parametrize(
+    ("fast", "dtype"),
+    [((), "bfloat16"), ((), "float16"), (("bfloat16",), "float16"), (("float16",), "bfloat16")],
+)
+def test_half_precision_without_instructions_for_it_is_told(cpu, fast, dtype):
+    cpu(*fast)
+    message = f"dtype is {dtype}, .* no instructions .* Use dtype=float32 here"
+    with pytest.warns(UserWarning, match=message) as told:
         warn_of_slow_dtype(torch.device("cpu"), dtype)
     assert len(told) == 1
 
 
 @pytest.mark.parametrize(
-    ("device", "dtype", "name"),
+    ("device", "dtype", "fast", "onednn"),
     [
-        ("cpu", "float32", "AVX2"),
-        ("cpu", "bfloat16", "AVX512"),
-        ("cpu", "bfloat16", "SVE256"),
-        ("cpu", "bfloat16", "DEFAULT"),  # any CPU by Apple
-        ("cuda", "bfloat16", "AVX2"),
+        ("cpu", "float32", (), True),
+        ("cpu", "bfloat16", ("bfloat16",), True),
+        ("cpu", "float16", ("float16",), True),
+        ("cpu", "bfloat16", (), False),  # a Mac
+        ("cuda", "bfloat16", (), True),
     ],
 )
 def test_nothing_is_told_where_the_numbers_are_fast_or_not_known_to_be_slow(
-    capability, recwarn, device, dtype, name
+    cpu, recwarn, device, dtype, fast, onednn
 ):
-    capability(name)
+    cpu(*fast, onednn=onednn)
     warn_of_slow_dtype(torch.device(device), dtype)
     assert not recwarn
+
+
+def test_torch_answers_for_this_cpu():
+    with warnings.catch_warnings(action="ignore"):
+        for dtype in ("bfloat16", "float16"):
+            warn_of_slow_dtype(torch.device("cpu"), dtype)
 
 
 @pytest.mark.parametrize(("threads", "name"), [(1, "CPU (1 thread)"), (4, "CPU (4 threads)")])

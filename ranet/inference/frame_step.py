@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ranet.config import InferenceConfig
-from ranet.device import DTYPES, resolve_device, warn_of_slow_dtype
+from ranet.device import DTYPES, resolve_device
 from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.objects import Fusion
 from ranet.inference.plain_step import PlainStep
@@ -32,8 +32,6 @@ class FrameStep(nn.Module):
 
     def __init__(self, model: RANet, config: InferenceConfig) -> None:
         super().__init__()
-        device = resolve_device(config.device)
-        warn_of_slow_dtype(device, config.dtype)
         self.model = model
         self.config = config
         self.network = _prepared(model, config)
@@ -42,7 +40,10 @@ class FrameStep(nn.Module):
         # It knows nothing of this object: a circle would keep the network, and what a GPU has
         # recorded, until Python looks for circles, which no lack of the GPU's memory makes it do.
         self.accelerated = AcceleratedStep(
-            self.plain, compiled=config.compile, cuda_graph=config.cuda_graph, device=device
+            self.plain,
+            compiled=config.compile,
+            cuda_graph=config.cuda_graph,
+            device=resolve_device(config.device),
         )
         """What :meth:`forward` calls, and how that ran."""
 
@@ -52,28 +53,13 @@ class FrameStep(nn.Module):
         return self.plain.fusion
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
-        """Crop the annotated frame around its objects and encode it, once a video.
-
-        Args:
-            image: B×3×H×W RGB in [0, 1].
-            masks: B×K×H×W of 0 and 1.
-        """
+        """:meth:`ranet.inference.plain_step.PlainStep.encode_template`."""
         return self.plain.encode_template(image, masks)
 
     def forward(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
     ) -> Tensor:
-        """Segment one frame.
-
-        Args:
-            templates: one for each group of objects that was annotated in one frame; together
-                they hold the K objects, in order.
-            image: B×3×H×W RGB in [0, 1], the current frame.
-            probabilities: B×K×H×W, the frame before.
-
-        Returns:
-            Probabilities of the current frame, B×K×H×W float32; zero outside the crop.
-        """
+        """:meth:`ranet.inference.plain_step.PlainStep.__call__`, as fast as asked for."""
         return self.accelerated(templates, image, probabilities)
 
 

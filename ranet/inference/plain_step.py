@@ -42,7 +42,12 @@ class PlainStep:
         self.to_previous_masks = PREVIOUS_MASKS[config.previous_mask]
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
-        """As :meth:`ranet.inference.frame_step.FrameStep.encode_template`."""
+        """Crop the annotated frame around its objects and encode it, once a video.
+
+        Args:
+            image: B×3×H×W RGB in [0, 1].
+            masks: B×K×H×W of 0 and 1.
+        """
         box = self._box_around(masks.amax(dim=1) > 0)
         size = self.config.input_size
         crop, crop_masks = crop_resize(image, box, size), crop_resize_nearest(masks, box, size)
@@ -52,15 +57,50 @@ class PlainStep:
     def __call__(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
     ) -> Tensor:
-        """As :meth:`ranet.inference.frame_step.FrameStep.forward`."""
+        """Segment one frame.
+
+        Args:
+            templates: one for each group of objects that was annotated in one frame; together
+                they hold the K objects, in order.
+            image: B×3×H×W RGB in [0, 1], the current frame.
+            probabilities: B×K×H×W, the frame before.
+
+        Returns:
+            Probabilities of the current frame, B×K×H×W float32; zero outside the crop.
+        """
         box = self.box_around_objects(probabilities)
         crop = crop_resize(image, box, self.config.input_size)
         previous = crop_resize(probabilities, box, self.config.input_size)
-        logits = self._logits(templates, crop, self.to_previous_masks(self.fusion, previous))
+        logits = self.logits(templates, crop, self.to_previous_masks(self.fusion, previous))
         return paste_back(self.fusion.to_probabilities(logits), box, image.shape[-2:])
 
+    def logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
+        """What the network says of a crop.
+
+        Args:
+            templates: as for the whole step; their objects are one batch.
+            crop: B×3×h×w RGB in [0, 1].
+            previous: B×K×h×w in [0, 1], the masks of the frame before in the crop.
+
+        Returns:
+            B×K×h×w float32.
+        """
+        with autocast(crop.device, self.config.dtype):
+            frame = self.network.encode_frame(self._laid_out(crop))
+            logits = self.network.segment(
+                templates, frame, previous, objects_at_once=self.config.objects_at_once
+            )
+        return logits.float()
+
     def box_around_objects(self, probabilities: Tensor) -> Tensor:
-        """The part of the canvas that the network sees of the next frame: B×4, from B×K×H×W."""
+        """The part of the canvas that the network will see of the next frame.
+
+        Args:
+            probabilities: B×K×H×W.
+
+        Returns:
+            B×4 int64: top, left, bottom, right, half-open, in pixels of the canvas.
+        """
         return self._box_around(to_labels(self.fusion, [probabilities]) > 0)
 
     def _box_around(self, foreground: Tensor) -> Tensor:
@@ -74,15 +114,6 @@ class PlainStep:
             scale=config.crop_scale,
             smallest=config.smallest_crop,
         )
-
-    def _logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
-        """Logits of all objects, B×K×h×w float32; one batch, whatever templates they come from."""
-        with autocast(crop.device, self.config.dtype):
-            frame = self.network.encode_frame(self._laid_out(crop))
-            logits = self.network.segment(
-                templates, frame, previous, objects_at_once=self.config.objects_at_once
-            )
-        return logits.float()
 
     def _laid_out(self, crop: Tensor) -> Tensor:
         """The crop in the memory layout of the network."""

@@ -1,7 +1,7 @@
 """What a configuration leaves to the network that it is for, and to the device."""
 
 from ranet.config import InferenceConfig
-from ranet.device import resolve_device
+from ranet.device import resolve_device, warn_of_slow_dtype
 from ranet.model.ranet import RANet
 
 PAPER_SIZE = (480, 864)
@@ -12,7 +12,7 @@ CHANGES_NO_MASK = {"device", "objects_at_once", "channels_last", "compile", "cud
 
 
 def resolved(config: InferenceConfig, model: RANet) -> InferenceConfig:
-    """The configuration with nothing left open.
+    """The configuration with nothing left open; warns if the device is slow with its dtype.
 
     Input size and fusion are as the network's weights are used to. On a CPU, more objects at once
     are slower (``docs/performance.md``).
@@ -20,11 +20,13 @@ def resolved(config: InferenceConfig, model: RANet) -> InferenceConfig:
     Raises:
         ConfigError: the machine lacks the device asked for.
     """
+    device = resolve_device(config.device)
+    warn_of_slow_dtype(device, config.dtype)
     chosen: dict[str, object] = {}
     if config.input_size is None:
         chosen["input_size"] = model.input_size or PAPER_SIZE
     if config.fusion == "auto":
         chosen["fusion"] = "sigmoid" if model.released else "softmax"
     if config.objects_at_once is None:
-        chosen["objects_at_once"] = 4 if resolve_device(config.device).type == "cpu" else 16
+        chosen["objects_at_once"] = 4 if device.type == "cpu" else 16
     return config.model_copy(update=chosen)

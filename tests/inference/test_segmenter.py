@@ -10,6 +10,7 @@ from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from ranet import device as devices
 from ranet.config import InferenceConfig
 from ranet.datasets.boxes import box_around
 from ranet.errors import ConfigError, DataError
@@ -545,9 +546,10 @@ def test_a_missing_device_is_an_error(monkeypatch):
 
 
 def test_half_precision_is_told_where_it_is_slow(monkeypatch):
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
-    with pytest.warns(UserWarning, match="dtype is bfloat16, .*no instructions"):
+    monkeypatch.setattr(devices, "_is_fast_on_this_cpu", lambda dtype: False)
+    with pytest.warns(UserWarning, match=r"dtype is bfloat16, .*no instructions") as told:
         VideoSegmenter(ColourNetwork(), config(dtype="bfloat16"))
+    assert len(told) == 1
 
 
 # --- with the network itself
