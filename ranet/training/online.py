@@ -28,9 +28,10 @@ from ranet.errors import DataError, TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.clip import ClipNetwork
+from ranet.training.log import SKIPPED_STEPS
 from ranet.training.loop import TrainingStep
 from ranet.training.processes import alone
-from ranet.wording import size_text
+from ranet.wording import count, size_text
 
 _ANY_SIZE = 1e-9
 """Share of the frame that an object has to cover: every one counts, however small."""
@@ -39,7 +40,7 @@ _DRAWS = 100
 """How often views are drawn anew because an object got lost in them."""
 
 _FIRST_SCALE = 2.0**10
-"""Of losses in float16. There is no time to find it: torch's own, 2**16, loses the first steps."""
+"""Of losses in float16. torch's own, 2**16, is too large for the first steps, which are skipped."""
 
 _CLEARLY_WORSE = 1.5
 """Loss of the same views after learning over that before; a rate that suits stays below 1.05."""
@@ -63,9 +64,11 @@ def fine_tune(
 
     Raises:
         DataError: no view shows an object; they are too small for this input size.
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, or float16 was too small for the gradients of every
+            step.
 
-    Warns if the frame is segmented clearly worse than before: the learning rate is too high.
+    Warns if the frame is segmented clearly worse than before, as the learning rate is too high, or
+    if steps were skipped.
     """
     online = config.online
     objects = online.max_objects if _objects_compete(model, config) else 1
@@ -74,21 +77,37 @@ def fine_tune(
     with torch.inference_mode(False), torch.enable_grad():
         adapted = copy.deepcopy(model).train()
         step = _training_step(adapted, online, config)
+        skipped = 0.0
         for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):
             batch = TrainingBatch.collate([next(samples) for _ in range(online.batch_size)])
-            loss = step(batch, number)["total"]
+            figures = step(batch, number)
+            skipped += figures.get(SKIPPED_STEPS, 0)
             if number == 0:
-                first_batch, before = batch, loss
+                first_batch, before = batch, figures["total"]
+        _check_skipped(int(skipped), online)
         _check_learned(step, first_batch, before, online)
     adapted.zero_grad(set_to_none=True)  # the memory of the gradients
     return adapted.eval()
+
+
+def _check_skipped(skipped: int, online: OnlineLearning) -> None:
+    """Tell of steps whose gradients float16 could not hold, so that they changed nothing."""
+    if not skipped:
+        return
+    told = (
+        f"Online learning skipped {skipped} of {count(online.steps, 'step')}, whose gradients "
+        "were too large for float16. Use dtype=bfloat16 or float32, or more steps."
+    )
+    if skipped == online.steps:
+        raise TrainingError(told)
+    warnings.warn(told, UserWarning, stacklevel=3)
 
 
 @torch.no_grad()
 def _check_learned(
     step: TrainingStep, batch: TrainingBatch, before: float, online: OnlineLearning
 ) -> None:
-    """Compare the loss of a batch with what it was before; the very same views, so without noise.
+    """Compare the loss of a batch with what it was before: on the very same views.
 
     The losses of the steps themselves would tell nothing of the last update, which a high learning
     rate makes as harmful as any.

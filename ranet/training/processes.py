@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -92,7 +92,9 @@ def joined_processes(config: TrainConfig) -> Iterator[Processes]:
             f"it a multiple of {count * config.accumulate}."
         )
     if count == 1:
-        yield alone(_taken(resolve_device(config.device)))
+        device = resolve_device(config.device)
+        with _current(device):
+            yield alone(device)
         return
     device = _own_device(config.device, int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if device.type == "cuda" else "gloo"
@@ -132,11 +134,16 @@ def _own_device(name: str, local_rank: int) -> torch.device:
     device = resolve_device(name)
     if device.type != "cuda":
         return device
-    return _taken(resolve_device(f"cuda:{local_rank}"))
-
-
-def _taken(device: torch.device) -> torch.device:
-    """The device; a GPU that was chosen is also that of libraries and of torch's own threads."""
-    if device.type == "cuda" and device.index is not None:
-        torch.cuda.set_device(device)
+    device = resolve_device(f"cuda:{local_rank}")
+    torch.cuda.set_device(device)
     return device
+
+
+def _current(device: torch.device) -> AbstractContextManager[None]:
+    """In here, a GPU that was chosen is also that of torch's own threads.
+
+    The one that page-locks batches would otherwise take memory on the first GPU.
+    """
+    if device.type == "cuda" and device.index is not None:
+        return torch.cuda.device(device)
+    return nullcontext()

@@ -38,6 +38,11 @@ def learned(model=None, **changes):
     return fine_tune(model, *moving(SIZE, 1, STARTS)[0], config(online=learning(**changes)))
 
 
+def learned_in_float16(model=None, **changes):
+    online = config(dtype="float16", online=learning(**changes))
+    return fine_tune(model or tiny_ranet("multi"), *moving(SIZE, 1, STARTS)[0], online)
+
+
 def weights(model):
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -68,11 +73,22 @@ def test_a_copy_learns_and_the_network_stays_as_it_is():
 
 
 def test_float16_learns_from_the_first_step_on():
-    """With torch's own first scale, 2**16, gradients are infinite and three steps are left out."""
     model = tiny_ranet("multi")
-    frame, labels = moving(SIZE, 1, STARTS)[0]
-    copy = fine_tune(model, frame, labels, config(dtype="float16", online=learning(steps=1)))
+    copy = learned_in_float16(model, steps=1)
     assert moved(weights(model), weights(copy)) == {"encoder", "ranking", "merge", "decoder"}
+
+
+def test_steps_that_float16_skips_are_told(monkeypatch):
+    """With torch's own first scale, 2**16, the first gradients are infinite."""
+    monkeypatch.setattr(online_module, "_FIRST_SCALE", 2.0**16)
+    with pytest.warns(UserWarning, match=r"skipped \d of 8 steps.*Use dtype=bfloat16"):
+        learned_in_float16(steps=8)
+
+
+def test_learning_that_float16_skips_altogether_is_an_error(monkeypatch):
+    monkeypatch.setattr(online_module, "_FIRST_SCALE", 2.0**16)
+    with pytest.raises(TrainingError, match="skipped 1 of 1 step"):
+        learned_in_float16(steps=1)
 
 
 def test_the_encoder_may_stay():

@@ -4,7 +4,8 @@ import gc
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,15 +183,23 @@ def test_a_batch_that_cannot_be_shared_is_refused(
         pass
 
 
-@pytest.mark.parametrize(("name", "chosen"), [("cuda:1", ["cuda:1"]), ("cuda", []), ("cpu", [])])
-def test_a_chosen_gpu_is_that_of_the_whole_process(
-    name: str, chosen: list[str], tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("name", "current"), [("cuda:1", ["cuda:1"]), ("cuda", []), ("cpu", [])])
+def test_a_chosen_gpu_is_that_of_the_whole_run(
+    name: str, current: list[str], tiny_run: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise torch's thread that page-locks batches takes memory on the first one."""
-    taken = []
+    chosen = []
+
+    @contextmanager
+    def choose(device: torch.device) -> Iterator[None]:
+        chosen.append(str(device))
+        yield
+        chosen.pop()
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda device: taken.append(str(device)))
+    monkeypatch.setattr(torch.cuda, "device", choose)
     with joined_processes(changed(tiny_run, device=name)) as processes:
         assert str(processes.device) == name
-    assert taken == chosen
+        assert chosen == current
+    assert chosen == []
