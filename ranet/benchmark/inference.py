@@ -5,7 +5,7 @@ Each part holds the one before it, and is measured with frames of the network's 
 
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from ranet.benchmark.timing import Effort
 from ranet.config import InferenceConfig
 from ranet.datasets.image_io import write_image
 from ranet.datasets.video_io import ImageFrames
-from ranet.device import autocast, resolve_device
+from ranet.device import resolve_device
 from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
@@ -79,12 +79,12 @@ def prepare_network(case: InferenceCase) -> Iterator[Workload]:
     inputs = _inputs(frame_step, case)
     config = frame_step.config
 
-    def network(templates: Sequence[Template], image: Tensor, masks: Tensor) -> Tensor:
-        return _run_network(frame_step, templates[0], image, masks)
-
     # As the frame step has it done, but for what is around the network.
     step = AcceleratedStep(
-        network, compiled=config.compile, cuda_graph=config.cuda_graph, device=case.device
+        frame_step.plain.logits,
+        compiled=config.compile,
+        cuda_graph=config.cuda_graph,
+        device=case.device,
     )
 
     @torch.inference_mode()
@@ -210,19 +210,8 @@ def _inputs(frame_step: FrameStep, case: InferenceCase) -> _Inputs:
     template_flop = count_flop(
         lambda: templates.append(frame_step.encode_template(template_image, masks))
     )
-    flop = count_flop(lambda: _run_network(frame_step, templates[0], image, masks))
+    flop = count_flop(lambda: frame_step.plain.logits(templates, image, masks))
     return _Inputs(image, masks, templates[0], template_flop, flop)
-
-
-def _run_network(frame_step: FrameStep, template: Template, image: Tensor, masks: Tensor) -> Tensor:
-    config, network = frame_step.config, frame_step.network
-    with autocast(image.device, config.dtype):
-        return network.segment(
-            template,
-            network.encode_frame(image),
-            masks,
-            objects_at_once=config.objects_at_once,
-        )
 
 
 def _batch_of(frame: np.ndarray, case: InferenceCase) -> Tensor:

@@ -1,11 +1,12 @@
 """Ways to run a frame step faster, with the same results: compiled, or replayed by a GPU.
 
-Both need what :mod:`ranet.inference.frame_step` promises: shapes that follow from sizes alone, and
+Both need what :mod:`ranet.inference.plain_step` promises: shapes that follow from sizes alone, and
 no question to the device on the way. Both are made for arguments of certain shapes, anew for
 others. What cannot be had for some of them runs as it is written for these; a warning says so, and
 :attr:`AcceleratedStep.shortfalls` remembers it.
 """
 
+import threading
 import types
 import warnings
 import weakref
@@ -23,7 +24,7 @@ from ranet.wording import count, size_text
 
 
 class Step(Protocol):
-    """What :class:`~ranet.inference.frame_step.FrameStep` computes."""
+    """What :class:`~ranet.inference.plain_step.PlainStep` computes."""
 
     def __call__(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
@@ -127,7 +128,7 @@ class CompiledStep:
         if compiling:
             self._steps[key] = self._compiled()
         try:
-            with _without_hint_at_tf32() if compiling else nullcontext():
+            with _without_advice_on_tf32() if compiling else nullcontext():
                 return self._steps[key](templates, image, probabilities)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             message = (
@@ -146,8 +147,8 @@ class CompiledStep:
 
 
 @contextmanager
-def _without_hint_at_tf32() -> Iterator[None]:
-    """The compiler need not propose TF32, which is off on purpose: it is not float32."""
+def _without_advice_on_tf32() -> Iterator[None]:
+    """The compiler advises TF32, which is off on purpose: float32 is computed as such."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "TensorFloat32 tensor cores .* not enabled", UserWarning)
         yield
@@ -226,9 +227,10 @@ class ReplayedStep:
         held = [argument.clone() for argument in arguments]
         *parts, image, probabilities = held
         templates = [Template(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+        step = self._step  # a recording need not know of this object, which has the recordings
         try:
             replay = self._record(
-                lambda: self._step(templates, image, probabilities), probabilities.device
+                lambda: step(templates, image, probabilities), probabilities.device
             )
         except torch.OutOfMemoryError:
             raise
@@ -284,6 +286,8 @@ class CudaGraphRecorder:
     """Records what a GPU is told to do as CUDA graphs, which share their memory.
 
     They may, as they are replayed one at a time, and each result is copied before the next replay.
+    While it records, other threads may upload, but one that waits for the GPU gets an error: torch
+    forbids that to all of them at once.
     """
 
     def __init__(self) -> None:
@@ -295,7 +299,7 @@ class CudaGraphRecorder:
         Raises:
             RuntimeError: something in it waits for the device.
         """
-        with torch.cuda.device(device):
+        with _one_recording, torch.cuda.device(device):
             stream = _recording_stream(device)
             self._warm_up(compute, stream)
             graph, result = self._recorded(compute, stream)
@@ -333,27 +337,33 @@ class CudaGraphRecorder:
         """
         current = torch.cuda.current_stream()
         stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            for _ in range(2):
-                compute()
-            with _no_waiting():
-                compute()
-        current.wait_stream(stream)
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(2):
+                    compute()
+                with _no_waiting():
+                    compute()
+        finally:  # what it reads may be gone soon
+            current.wait_stream(stream)
+
+
+_one_recording = threading.Lock()
+"""Held while recording: all recordings use one stream of a GPU, and what forbids waiting is one."""
 
 
 @cache
 def _recording_stream(device: torch.device) -> torch.cuda.Stream:
-    """The queue of a GPU in which steps are recorded, one for all.
+    """The stream of a GPU in which steps are recorded, one for all.
 
     That of torch belongs to the GPU that was first recorded on; and each further one would take
-    memory of its own, for good, as matrix products have some in every queue.
+    memory of its own, for good, as matrix products have some in every stream.
     """
     return torch.cuda.Stream(device)
 
 
 @contextmanager
 def _no_waiting() -> Iterator[None]:
-    """In here, it is a RuntimeError to wait for the GPU, as far as torch knows of it."""
+    """In here, to wait for a GPU is a RuntimeError in any thread, as far as torch knows of it."""
     before = torch.cuda.get_sync_debug_mode()
     torch.cuda.set_sync_debug_mode("error")
     try:

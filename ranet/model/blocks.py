@@ -36,8 +36,8 @@ def _at_least_float32(x: Tensor) -> Tensor:
 def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
     """Bilinear resampling to ``size`` (height, width); nothing is done where it fits already.
 
-    The result has the dtype of ``x``. For a gradient, which sums what several pixels pass back,
-    autocast may have it in float32, as it does on a GPU.
+    The result has the dtype of ``x``. Where gradients are computed, autocast chooses: float32 on a
+    GPU, as the backward pass adds up what several pixels give.
     """
     if tuple(x.shape[-2:]) == tuple(size):
         return x

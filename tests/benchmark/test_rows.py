@@ -1,4 +1,6 @@
+import gc
 import itertools
+import weakref
 from contextlib import contextmanager
 
 import pytest
@@ -82,6 +84,25 @@ def test_a_gpu_without_room_is_a_result():
 
     row = measured("network", {"videos": 99}, work(too_large), CPU, ONCE)
     assert (row.problem, row.seconds) == (OUT_OF_MEMORY, None)
+
+
+def test_earlier_work_is_gone_before_the_next_takes_memory():
+    class Circle:
+        def __init__(self):
+            self.itself = self
+
+    @contextmanager
+    def prepare():
+        assert earlier() is None
+        yield Workload(lambda: None, CPU, unit="frame", units=1)
+
+    gc.disable()
+    try:
+        earlier = weakref.ref(Circle())
+        assert earlier() is not None
+        measured("any", {}, prepare, CPU, ONCE)
+    finally:
+        gc.enable()
 
 
 def test_no_other_error_is_hidden():

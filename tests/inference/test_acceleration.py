@@ -11,6 +11,7 @@ from tiny_ranet import tiny_ranet
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranet.config import InferenceConfig
+from ranet.inference import acceleration
 from ranet.inference.acceleration import (
     KEPT_RECORDINGS,
     AcceleratedStep,
@@ -265,28 +266,34 @@ def test_a_step_knows_how_it_ran(monkeypatch):
 
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("cuda_graph", [False, True])
-def test_a_step_that_nobody_has_is_gone_at_once(compiled, cuda_graph):
+def test_a_step_is_freed_with_its_last_reference(compiled, cuda_graph, monkeypatch):
     """And its network with it: a GPU out of memory does not make Python look for circles."""
+    monkeypatch.setattr(acceleration, "CudaGraphRecorder", Recorder)
+    monkeypatch.setattr(CompiledStep.__init__, "__defaults__", ("eager",))
     network = tiny_ranet()
     step = AcceleratedStep(
         step_of(network).plain,
         compiled=compiled,
         cuda_graph=cuda_graph,
-        device=torch.device("cuda"),  # where nothing is called yet
+        device=torch.device("cuda"),  # as far as it knows
     )
     whole = step_of(network, compile=compiled)
-    gone = [weakref.ref(thing) for thing in (network, step, whole)]
+    with torch.inference_mode():
+        step(*arguments_of(whole, seed=0, objects=1))
+        whole(*arguments_of(whole, seed=0, objects=1))
+    assert step.ran == {"compile": compiled, "cuda_graph": cuda_graph}
+    freed = [weakref.ref(thing) for thing in (network, step, whole)]
     gc.collect()
     gc.disable()
     try:
         del network, step, whole
-        assert [thing() for thing in gone] == [None] * 3
+        assert [thing() for thing in freed] == [None] * 3
     finally:
         gc.enable()
 
 
-def test_the_compiler_does_not_propose_other_numbers(told):
-    def hints(graph, inputs):
+def test_the_compilers_advice_to_compute_in_tf32_is_not_shown(told):
+    def advises(graph, inputs):
         # As it does on a GPU.
         warnings.warn(
             "TensorFloat32 tensor cores for float32 matrix multiplication available but not "
@@ -297,7 +304,7 @@ def test_the_compiler_does_not_propose_other_numbers(told):
         warnings.warn("something else", UserWarning, stacklevel=1)
         return graph.forward
 
-    compiled = CompiledStep(double, told.append, backend=hints)
+    compiled = CompiledStep(double, told.append, backend=advises)
     with pytest.warns(UserWarning, match="something else") as warned:
         compiled(*anything())
     assert [str(warning.message) for warning in warned] == ["something else"]
