@@ -421,7 +421,8 @@ class InferenceConfig(Section):
     )
     device: Device = Field("auto", description="CUDA, else MPS, else CPU")
     dtype: DType = Field(
-        "float32", description="of convolutions and norms; similarities and ranking stay float32"
+        "float32",
+        description="of convolutions, norms and resampling; similarities and ranking stay float32",
     )
     channels_last: bool = Field(
         False,
@@ -429,7 +430,9 @@ class InferenceConfig(Section):
         "are less exact with it on a CPU, see docs/performance.md",
     )
     compile: bool = Field(
-        False, description="torch.compile: a minute at the start, less time for every frame"
+        False,
+        description="torch.compile: a minute at the start, or of each video with online learning; "
+        "less time for every frame",
     )
     cuda_graph: bool = Field(
         False,
@@ -439,6 +442,15 @@ class InferenceConfig(Section):
     online: OnlineLearning | None = Field(
         None, description="fine-tune a copy of the network on each video's first frame; null: no"
     )
+
+
+PLAIN_STEP: Mapping[str, str | bool] = {
+    "dtype": "float32",
+    "channels_last": False,
+    "compile": False,
+    "cuda_graph": False,
+}
+"""Fields of :class:`InferenceConfig` that say how a step is computed, for one as it is written."""
 
 
 class EvalConfig(Section):

@@ -7,7 +7,7 @@ GROUPS = {
         "evaluate",
         "report",
         "benchmark",
-        "agreement",
+        "compare-precision",
         "online-curve",
         "reproduce",
     ),

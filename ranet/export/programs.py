@@ -19,13 +19,12 @@ objects, are inside the graphs: where the crop lies is computed, what size it ha
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from ranet.config import InferenceConfig
+from ranet.config import PLAIN_STEP, InferenceConfig
 from ranet.errors import ConfigError
 from ranet.inference.canvas import Canvas
 from ranet.inference.frame_step import FrameStep
@@ -45,15 +44,6 @@ OUTPUTS: Mapping[str, tuple[str, ...]] = {
     "step": ("probabilities", "labels"),
 }
 """Likewise of the outputs."""
-
-_PLAIN: Mapping[str, Any] = {
-    "device": "cpu",
-    "dtype": "float32",
-    "channels_last": False,
-    "compile": False,
-    "cuda_graph": False,
-}
-"""What a graph leaves to whoever runs it."""
 
 
 class TemplateGraph(nn.Module):
@@ -115,7 +105,7 @@ def export_programs(
             "A graph has fixed weights and cannot learn from a first frame: leave online at null. "
             "What was learned can be saved as a checkpoint and then be exported."
         )
-    step = FrameStep(model, config.model_copy(update=dict(_PLAIN))).cpu().eval()
+    step = FrameStep(model, config.model_copy(update={**PLAIN_STEP, "device": "cpu"})).cpu().eval()
     canvas = Canvas.for_frames(frame_size, config.frame_size)
     image = torch.zeros(1, 3, *frame_size)
     masks = torch.zeros(1, objects, *frame_size)

@@ -20,7 +20,6 @@ import numpy as np
 import torch
 
 from ranet.errors import ConfigError, DataError
-from ranet.inference.first_mask import checked_labels
 from ranet.inference.tracker import FollowedVideo, Tracker, check_next
 from ranet.inference.transfer import Frame
 from ranet.structures import Template
@@ -83,9 +82,7 @@ class BatchSegmenter:
             DataError: frame or labels have another shape or type, or there is no object, or none
                 that the network could see.
         """
-        video = self._tracker.begin(frame)
-        self._tracker.mark(video, *checked_labels(labels, frame.shape[:2]))
-        return video
+        return self._tracker.start(frame, labels)
 
     def prepare(self, frame: np.ndarray) -> Frame:
         """As :meth:`~ranet.inference.segmenter.VideoSegmenter.prepare`, for :meth:`step`."""

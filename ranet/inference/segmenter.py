@@ -137,9 +137,7 @@ class VideoSegmenter:
         """
         began = time.perf_counter()
         video = self.video
-        check_next(frame, video)
-        images = self._tracker.images_of([video], [frame])
-        self._tracker.advance([video], video.templates, images)
+        self._tracker.step(video, frame)
         self.step_seconds = time.perf_counter() - began
         return video.labels.copy()
 

@@ -20,6 +20,7 @@ from ranet.config import InferenceConfig
 from ranet.device import resolve_device
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas
+from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
@@ -80,6 +81,34 @@ class Tracker:
         nothing = torch.zeros(1, 0, *canvas.size, device=self.device)
         unlabelled = np.zeros(canvas.frame, np.uint8)
         return FollowedVideo(self.frame_step, canvas, image, nothing, unlabelled)
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> FollowedVideo:
+        """A video at its first frame, H×W×3 uint8, whose objects are marked.
+
+        Args:
+            frame: H×W×3 uint8.
+            labels: H×W integers: 0 background, 1…254 objects, 255 void.
+
+        Raises:
+            DataError: frame or labels have another shape or type, or there is no object, or none
+                that the network could see.
+        """
+        video = self.begin(frame)
+        self.mark(video, *checked_labels(labels, frame.shape[:2]))
+        return video
+
+    def step(self, video: FollowedVideo, frame: Frame) -> None:
+        """Go on to a video's next frame and segment it.
+
+        Args:
+            video: to be taken further.
+            frame: H×W×3 uint8, of the first frame's size, or what :meth:`prepare` returned.
+
+        Raises:
+            DataError: the frame has another size or type. The video is where it was.
+        """
+        check_next(frame, video)
+        self.advance([video], video.templates, self.images_of([video], [frame]))
 
     @torch.inference_mode()
     def place(self, canvas: Canvas, frames: Sequence[np.ndarray]) -> Tensor:

@@ -73,7 +73,8 @@ def segment_video(
 
     Everything appears when it is done, the masks last. A run that is interrupted, or fails after
     its state was saved, goes on when it is called again with the same arguments; the masks are the
-    same as without interruption. Frames that come only once cannot: there, Ctrl-C ends the video,
+    same as without interruption (but for a few pixels after online learning on a GPU, which adds up
+    in any order). Frames that come only once cannot: there, Ctrl-C ends the video,
     and so does a frame that cannot be read, which is an error all the same.
 
     Args:

@@ -10,12 +10,19 @@ from colour_network import ColourNetwork
 from moving_squares import draw, moving
 from torch import Tensor
 
+from ranet.commands.compare_precision import table
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import ConfigError, DataError
-from ranet.inference.agreement import compare_with_plain, with_grain
+from ranet.inference.acceleration import Shortfall
+from ranet.inference.compare_precision import (
+    Agreement,
+    Comparison,
+    compare_with_plain,
+    with_noise,
+)
 
-SCRIPT = Path(__file__).parents[2] / "scripts/agreement.py"
+SCRIPT = Path(__file__).parents[2] / "scripts/compare_precision.py"
 SIZE = (48, 80)
 SIDE = 20
 FRAMES = 4
@@ -44,6 +51,14 @@ class Discerning(ColourNetwork):
         return self.confidence * (is_bright - 0.5).expand_as(previous_masks)
 
 
+class Remembering(ColourNetwork):
+    """An object is wherever the first frame had as much red as the frames' grey."""
+
+    def segment(self, template, frame, previous_masks, objects_at_once=None) -> Tensor:
+        was_bright = (template[0].embedding[:, :1] * 255 > 109.5).float()
+        return self.confidence * (was_bright - 0.5).expand_as(previous_masks)
+
+
 def still(objects: dict[int, tuple[int, int]]) -> tuple[list[np.ndarray], np.ndarray]:
     """Frames in which nothing moves, and the labels of the first."""
     frames, labels = zip(*moving(SIZE, FRAMES, objects, step=(0, 0), side=SIDE), strict=True)
@@ -53,29 +68,31 @@ def still(objects: dict[int, tuple[int, int]]) -> tuple[list[np.ndarray], np.nda
 def test_what_is_lost_in_a_step_adds_up_in_the_video():
     frames, labels = still({1: (5, 5), 2: (20, 50)})
     comparison = compare_with_plain(Wasting(), config(dtype="bfloat16"), iter(frames), labels)
-    assert comparison.objects == 2
-    assert comparison.faster.step == pytest.approx([(SIDE - 1) / SIDE] * 3)
-    assert comparison.faster.video == pytest.approx([(SIDE - n) / SIDE for n in (1, 2, 3)])
-    assert comparison.grainy.step == comparison.grainy.video == [1] * 3
+    assert (comparison.objects, comparison.frames) == (2, 3)
+    assert comparison.faster.step == pytest.approx([(SIDE - 1) / SIDE] * 6)
+    assert comparison.faster.video == pytest.approx(
+        [(SIDE - lost) / SIDE for lost in (1, 1, 2, 2, 3, 3)]
+    )
+    assert comparison.noisy.step == comparison.noisy.video == [1] * 6
     assert not comparison.shortfalls
 
 
-def test_it_is_the_mean_over_the_objects():
+def test_every_object_counts_for_itself():
     """One is 20 pixels wide, the other 10."""
     frame, labels = draw(SIZE, [(1, 5, 5, 20), (2, 20, 50, 10)])
     comparison = compare_with_plain(Wasting(), config(dtype="bfloat16"), [frame] * 2, labels)
-    assert comparison.faster.step == pytest.approx([(19 / 20 + 9 / 10) / 2])
+    assert comparison.faster.step == pytest.approx([19 / 20, 9 / 10])
 
 
-def test_an_object_that_both_lose_agrees():
+def test_an_object_that_both_have_lost_does_not_count():
     frame, labels = draw(SIZE, [(1, 5, 5, 20)])
-    comparison = compare_with_plain(
-        ColourNetwork(), config(channels_last=True), [frame, np.zeros_like(frame)], labels
-    )
+    frames = [frame, frame, np.zeros_like(frame)]
+    comparison = compare_with_plain(ColourNetwork(), config(channels_last=True), frames, labels)
+    assert comparison.frames == 2
     assert comparison.faster.step == comparison.faster.video == [1]
 
 
-def test_the_scale_is_what_grain_does():
+def test_the_scale_is_what_noise_does():
     """Of the pixels' red, an eighth falls below the frames' grey."""
     frame, labels = draw(SIZE, [])
     labels[5:25, 5:25] = 1
@@ -83,23 +100,31 @@ def test_the_scale_is_what_grain_does():
         Discerning(), config(channels_last=True), [frame] * FRAMES, labels
     )
     assert comparison.faster.step == [1] * 3
-    assert comparison.grainy.step == pytest.approx([7 / 8] * 3, abs=0.02)
-    assert comparison.grainy.video == comparison.grainy.step
+    assert comparison.noisy.step == pytest.approx([7 / 8] * 3, abs=0.02)
+    assert comparison.noisy.video == comparison.noisy.step
 
 
-def test_grain_is_a_grey_level_in_a_quarter_of_the_values():
+def test_the_first_frame_has_noise_as_well():
+    frame, labels = draw(SIZE, [])
+    labels[5:25, 5:25] = 1
+    comparison = compare_with_plain(Remembering(), config(channels_last=True), [frame] * 2, labels)
+    assert comparison.faster.video == [1]
+    assert comparison.noisy.video == pytest.approx([7 / 8], abs=0.02)
+
+
+def test_noise_is_one_in_a_quarter_of_the_values():
     frame = np.full((100, 100, 3), 7, np.uint8)
-    grainy = with_grain(frame, np.random.default_rng(1))
-    assert grainy.dtype == np.uint8
-    values, counts = np.unique(grainy, return_counts=True)
+    noisy = with_noise(frame, np.random.default_rng(1))
+    assert noisy.dtype == np.uint8
+    values, counts = np.unique(noisy, return_counts=True)
     assert values.tolist() == [6, 7, 8]
-    assert counts / grainy.size == pytest.approx([1 / 8, 3 / 4, 1 / 8], abs=0.01)
+    assert counts / noisy.size == pytest.approx([1 / 8, 3 / 4, 1 / 8], abs=0.01)
 
 
-def test_grain_stays_within_the_grey_levels():
+def test_noise_stays_within_the_range_of_bytes():
     frame = np.repeat(np.uint8([0, 255]), 300).reshape(10, 20, 3)
-    grainy = with_grain(frame, np.random.default_rng(1))
-    assert set(np.unique(grainy)) == {0, 1, 254, 255}
+    noisy = with_noise(frame, np.random.default_rng(1))
+    assert set(np.unique(noisy)) == {0, 1, 254, 255}
 
 
 def test_what_did_not_happen_is_told():
@@ -130,6 +155,44 @@ def test_what_cannot_be_compared_is_an_error(changes, frames, error, message):
         compare_with_plain(ColourNetwork(), config(**changes), islice(drawn, frames), labels)
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_frame_that_is_none_is_an_error(number):
+    drawn, labels = still({1: (5, 5)})
+    frames = [*drawn[:number], drawn[number].tolist()]
+    with pytest.raises(DataError, match="A frame should be an H×W×3 uint8 RGB numpy array"):
+        compare_with_plain(ColourNetwork(), config(dtype="bfloat16"), frames, labels)
+
+
+# --- the table
+
+
+FOUND = Comparison(
+    faster=Agreement(step=[0.5, 0.75], video=[0.25, 0.5]),
+    noisy=Agreement(step=[1.0, 0.875], video=[]),
+    objects=1,
+    frames=2,
+    device="CPU (2 threads)",
+    shortfalls=[],
+)
+
+
+def test_the_table_has_mean_and_least_of_steps_and_video():
+    assert table(FOUND, config(dtype="bfloat16", compile=True)) == [
+        "1 object, 2 frames after the first, CPU (2 threads)",
+        "IoU with the plain step      steps: mean   least  video: mean   least",
+        "dtype=bfloat16 compile=true       0.6250  0.5000       0.3750  0.2500",
+        "frames with noise of ±1           0.9375  0.8750            –       –",
+    ]
+
+
+def test_a_step_that_was_not_the_one_asked_for_has_no_figures():
+    missed = Comparison(**{**vars(FOUND), "shortfalls": [Shortfall("cuda_graph", "why")] * 2})
+    _, _, faster, noisy = table(missed, config(cuda_graph=True))
+    assert faster.split("  ")[0] == "cuda_graph=true, ran without cuda_graph"
+    assert faster.split()[4:] == ["–"] * 4
+    assert "0.9375" in noisy
+
+
 # --- the script
 
 
@@ -144,7 +207,7 @@ def video(tmp_path):
 
 
 @pytest.fixture
-def agreement(run_script, video, checkpoint):
+def compare(run_script, video, checkpoint):
     def run(*more):
         return run_script(
             SCRIPT,
@@ -155,22 +218,22 @@ def agreement(run_script, video, checkpoint):
     return run
 
 
-def test_the_script_tells_a_table(agreement):
-    outcome = agreement("--frames", "3", "channels_last=true")
+def test_the_script_tells_a_table(compare, checkpoint):
+    outcome = compare("--frames", "3", "channels_last=true")
     assert outcome.status == 0, outcome.error
-    title, header, faster, grainy = outcome.out.splitlines()
-    assert title.startswith("small, ")
-    assert "2 objects, 2 frames behind the first, CPU" in title
-    assert header.split("  ")[0] == "IoU with the plain step"
-    for line, name in ((faster, "channels_last=true"), (grainy, "a grey level off")):
+    what, where, header, faster, noisy = outcome.out.splitlines()
+    assert what.startswith(f"{checkpoint}, ")
+    assert where.startswith("2 objects, 2 frames after the first, CPU")
+    assert header.startswith("IoU with the plain step  ")
+    for line, name in ((faster, "channels_last=true"), (noisy, "frames with noise of ±1")):
         assert line.startswith(f"{name}  ")
         step, least_step, video, least_video = map(float, line.removeprefix(name).split())
         assert 0.5 < least_step <= step <= 1
         assert 0.5 < least_video <= video <= 1
 
 
-def test_the_script_tells_what_was_without_effect(agreement):
-    outcome = agreement("cuda_graph=true")
+def test_the_script_tells_what_was_without_effect(compare):
+    outcome = compare("cuda_graph=true")
     assert outcome.status == 0
     assert "cuda_graph=true, ran without cuda_graph  " in outcome.out
     assert "only a CUDA GPU" in outcome.error
@@ -184,8 +247,8 @@ def test_the_script_tells_what_was_without_effect(agreement):
         (["--frames", "1", "dtype=bfloat16"], "expected a whole number from 2 on"),
     ],
 )
-def test_mistakes_are_told(agreement, words, message):
-    outcome = agreement(*words)
+def test_mistakes_are_told(compare, words, message):
+    outcome = compare(*words)
     assert outcome.status in (1, 2)
     assert message in outcome.error
     assert not outcome.out

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""``ranet agreement`` as a script."""
+"""``ranet compare-precision`` as a script."""
 
 from ranet.commands.program import run_as_script
 
 if __name__ == "__main__":
-    run_as_script("agreement")
+    run_as_script("compare-precision")
