@@ -25,7 +25,7 @@ from ranet.annotator.server import AnnotatorServer
 from ranet.annotator.session import Session
 from ranet.cli import Terminated, number_within
 from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.segment_options import add_how_to_segment
 from ranet.config import InferenceConfig, load_config
 from ranet.datasets.live import camera_index
 from ranet.datasets.video_io import FrameSource, open_frames
@@ -35,7 +35,7 @@ from ranet.inference.marked_frames import masks_by_name
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import load_checkpoint
-from ranet.options import add_checkpoint, add_overrides
+from ranet.options import add_checkpoint
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -120,12 +120,5 @@ def _parser(program: str) -> argparse.ArgumentParser:
         action="store_false",
         help="print the address only, open nothing",
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "segment.yaml",
-        metavar="FILE",
-        help="how to segment (default: configs/segment.yaml)",
-    )
-    add_overrides(parser, "dtype=bfloat16")
+    add_how_to_segment(parser, "dtype=bfloat16")
     return parser

@@ -16,20 +16,19 @@ would see, where a quarter of the values is larger or smaller by one.
 import argparse
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.segment_options import add_how_to_segment, add_marked_video
 from ranet.config import PLAIN_STEP, InferenceConfig, load_config
 from ranet.datasets.video_io import open_frames
 from ranet.inference.compare_precision import Agreement, Comparison, compare_with_plain
 from ranet.inference.first_mask import first_labels
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import load_checkpoint
-from ranet.options import add_checkpoint, add_overrides
+from ranet.options import add_checkpoint
 from ranet.wording import aligned_table, count
 
 
@@ -86,19 +85,7 @@ def _cells(agreement: Agreement) -> list[str]:
 
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = command_parser(program, __doc__)
-    parser.add_argument(
-        "--video",
-        required=True,
-        metavar="FILE_OR_FOLDER",
-        help="a video file, a folder of images, or a pattern in quotes",
-    )
-    parser.add_argument(
-        "--mask",
-        type=Path,
-        required=True,
-        metavar="PNG",
-        help="ids of the objects in the first frame, at its size",
-    )
+    add_marked_video(parser)
     parser.add_argument(
         "--frames",
         type=number_within(int, 2),
@@ -106,12 +93,5 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="only so many, the first included (default: all)",
     )
     add_checkpoint(parser)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "segment.yaml",
-        metavar="FILE",
-        help="how to segment (default: configs/segment.yaml)",
-    )
-    add_overrides(parser, "dtype=bfloat16")
+    add_how_to_segment(parser, "dtype=bfloat16")
     return parser

@@ -19,14 +19,14 @@ from pathlib import Path
 
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.segment_options import add_how_to_segment, add_marked_video
 from ranet.config import InferenceConfig, load_config
 from ranet.errors import ConfigError
 from ranet.files import check_writable
 from ranet.inference.explain import explain
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import load_checkpoint
-from ranet.options import add_checkpoint, add_overrides
+from ranet.options import add_checkpoint
 from ranet.wording import distinct_ends
 
 
@@ -70,19 +70,7 @@ def _names(networks: Sequence[Path]) -> list[str]:
 
 def _parser(program: str) -> argparse.ArgumentParser:
     parser = command_parser(program, __doc__)
-    parser.add_argument(
-        "--video",
-        required=True,
-        metavar="FILE_OR_FOLDER",
-        help="a video file, a folder of images, or a pattern in quotes",
-    )
-    parser.add_argument(
-        "--mask",
-        type=Path,
-        required=True,
-        metavar="PNG",
-        help="ids of the objects in the first frame, at its size",
-    )
+    add_marked_video(parser)
     parser.add_argument(
         "--frame",
         type=number_within(int, 1),
@@ -117,14 +105,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for the figures"
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "segment.yaml",
-        metavar="FILE",
-        help="how to segment (default: configs/segment.yaml)",
-    )
-    add_overrides(parser, "input_size=[240,432]")
+    add_how_to_segment(parser, "input_size=[240,432]")
     return parser
 
 

@@ -37,7 +37,7 @@ import numpy as np
 
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.segment_options import add_how_to_segment
 from ranet.config import InferenceConfig, load_config
 from ranet.datasets.live import PIXEL_FORMATS, CameraFrames, RawFrames, camera_index
 from ranet.datasets.video_io import FrameSource, open_frames
@@ -48,7 +48,7 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.video import segment_video
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import fingerprint, load_checkpoint
-from ranet.options import add_checkpoint, add_overrides
+from ranet.options import add_checkpoint
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -141,14 +141,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="which network one of the authors' files is for (default: as its name says)",
     )
     _add_output(parser)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "segment.yaml",
-        metavar="FILE",
-        help="how to segment (default: configs/segment.yaml)",
-    )
-    add_overrides(parser, "dtype=bfloat16")
+    add_how_to_segment(parser, "dtype=bfloat16")
     return parser
 
 
