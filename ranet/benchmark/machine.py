@@ -17,8 +17,10 @@ from ranet.provenance import versions
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "triton")
 
 
-_ALLOCATOR_VARIABLE = re.compile(r"MALLOC_\w+|PYTORCH_(\w+_)?ALLOC_CONF|LD_PRELOAD")
-"""What tells the allocators of the system and of torch what to do."""
+_DECISIVE_VARIABLE = re.compile(
+    r"MALLOC_\w+|PYTORCH_(\w+_)?ALLOC_CONF|LD_PRELOAD|(OMP|GOMP|KMP)_\w+"
+)
+"""What tells allocators and threads, the system's and torch's, what to do."""
 
 
 def describe_machine() -> dict[str, Any]:
@@ -34,7 +36,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def describe_software() -> dict[str, Any]:
-    """Versions of this project and of what it stands on, and how memory is to be allocated.
+    """Versions of this project and of what it stands on, and what steers memory and threads.
 
     cuDNN's version is a number, 91002 for 9.10.2.
     """
@@ -44,13 +46,13 @@ def describe_software() -> dict[str, Any]:
         "cudnn": torch.backends.cudnn.version(),
         "driver": _driver_version(),
         **dict(_installed(_LIBRARIES)),
-        **allocator_variables(),
+        **decisive_variables(),
     }
 
 
-def allocator_variables() -> dict[str, str]:
-    """Environment variables that steer memory, as far as they are set: it decides about times."""
-    names = filter(_ALLOCATOR_VARIABLE.fullmatch, sorted(os.environ))
+def decisive_variables() -> dict[str, str]:
+    """Environment variables that decide about times, as far as they are set."""
+    names = filter(_DECISIVE_VARIABLE.fullmatch, sorted(os.environ))
     return {name: os.environ[name] for name in names}
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,14 +22,30 @@ Examples:
 """
 
 
+_WAITING = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+"""Environment variables that say how a thread waits for others, with GNU's OpenMP."""
+
+
 def main() -> NoReturn:
     """The console command ``ranet``."""
+    _wait_shortly()
     run_script(lambda: _run(sys.argv[1:]))
 
 
 def run_as_script(command: str) -> NoReturn:
     """What a file in ``scripts/`` does: the command of its name, with the process's arguments."""
+    _wait_shortly()
     run_script(lambda: _module(command).main(script_of(command), sys.argv[1:]))
+
+
+def _wait_shortly() -> None:
+    """Have threads look for each other 10,000 times before they give their core away.
+
+    By default, that is 300,000 times: where anything else wants one of the cores, a step then takes
+    ten times as long and more (``docs/performance.md``). It is read when torch is loaded, later.
+    """
+    if not _WAITING & os.environ.keys():
+        os.environ["GOMP_SPINCOUNT"] = "10000"
 
 
 def _run(words: Sequence[str]) -> None:

@@ -69,11 +69,12 @@ def test_what_decides_about_times_on_a_gpu_is_told(monkeypatch, tmp_path):
     assert (here.software["cudnn"], here.software["driver"]) == (91002, "580.65.06")
 
 
-def test_what_the_allocators_are_told_is_told(monkeypatch):
+def test_what_allocators_and_threads_are_told_is_told(monkeypatch):
     settings = {
         "MALLOC_TRIM_THRESHOLD_": "4294967296",
         "PYTORCH_ALLOC_CONF": "expandable_segments:True",
         "PYTORCH_CUDA_ALLOC_CONF": "backend:cudaMallocAsync",
+        "GOMP_SPINCOUNT": "10000",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

@@ -1,5 +1,6 @@
 """``ranet``: one name for all commands."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,26 @@ def test_help_lists_every_command_with_a_line_and_loads_none():
         assert line.endswith("."), line
         assert len(program.summary(name)) <= 80, line
     assert not {"torch", "numpy", "cv2"} & set(loaded.split())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "passive"}, None),
+    ],
+)
+def test_threads_wait_shortly_unless_told_otherwise(given, expected):
+    """The variable is set before torch, which has it read, is there."""
+    asked = "import os, sys; from ranet.commands import program; "
+    asked += "program._run = lambda words: print('torch' in sys.modules, "
+    asked += "os.environ.get('GOMP_SPINCOUNT')); program.main()"
+    environment = {k: v for k, v in os.environ.items() if k not in program._WAITING} | given
+    done = subprocess.run(
+        [sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, env=environment
+    )
+    assert (done.returncode, done.stdout) == (0, f"False {expected}\n"), done.stderr
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])
