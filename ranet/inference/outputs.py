@@ -99,8 +99,8 @@ def check_free(folder: Path, called: str) -> None:
     names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     if names:
         raise OutputError(
-            f"{called} is not empty: it holds {some_of(names)}. Choose a new folder, or remove "
-            "this one."
+            f"{called} is not empty: it holds {some_of(names)}. Choose a new folder, or move away "
+            "what is in this one."
         )
 
 

@@ -244,11 +244,10 @@ class Tracker:
         if not unseen:
             return
         cause_and_cure = (
-            f"{some_of(unseen)}. A frame of {size_text(labels.shape)} (height×width) is resized to "
-            f"frame_size {self.config.frame_size}, and its part around the objects to input_size "
-            f"{self.config.input_size}, where nothing is left of them. Raise these sizes, or mark "
-            "the objects larger; many tiny ones come of smoothed masks: save those without "
-            "smoothing."
+            f"{some_of(unseen)}. A frame of {size_text(labels.shape)} (height×width) is "
+            f"{self._how_resized()}, where nothing is left of them. Raise what it is resized to, "
+            "or mark the objects larger; many tiny ones come of smoothed masks: save those "
+            "without smoothing."
         )
         if len(unseen) == len(ids):
             raise DataError(
@@ -260,6 +259,15 @@ class Tracker:
             f"see, which can at best go by their last masks: {cause_and_cure}",
             UserWarning,
             stacklevel=4,
+        )
+
+    def _how_resized(self) -> str:
+        config = self.config
+        if config.frame_size is None:
+            return f"resized around the objects to input_size {config.input_size}"
+        return (
+            f"resized to frame_size {config.frame_size}, and its part around the objects to "
+            f"input_size {config.input_size}"
         )
 
 

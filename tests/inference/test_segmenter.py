@@ -126,6 +126,8 @@ def test_an_object_too_small_to_be_seen_is_named(frame_size):
     with pytest.warns(UserWarning, match=message) as caught:
         segmenter.start(frame, labels)
     assert len(caught) == 1
+    resized = "is resized to frame_size" if frame_size else "is resized around the objects to input"
+    assert resized in str(caught[0].message)
     assert set(np.unique(segmenter.step(frame))) == {0, 1}
 
 
