@@ -160,14 +160,18 @@ def _is_folder(what: str, path: Path) -> bool:
 def _writers(
     outputs: Outputs, rate: Fraction
 ) -> list[contextlib.AbstractContextManager[WriteFrame]]:
-    """What writes each of them, not yet opened."""
+    """What writes each of them, not yet opened.
+
+    The first is the last to appear: a folder, which no further attempt would replace, so that it
+    is not there if another output cannot be finished.
+    """
     writers: list[contextlib.AbstractContextManager[WriteFrame]] = []
-    if outputs.overlay:
-        writers.append(_overlay(VideoWriter(outputs.overlay, frame_rate=rate)))
     if outputs.cut_out and _is_folder("cut_out", outputs.cut_out):
         writers.append(_cut_out_images(outputs.cut_out))
     elif outputs.cut_out:
         writers.append(_cut_out_video(TransparentVideoWriter(outputs.cut_out, frame_rate=rate)))
+    if outputs.overlay:
+        writers.append(_overlay(VideoWriter(outputs.overlay, frame_rate=rate)))
     if outputs.coco:
         writers.append(_run_lengths(CocoWriter(outputs.coco)))
     return writers

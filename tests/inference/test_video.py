@@ -15,6 +15,7 @@ from ranet.config import InferenceConfig
 from ranet.datasets.image_io import read_labels, write_image
 from ranet.datasets.video_io import open_frames
 from ranet.errors import DataError, OutputError
+from ranet.inference import outputs as outputs_module
 from ranet.inference.marked_frames import correct
 from ranet.inference.outputs import Outputs
 from ranet.inference.segmenter import VideoSegmenter
@@ -230,6 +231,32 @@ def test_the_thread_that_reads_frames_prepares_them(network, squares, tmp_path):
 
 
 # --- what is made of masks, and what cannot be
+
+
+@pytest.mark.parametrize("failing", ["VideoWriter", "CocoWriter"])
+def test_the_same_command_goes_on_where_an_output_could_not_be_finished(
+    network, squares, tmp_path, monkeypatch, failing
+):
+    """As on a full disk, which an encoder may notice only at its end."""
+    video, source = squares
+    outputs = Outputs(tmp_path / "o.mp4", tmp_path / "cut", tmp_path / "o.json")
+    arguments = (source, {0: video[0][1]}, tmp_path / "out")
+
+    def full(self, *error):
+        finish(self, OutputError, None, None)
+        raise OutputError("No space left on device")
+
+    finish = getattr(outputs_module, failing).__exit__
+    with monkeypatch.context() as patch:
+        patch.setattr(getattr(outputs_module, failing), "__exit__", full)
+        with pytest.raises(OutputError, match="No space left"):
+            segment_video(VideoSegmenter(network, CONFIG), *arguments, outputs=outputs)
+    assert not (tmp_path / "cut").exists()
+    segment_video(VideoSegmenter(network, CONFIG), *arguments, outputs=outputs)
+    assert len(masks_in(tmp_path / "out")) == FRAMES
+    assert len(list((tmp_path / "cut").iterdir())) == FRAMES
+    assert outputs.overlay.exists()
+    assert outputs.coco.exists()
 
 
 def test_masks_are_kept_when_an_output_fails(network, squares, tmp_path, monkeypatch, caplog):
