@@ -99,13 +99,14 @@ def export_programs(
     Raises:
         ConfigError: the configuration asks for online learning, which a graph cannot do.
     """
-    config = resolved(config or InferenceConfig(), model)
+    config = (config or InferenceConfig()).model_copy(update=dict(PLAIN_STEP))
+    config = resolved(config, model)
     if config.online is not None:
         raise ConfigError(
             "A graph has fixed weights and cannot learn from a first frame: leave online at null. "
             "What was learned can be saved as a checkpoint and then be exported."
         )
-    step = FrameStep(model, config.model_copy(update={**PLAIN_STEP, "device": "cpu"})).cpu().eval()
+    step = FrameStep(model, config.model_copy(update={"device": "cpu"})).cpu().eval()
     canvas = Canvas.for_frames(frame_size, config.frame_size)
     image = torch.zeros(1, 3, *frame_size)
     masks = torch.zeros(1, objects, *frame_size)

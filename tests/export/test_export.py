@@ -4,6 +4,7 @@ import os
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 
+from ranet import device as devices
 from ranet.commands.export_onnx import main
 from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, OnlineLearning, load_config
@@ -212,6 +214,17 @@ def test_maximum_pooling_in_slices_is_exact(side, parts):
     x = torch.rand(2, 3, *side, generator=torch.Generator().manual_seed(0))
     pooled, _ = files._adaptive_max_pool2d(x, parts)
     torch.testing.assert_close(pooled, F.adaptive_max_pool2d(x, parts), rtol=0, atol=0)
+
+
+def test_graphs_are_float32_so_that_no_dtype_is_told_to_be_slow(monkeypatch):
+    monkeypatch.setattr(devices, "_is_fast_on_this_cpu", lambda dtype: False)
+    monkeypatch.setattr(torch.export, "export", lambda graph, inputs: graph)
+    config = CONFIG.model_copy(update={"dtype": "bfloat16"})
+    with warnings.catch_warnings(action="error"):
+        graphs = export_programs(tiny_ranet(), frame_size=SIZE, objects=1, config=config)
+    assert {weight.dtype for graph in graphs.values() for weight in graph.parameters()} == {
+        torch.float32
+    }
 
 
 def test_online_learning_cannot_be_exported(network):
