@@ -13,7 +13,7 @@ from ranet.benchmark.flop import matrix_product_rate
 from ranet.benchmark.memory import forget_earlier_work, reset_peak
 from ranet.benchmark.timing import Effort, Spread, time_calls
 from ranet.device import peak_memory
-from ranet.inference.acceleration import AcceleratedStep
+from ranet.inference.acceleration import AcceleratedStep, ran_without
 
 OUT_OF_MEMORY = "out of memory"
 
@@ -162,10 +162,9 @@ def _how_it_ran(work: Workload) -> dict[str, Any]:
     if work.step is None:
         return {"details": work.details}
     step = work.step()
-    missed = dict.fromkeys(shortfall.way for shortfall in step.shortfalls)
     ran = {"ran": step.ran, "shortfalls": [shortfall.message for shortfall in step.shortfalls]}
     return {
-        "problem": f"ran without {' and '.join(missed)}" if missed else None,
+        "problem": ran_without(step.shortfalls),
         "details": {**work.details, **ran},
     }
 

@@ -24,6 +24,7 @@ from ranet.commands.parser import command_parser, parse
 from ranet.commands.segment_options import add_how_to_segment, add_marked_video
 from ranet.config import PLAIN_STEP, InferenceConfig, load_config
 from ranet.datasets.video_io import open_frames
+from ranet.inference.acceleration import ran_without
 from ranet.inference.compare_precision import Agreement, Comparison, compare_with_plain
 from ranet.inference.first_mask import first_labels
 from ranet.model.pretrained import pretrained_path
@@ -52,16 +53,15 @@ def main(program: str, arguments: Sequence[str]) -> None:
 def table(comparison: Comparison, config: InferenceConfig) -> list[str]:
     """The lines that tell what was found."""
     objects, frames = count(comparison.objects, "object"), count(comparison.frames, "frame")
-    missed = dict.fromkeys(shortfall.way for shortfall in comparison.shortfalls)
-    # Then it was another step than the one asked for.
-    cells = ["–"] * 4 if missed else _cells(comparison.faster)
-    without = f", ran without {' and '.join(missed)}" if missed else ""
+    name, cells = _name(config), _cells(comparison.faster)
+    if problem := ran_without(comparison.shortfalls):  # then it was not the step asked for
+        name, cells = f"{name}, {problem}", ["–"] * len(cells)
     return [
         f"{objects}, {frames} after the first, {comparison.device}",
         *aligned_table(
             [
                 ("IoU with the plain step", "steps: mean", "least", "video: mean", "least"),
-                (_name(config) + without, *cells),
+                (name, *cells),
                 ("frames with noise of ±1", *_cells(comparison.noisy)),
             ]
         ),

@@ -46,6 +46,12 @@ class Shortfall:
     message: str
 
 
+def ran_without(shortfalls: Sequence[Shortfall]) -> str | None:
+    """``ran without compile and cuda_graph``: each way once; None where nothing was missed."""
+    missed = dict.fromkeys(shortfall.way for shortfall in shortfalls)
+    return f"ran without {' and '.join(missed)}" if missed else None
+
+
 Tell = Callable[[Shortfall], None]
 """Takes in what did not happen."""
 

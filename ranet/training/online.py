@@ -77,14 +77,14 @@ def fine_tune(
     with torch.inference_mode(False), torch.enable_grad():
         adapted = copy.deepcopy(model).train()
         step = _training_step(adapted, online, config)
-        skipped = 0.0
+        skipped = 0
         for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):
             batch = TrainingBatch.collate([next(samples) for _ in range(online.batch_size)])
             figures = step(batch, number)
-            skipped += figures.get(SKIPPED_STEPS, 0)
+            skipped += SKIPPED_STEPS in figures
             if number == 0:
                 first_batch, before = batch, figures["total"]
-        _check_skipped(int(skipped), online)
+        _check_skipped(skipped, online)
         _check_learned(step, first_batch, before, online)
     adapted.zero_grad(set_to_none=True)  # the memory of the gradients
     return adapted.eval()
