@@ -25,14 +25,14 @@ class FrameStep(nn.Module):
     B videos, K objects, H×W the canvas.
 
     Args:
-        model: the network, on the device that the tensors will be on. What computes is a copy,
-            :attr:`network`, where the configuration asks for half precision or another layout.
+        model: the network. What computes, and what moves with this module to a device, is
+            :attr:`network`: a copy where the configuration asks for half precision or another
+            layout, so that no device holds two.
         config: of the segmentation; :func:`~ranet.inference.resolve.resolved`.
     """
 
     def __init__(self, model: RANet, config: InferenceConfig) -> None:
         super().__init__()
-        self.model = model
         self.config = config
         self.network = _prepared(model, config)
         self.plain = PlainStep(self.network, config)

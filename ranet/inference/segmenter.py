@@ -36,7 +36,8 @@ class VideoSegmenter:
     """Follows the objects of one annotated frame, and of any added later, through a video.
 
     Args:
-        model: the network; it is moved to the device and set to evaluation.
+        model: the network. In float32 it is moved to the device and set to evaluation; for half
+            precision and other layouts of memory, a copy is, and it stays as and where it is.
         config: canvas and crop, fusion of objects, device and precision; None: the defaults.
         online: fine-tune on the first frame of every video; takes the place of ``config.online``.
 
@@ -190,14 +191,14 @@ class VideoSegmenter:
         began = time.perf_counter()
         on_canvas = video.canvas.place_labels(torch.from_numpy(labels)[None])
         model = fine_tune(
-            self._tracker.frame_step.model,
+            self._tracker.model,
             (video.image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy(),
             on_canvas[0].numpy(),
             self.config,
         )
         synchronise(self.device)
         self.online_seconds = time.perf_counter() - began
-        return FrameStep(model, self.config).eval()
+        return FrameStep(model, self.config).to(self.device).eval()
 
     @property
     def video(self) -> FollowedVideo:

@@ -50,7 +50,8 @@ class Tracker:
     """The network on its device, and what takes videos from frame to frame with it.
 
     Args:
-        model: the network; it is moved to the device and set to evaluation.
+        model: the network. In float32 it is moved to the device and set to evaluation; for half
+            precision and other layouts of memory, a copy is, and it stays as and where it is.
         config: canvas and crop, fusion of objects, device and precision.
 
     Raises:
@@ -58,6 +59,7 @@ class Tracker:
     """
 
     def __init__(self, model: RANet, config: InferenceConfig) -> None:
+        self.model = model
         self.config = resolved(config, model)
         self.device = resolve_device(self.config.device)
         self.frame_step = FrameStep(model, self.config).to(self.device).eval()

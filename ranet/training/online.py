@@ -23,7 +23,7 @@ from ranet.config import (
     SampleConfig,
 )
 from ranet.datasets.views import Draw, Frame, make_sample
-from ranet.device import DTYPES
+from ranet.device import DTYPES, resolve_device
 from ranet.errors import DataError, TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, TrainingSample
@@ -60,7 +60,7 @@ def fine_tune(
             that follows.
 
     Returns:
-        The copy, on the model's device, in evaluation mode.
+        The copy, on the configured device, in evaluation mode.
 
     Raises:
         DataError: no view shows an object; they are too small for this input size.
@@ -75,7 +75,7 @@ def fine_tune(
     samples = _samples(Frame(image, labels), objects, online, config)
     # Whatever the caller has switched off, this needs gradients.
     with torch.inference_mode(False), torch.enable_grad():
-        adapted = copy.deepcopy(model).train()
+        adapted = copy.deepcopy(model).to(resolve_device(config.device)).train()
         step = _training_step(adapted, online, config)
         skipped = 0
         for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):

@@ -122,3 +122,12 @@ def test_templates_of_several_frames_share_one_encoding():
         probabilities = step(templates, image, masks)
     assert len(encoded) == 1
     assert probabilities.shape == (1, 2, *SIZE)
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"channels_last": True}])
+def test_a_device_holds_one_network_and_the_callers_stays_where_it_is(changes):
+    network = tiny_ranet()
+    step = step_of(network, **changes).to("meta")
+    held = sum(parameter.numel() for parameter in step.parameters())
+    assert held == sum(parameter.numel() for parameter in network.parameters())
+    assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
