@@ -6,7 +6,7 @@ from tiny_ranet import tiny_ranet
 import ranet
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import DataError
-from ranet.visual.cut_out import cut_out
+from ranet.visual.overlay import cut_out
 
 FRAME, LABELS = np.zeros((4, 6, 3), np.uint8), np.ones((4, 6), np.uint8)
 SIZE = (96, 160)
@@ -71,11 +71,11 @@ def test_a_mask_file_that_does_not_fit_is_named(video, tmp_path):
 @pytest.mark.parametrize(
     ("frame", "labels", "message"),
     [
-        (np.zeros((4, 6, 3)), LABELS, r"image should be H×W×3 uint8, found float64 of shape"),
-        (np.zeros((4, 6), np.uint8), LABELS, r"image should be H×W×3 uint8, found uint8 of shape"),
-        (FRAME, LABELS.astype(float), "labels should be H×W uint8, found float64 of shape"),
-        (FRAME, LABELS[None], r"labels should be H×W uint8, found uint8 of shape \(1, 4, 6\)"),
-        (FRAME, LABELS[1:], "labels are 3×6, but their image is 4×6"),
+        (np.zeros((4, 6, 3)), LABELS, "float64"),
+        (np.zeros((4, 6), np.uint8), LABELS, r"\(4, 6\) uint8"),
+        (FRAME, LABELS.astype(float), "labels H×W uint8.* float64"),
+        (FRAME, LABELS[None], r"\(1, 4, 6\)"),
+        (FRAME, LABELS[1:], r"\(3, 6\)"),
     ],
 )
 def test_pictures_of_what_is_no_frame(draw, frame, labels, message):

@@ -57,20 +57,18 @@ MAY_IMPORT = {
         "model",
         "structures",
         "tables.published",  # the paper's numbers stand beside ours
-        "visual.cut_out",  # a video's objects are cut out
-        "visual.overlay",  # a video is written with its masks drawn over it
+        "visual.overlay",  # a video is written with its masks drawn over it, or cut out
         "visual.explanation",  # what the network did is computed here and drawn there
-        "visual.explanation_figures",
-        "visual.trade_off",  # the curve of online learning
+        "visual.plots",  # the curve of online learning
     },
-    "tables": {"config", "visual.trade_off"},
+    "tables": {"config", "visual.plots"},
     "report": {  # a page about results: files and numbers, no network
         "datasets.image_io",
         "datasets.index",
         "metrics",
         "tables.published",
         "visual.overlay",
-        "visual.score_plots",
+        "visual.plots",
     },
     "annotator": {  # a person marks objects and watches them being followed
         "config",
@@ -151,6 +149,10 @@ ONLY_IN = {
 }
 
 
+# Optional extras: loaded when they are used, so that all else works without them.
+OPTIONAL = ("av", "matplotlib", "onnx", "onnxscript", "pycocotools", "torch.utils.tensorboard")
+
+
 def imports_of(path: Path) -> set[str]:
     """Dotted names of all modules a file imports, at any depth."""
     return names_imported(ast.walk(ast.parse(path.read_text())), path)
@@ -228,6 +230,14 @@ def test_heavy_packages_stay_in_their_rooms(package):
         for path in files_of(room):
             tops = {name.split(".")[0] for name in imports_of(path)}
             assert package not in tops, f"{path.relative_to(ROOT)} imports {package}"
+
+
+def test_optional_packages_are_loaded_when_they_are_used():
+    for path in PACKAGE.rglob("*.py"):
+        wrong = [
+            n for n in imports_at_once(path) if f"{n}.".startswith(tuple(f"{o}." for o in OPTIONAL))
+        ]
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
 
 
 @pytest.mark.parametrize(

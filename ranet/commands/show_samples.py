@@ -18,7 +18,7 @@ from ranet.config import TrainConfig, load_config
 from ranet.datasets.image_io import write_image
 from ranet.datasets.sampling import TrainingSamples
 from ranet.options import add_overrides
-from ranet.visual.sample_sheet import sample_sheet
+from ranet.visual.contact_sheet import sample_sheet
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

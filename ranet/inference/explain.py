@@ -29,8 +29,16 @@ from ranet.model.pretrained import load_pretrained
 from ranet.model.ranet import RANet
 from ranet.model.ranking_attention import RankingAttentionModule
 from ranet.structures import EncodedFrame, Template
-from ranet.visual.explanation import Box, Explanation, Pixel, Region, Strip, View
-from ranet.visual.explanation_figures import draw_explanation
+from ranet.visual.explanation import (
+    Box,
+    Explanation,
+    Pixel,
+    Region,
+    Strip,
+    View,
+    draw_explanation,
+)
+from ranet.visual.plots import check_matplotlib
 from ranet.wording import some_of
 
 _STRIP_FRAMES = 5
@@ -79,6 +87,8 @@ def explain(
             a point lies outside of what the network saw.
         OutputError: a figure cannot be written.
     """
+    if out is not None:
+        check_matplotlib()
     model = load_pretrained() if model is None else model
     _ranking_of(model)
     source = open_frames(video)

@@ -9,7 +9,7 @@ from ranet.files import write_csv
 from ranet.inference.report import Report
 from ranet.inference.run import evaluate_split, network
 from ranet.tables.published import published
-from ranet.visual.trade_off import Series, draw_trade_off
+from ranet.visual.plots import Series, check_matplotlib, draw_trade_off
 from ranet.wording import count
 
 _MEASURE = "J&F-Mean"
@@ -56,6 +56,7 @@ def measure_online_curve(
     Raises:
         RANetError: as for :func:`ranet.inference.run.evaluate_split`.
     """
+    check_matplotlib()
     points = []
     for number in sorted(set(steps)):
         with_steps = _with_steps(config, number)

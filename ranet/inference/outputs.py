@@ -21,8 +21,7 @@ from ranet.files import atomic_folder, check_writable, remove_leftovers
 from ranet.inference.overlap import read_ahead
 from ranet.inference.progress import Progress
 from ranet.inference.sequence import FRAMES_AHEAD
-from ranet.visual.cut_out import cut_out
-from ranet.visual.overlay import overlay
+from ranet.visual.overlay import cut_out, overlay
 from ranet.wording import some_of
 
 WriteFrame = Callable[[int, str, np.ndarray, np.ndarray], None]

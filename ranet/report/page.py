@@ -12,7 +12,7 @@ from ranet.report.markup import Markup, element, joined
 from ranet.report.pictures import Picture
 from ranet.report.runs import Run
 from ranet.report.worst import BadFrame
-from ranet.visual.score_plots import COLOURS
+from ranet.visual.plots import COLOURS
 from ranet.wording import count
 
 _SCRIPTS = ("elements.js", "sequence.js", "curves.js", "player.js", "page.js")

@@ -7,7 +7,7 @@ import numpy as np
 
 from ranet.metrics import VideoResult
 from ranet.report.runs import Run, gain, papers
-from ranet.visual.score_plots import COLOURS, PAPER, Bars, Curve, draw_bars, draw_curves
+from ranet.visual.plots import COLOURS, PAPER, Scores, draw_bars, draw_curves
 from ranet.wording import count
 
 
@@ -31,13 +31,13 @@ def _measures(folder: Path, runs: Sequence[Run]) -> Path:
     return path
 
 
-def measures_bars(runs: Sequence[Run], measures: Sequence[str]) -> tuple[str, list[Bars]]:
+def measures_bars(runs: Sequence[Run], measures: Sequence[str]) -> tuple[str, list[Scores]]:
     """Title and bars of a plot of these measures; they say how many sequences each is of."""
     numbers = [count(run.scores.videos, "sequence") for run in runs]
     title = f"DAVIS-{runs[0].scores.year} {runs[0].set_name}"
     alike = len(set(numbers)) == 1
     bars = [
-        Bars(
+        Scores(
             f"{name} ({count(theirs.sequences, 'sequence')})",
             [_percent(theirs.measures.get(measure)) for measure in measures],
             PAPER,
@@ -46,14 +46,14 @@ def measures_bars(runs: Sequence[Run], measures: Sequence[str]) -> tuple[str, li
     ]
     for run, colour, number in zip(runs, COLOURS, numbers, strict=False):
         label = run.name if alike else f"{run.name} ({number})"
-        bars.append(Bars(label, [_percent(run.scores.averages[m]) for m in measures], colour))
+        bars.append(Scores(label, [_percent(run.scores.averages[m]) for m in measures], colour))
     return f"{title}: {numbers[0]}" if alike else title, bars
 
 
 def _sequences(folder: Path, runs: Sequence[Run], names: Sequence[str]) -> Path:
     path = folder / "sequences.png"
     bars = [
-        Bars(run.name, [_percent(run.overall(name)) for name in names], colour)
+        Scores(run.name, [_percent(run.overall(name)) for name in names], colour)
         for run, colour in zip(runs, COLOURS, strict=False)
     ]
     draw_bars(path, names, bars, title="J&F of each sequence", x_label="J&F-Mean (%)")
@@ -64,7 +64,7 @@ def _differences(folder: Path, runs: Sequence[Run], names: Sequence[str]) -> Pat
     """What each of the other runs gains on the first."""
     path, first = folder / "differences.png", runs[0]
     bars = [
-        Bars(run.name, [_percent(gain(first, run, name)) for name in names], colour)
+        Scores(run.name, [_percent(gain(first, run, name)) for name in names], colour)
         for run, colour in zip(runs[1:], COLOURS[1:], strict=False)
     ]
     title = f"J&F of each sequence, compared with {first.name}"
@@ -82,7 +82,7 @@ def _curves(folder: Path, runs: Sequence[Run], name: str) -> Path:
         for measure in ("J", "F"):
             label = f"{measure}, {run.name}" if len(runs) > 1 else measure
             values = _over_time(video, measure)
-            curves.append(Curve(label, values, colour, dashed=measure == "F"))
+            curves.append(Scores(label, values, colour, dashed=measure == "F"))
     draw_curves(path, frames, curves, title=name, y_label="per cent")
     return path
 

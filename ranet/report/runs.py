@@ -14,7 +14,7 @@ from ranet.errors import ConfigError, DataError
 from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.metrics.result import average
 from ranet.tables.published import PublishedResult, published, published_result
-from ranet.visual.score_plots import COLOURS
+from ranet.visual.plots import COLOURS
 from ranet.wording import count, distinct_ends, some_of
 
 _Content = TypeVar("_Content")

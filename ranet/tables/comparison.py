@@ -6,7 +6,7 @@ from pathlib import Path
 from ranet.tables.grid import NOT_MEASURED, Grid, number
 from ranet.tables.published import OURS, Comparison, Method, published
 from ranet.tables.results import Result, describe, is_the_papers_network
-from ranet.visual.trade_off import Series, draw_trade_off
+from ranet.visual.plots import Series, draw_trade_off
 from ranet.wording import count, size_text
 
 _WITHOUT_VIDEO_FINE_TUNING = 2

@@ -1,12 +1,15 @@
-"""What TensorBoard shows of a run: figures, pictures of a batch, the scores of the ranking."""
+"""What TensorBoard shows of a run: figures, pictures of a batch, the scores of the ranking.
 
+TensorBoard is the optional extra ``ranet[tensorboard]``.
+"""
+
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from ranet.files import make_folder
 from ranet.model.correlation import correlate
@@ -17,11 +20,15 @@ from ranet.training.losses import with_background
 from ranet.visual.contact_sheet import SheetRow, contact_sheet
 from ranet.visual.overlay import overlay
 
+_logger = logging.getLogger(__name__)
+
 _SAMPLES = 4  # of a batch that are drawn
 
 
 class TensorBoard:
     """Writes event files; ``tensorboard --logdir`` on the run's folder shows them.
+
+    Where TensorBoard is not installed, that is said once in the log, and nothing is written.
 
     Args:
         folder: of the event files.
@@ -29,10 +36,20 @@ class TensorBoard:
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _logger.info(
+                "curves are in log.jsonl alone: for TensorBoard, `pip install -e '.[tensorboard]'`"
+            )
+            self._writer = None
+            return
         self._writer = SummaryWriter(str(make_folder(folder)), purge_step=first_step + 1)
 
     def figures(self, step: int, figures: Mapping[str, float], group: str) -> None:
         """Curves, one a name, side by side with those of the same group."""
+        if self._writer is None:
+            return
         for name, value in figures.items():
             self._writer.add_scalar(f"{group}/{name}", value, step)
         self._writer.flush()
@@ -46,6 +63,8 @@ class TensorBoard:
             model: on any device; nothing is learned.
             batch: on any device.
         """
+        if self._writer is None:
+            return
         part = batch.split(len(batch.names))[:_SAMPLES]
         device = next(model.parameters()).device
         rows = [self._row(model, sample.to(device)) for sample in part]
@@ -57,7 +76,8 @@ class TensorBoard:
 
     def close(self) -> None:
         """Write what is left and close the files."""
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
 
     @staticmethod
     def _row(model: RANet, sample: TrainingBatch) -> SheetRow:

@@ -1,13 +1,18 @@
-"""A contact sheet: rows of captioned pictures of any sizes on one page."""
+"""Contact sheets: rows of captioned pictures of any sizes on one page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from ranet.visual.overlay import overlay
+
+if TYPE_CHECKING:
+    from ranet.structures import TrainingSample
 
 _GAP = 6  # pixels between pictures
 _LINE = 22  # pixels of a line of text
@@ -47,6 +52,20 @@ def contact_sheet(rows: Sequence[SheetRow], *, image_width: int = 280) -> np.nda
         page.paste(strip, (0, top))
         top += strip.height
     return np.array(page)
+
+
+def sample_sheet(samples: Sequence["TrainingSample"]) -> np.ndarray:
+    """One row a training sample: template, current frame, previous mask, truth; as contours.
+
+    Of a clip, the truth of each further frame follows.
+
+    Args:
+        samples: at least one.
+
+    Returns:
+        The page: H×W×3 uint8 RGB.
+    """
+    return contact_sheet([_sample_row(sample) for sample in samples])
 
 
 def similarity_colours(
@@ -89,11 +108,30 @@ def _strip(row: SheetRow, image_width: int) -> Image.Image:
     return strip
 
 
-def _font() -> ImageFont.FreeTypeFont:
-    """The font that comes with matplotlib; Pillow's own knows no letters beyond English."""
-    return ImageFont.truetype(
-        str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), _FONT_SIZE
-    )
+def _sample_row(sample: "TrainingSample") -> SheetRow:
+    def outlined(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return overlay(image, labels, alpha=0, contour=2)
+
+    first, *further = sample.current_image
+    pictures = {
+        "template": outlined(sample.template_image, sample.template_labels),
+        "current frame": first,
+        "previous mask": outlined(first // 3, sample.previous_labels),
+        "truth": outlined(first, sample.current_labels[0]),
+    }
+    for number, image in enumerate(further, start=1):
+        pictures[f"truth, {number} later"] = outlined(image, sample.current_labels[number])
+    return SheetRow(sample.name, tuple(pictures.values()), tuple(pictures))
+
+
+def _font() -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """matplotlib's font where that is installed: Pillow's own knows no letters beyond English."""
+    try:
+        import matplotlib
+    except ImportError:
+        return ImageFont.load_default(_FONT_SIZE)
+    file = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return ImageFont.truetype(str(file), _FONT_SIZE)
 
 
 def _resized(image: np.ndarray, width: int) -> Image.Image:

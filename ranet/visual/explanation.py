@@ -1,10 +1,28 @@
-"""What the network saw, compared, ranked, merged and answered, in one frame, for one object."""
+"""What the network saw, compared, ranked, merged and answered in one frame, and figures of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
+
+from ranet.datasets.image_io import write_image
+from ranet.files import atomic_path, make_folder
+from ranet.palette import PALETTE
+from ranet.visual.contact_sheet import SheetRow, contact_sheet, similarity_colours
+from ranet.visual.overlay import overlay
+from ranet.visual.plots import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+_MAP_COLUMNS = 16  # of the sheet of kept maps
+_ZERO_MAP = 225  # grey
+_FEATURES, _FEATURE_COLUMNS = 16, 8  # of the sheet of merged features
 
 
 class Box(NamedTuple):
@@ -88,9 +106,28 @@ class Explanation:
     labels: np.ndarray
     """H×W uint8: the result, on the canvas."""
 
+    @property
+    def regions(self) -> dict[str, Region]:
+        """Foreground and background, by name."""
+        return {"foreground": self.foreground, "background": self.background}
+
     def similarity_of(self, pixel: Pixel) -> np.ndarray:
         """The similarity map of a template position: h/16×w/16."""
         return np.asarray(self.similarity[pixel.row, pixel.column])
+
+    def centre(self, pixel: Pixel) -> tuple[float, float]:
+        """(x, y) of a template position in the template's crop."""
+        rows, columns = self.similarity.shape[:2]
+        height, width = self.template.crop.shape[:2]
+        return (pixel.column + 0.5) * width / columns, (pixel.row + 0.5) * height / rows
+
+    def peak(self, pixel: Pixel) -> tuple[float, float]:
+        """(x, y) in the current crop of what resembles a template position most."""
+        similarity = self.similarity_of(pixel)
+        row, column = np.unravel_index(similarity.argmax(), similarity.shape)
+        height, width = self.current.crop.shape[:2]
+        rows, columns = similarity.shape
+        return float(column + 0.5) * width / columns, float(row + 0.5) * height / rows
 
 
 @dataclass(frozen=True)
@@ -105,3 +142,333 @@ class Strip:
     """Each H×W×3 uint8 RGB."""
     labels: Sequence[np.ndarray]
     """Each H×W uint8."""
+
+
+def draw_explanation(explanation: Explanation, strips: Sequence[Strip], out: str | Path) -> None:
+    """Write figures like the paper's Figures 4 and 7 and the supplement's Figure 3, as PNG.
+
+    Args:
+        explanation: what to show.
+        strips: the video as the network has segmented it, and as others have.
+        out: the folder; figures that are in it are replaced.
+
+    Raises:
+        OutputError: a figure cannot be written.
+        RANetError: matplotlib is not installed.
+    """
+    e, out = explanation, make_folder(out)
+    figures = {
+        "1_frames": _frames(e),
+        "2_similarity_maps": _similarity_maps(e),
+        "3_ranking_scores": _ranking_scores(e),
+        "6_result": _result(e),
+        "summary": _summary(e),
+    }
+    for name, figure in figures.items():
+        with atomic_path(out / f"{name}.png") as temporary:
+            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.1)
+    sheets = {
+        "4_foreground_maps": _kept_maps(e, e.foreground, "foreground"),
+        "4_background_maps": _kept_maps(e, e.background, "background"),
+        "5_merged_features": _merged_features(e),
+        "7_video": _video(strips),
+    }
+    for name, sheet in sheets.items():
+        write_image(out / f"{name}.png", sheet)
+
+
+def _titled_figure(width: float, height: float, title: str) -> "Figure":
+    figure = new_figure(width, height, dots_per_inch=130)
+    figure.suptitle(title, fontsize="large", fontweight="bold")
+    return figure
+
+
+def _frames(e: Explanation) -> "Figure":
+    height = 5 * (_aspect(e.current.frame) + _aspect(e.current.crop)) + 1.2
+    figure = _titled_figure(10, height, "What the network is given")
+    (template, current), crops = figure.subplots(2, 2)
+    _show_frame(template, e.template, e.template.labels, "template, frame 0: marked objects")
+    before = f"current frame {e.frame_number}: objects of the frame before"
+    _show_frame(current, e.current, e.current.labels, before)
+    for axes, view in zip(crops, (e.template, e.current), strict=True):
+        _show_crop(axes, view, e, f"its crop, with the mask of object {e.object_id}")
+    return figure
+
+
+def _similarity_maps(e: Explanation) -> "Figure":
+    """The paper's Figure 4, left, with background pixels too."""
+    rows = [pixels for pixels in _by_region(e.pixels) if pixels]
+    columns = max(map(len, rows))
+    crop, maps = 3.6, 2.7 * columns + 0.8  # inches
+    figure = _titled_figure(
+        crop + maps,
+        2 * crop * _aspect(e.current.crop) + 1.4,
+        f"Where in frame {e.frame_number} chosen pixels of the template are found (Eq. 1)",
+    )
+    left, right = figure.subfigures(1, 2, width_ratios=[crop, maps], squeeze=False)[0]
+    template, current = left.subplots(2, 1)
+    _show_crop(template, e.template, e, "template: chosen pixels")
+    _show(current, e.current.crop, "current frame: where each is found")
+    for number, pixel in enumerate(e.pixels, start=1):
+        _mark(template, e.centre(pixel), number, pixel.of_object)
+        _mark(current, e.peak(pixel), number, pixel.of_object)
+    grid = right.subplots(len(rows), columns, squeeze=False)
+    for axes_row, pixels in zip(grid, rows, strict=True):
+        images = _show_similarities(axes_row, pixels, e)
+    right.colorbar(images[0], ax=grid, shrink=0.7, label="similarity")
+    return figure
+
+
+def _ranking_scores(e: Explanation) -> "Figure":
+    """The scores of the paper's Figure 3."""
+    height = 4.3 * _aspect(e.template.crop) + 1.2
+    figure = _titled_figure(14, height, "Ranking scores of the template's positions (Eq. 2)")
+    template, *others = figure.subplots(1, 3)
+    _show_crop(template, e.template, e, f"template, with object {e.object_id}")
+    high = max(e.foreground.scores.max(), e.background.scores.max())
+    for axes, (name, region) in zip(others, e.regions.items(), strict=True):
+        image = _show_scores(axes, e, region, name, high)
+    figure.colorbar(image, ax=others, shrink=0.8, label="score r")
+    return figure
+
+
+def _result(e: Explanation) -> "Figure":
+    height = 4.3 * max(_aspect(e.current.crop), _aspect(e.current.frame)) + 1.2
+    figure = _titled_figure(14, height, f"The result in frame {e.frame_number}")
+    previous, probability, result = figure.subplots(1, 3)
+    _show_crop(previous, e.current, e, f"crop, with object {e.object_id} before")
+    _show_probability(probability, e)
+    _show_frame(result, e.current, e.labels, "all objects, in the frame")
+    return figure
+
+
+def _summary(e: Explanation) -> "Figure":
+    """One page, in the order of the paper's Figure 2."""
+    height = 3.4 * (4 * _aspect(e.current.crop) + _aspect(e.current.frame)) + 2.6
+    title = f"Object {e.object_id} in frame {e.frame_number}: from template to result"
+    figure = _titled_figure(14, height, title)
+    given, similar, *ranked, result = figure.subplots(5, 4)
+    _show_crop(given[0], e.template, e, "template, with its object")
+    _show_crop(given[1], e.current, e, "current frame, with the mask before")
+    on_object, beside = _by_region(e.pixels)
+    half = len(similar) // 2
+    pixels = [*on_object[: len(similar) - min(half, len(beside))], *beside][: len(similar)]
+    _show_similarities(similar, pixels, e, numbers=range(1, len(pixels) + 1))
+    for number, pixel in enumerate(pixels, start=1):
+        _mark(given[0], e.centre(pixel), number, pixel.of_object)
+    for row, axes, (name, region) in zip(ranked, given[2:], e.regions.items(), strict=True):
+        _show_scores(axes, e, region, f"{name} scores")
+        _show_ranked(row, e, region, name)
+    _show_frame(result[0], e.template, e.template.labels, "template, in its frame")
+    _show_frame(result[1], e.current, e.current.labels, "frame, with the masks before")
+    _show_probability(result[2], e)
+    _show_frame(result[3], e.current, e.labels, "result")
+    return figure
+
+
+def _kept_maps(e: Explanation, region: Region, name: str) -> np.ndarray:
+    """All R maps in order, as the merge module receives them (Fig. 3, Eq. 3)."""
+    high = region.maps.max()
+    pictures = [
+        similarity_colours(one, low=0, high=high)
+        if one.any()
+        else np.full(one.shape, _ZERO_MAP, np.uint8)
+        for one in region.maps
+    ]
+    kept, filled = len(pictures), region.filled
+    zero = f"; from {filled + 1} on they are zero (grey)" if filled < kept else ""
+    title = (
+        f"Frame {e.frame_number}, object {e.object_id}: "
+        f"the {kept} {name} maps that are kept, best first{zero}. "
+    )
+    rows = []
+    for first in range(0, kept, _MAP_COLUMNS):
+        last = min(first + _MAP_COLUMNS, kept)
+        ranks = f"Ranks {first + 1} – {last}"
+        rows.append(SheetRow(ranks if first else title + ranks, pictures[first:last]))
+    return contact_sheet(rows, image_width=96)
+
+
+def _merged_features(e: Explanation) -> np.ndarray:
+    """The paper's Figure 4, right."""
+    rows = []
+    for name, region in e.regions.items():
+        channels = _telling_channels(region.merged, e.probability)
+        title = (
+            f"Frame {e.frame_number}, {name} after the merge module: the {len(channels)} of "
+            f"{len(region.merged)} features that tell object {e.object_id} best from the rest. "
+        )
+        for first in range(0, len(channels), _FEATURE_COLUMNS):
+            shown = channels[first : first + _FEATURE_COLUMNS]
+            pictures = [similarity_colours(region.merged[channel]) for channel in shown]
+            captions = [f"channel {channel}" for channel in shown]
+            rows.append(SheetRow("" if first else title, pictures, captions))
+    return contact_sheet(rows, image_width=180)
+
+
+def _video(strips: Sequence[Strip]) -> np.ndarray:
+    """The paper's Figure 7; with several networks, the supplement's Figure 3."""
+    rows = []
+    for strip in strips:
+        pictures = list(map(overlay, strip.frames, strip.labels))
+        rows.append(SheetRow(strip.network, pictures, [f"frame {n}" for n in strip.numbers]))
+    return contact_sheet(rows)
+
+
+def _telling_channels(merged: np.ndarray, probability: np.ndarray) -> list[int]:
+    """Channels by how far their mean on the object is from that elsewhere, in deviations."""
+    small = cv2.resize(probability, merged.shape[:0:-1], interpolation=cv2.INTER_AREA)
+    inside = small > 0.5
+    if inside.all() or not inside.any():
+        return list(range(min(_FEATURES, len(merged))))
+    difference = merged[:, inside].mean(axis=1) - merged[:, ~inside].mean(axis=1)
+    contrast = np.abs(difference) / np.maximum(merged.std(axis=(1, 2)), np.finfo(np.float32).tiny)
+    return [int(channel) for channel in np.argsort(-contrast, kind="stable")[:_FEATURES]]
+
+
+def _by_region(pixels: Sequence[Pixel]) -> tuple[list[Pixel], list[Pixel]]:
+    """On the object, and beside it."""
+    return [p for p in pixels if p.of_object], [p for p in pixels if not p.of_object]
+
+
+def _aspect(image: np.ndarray) -> float:
+    """Height over width."""
+    return float(image.shape[0] / image.shape[1])
+
+
+# --- single panels
+
+
+def _show(
+    axes: "Axes",
+    picture: np.ndarray,
+    title: str,
+    *,
+    size: Sequence[int] | None = None,
+    limits: tuple[float | None, float | None] = (None, None),
+    colours: str = "viridis",
+    interpolation: str = "antialiased",
+) -> "AxesImage":
+    """A picture or a map, as large as ``size`` (height, width; None: its own)."""
+    height, width = (size or picture.shape)[:2]
+    image = axes.imshow(
+        picture,
+        cmap=colours,
+        vmin=limits[0],
+        vmax=limits[1],
+        interpolation=interpolation,
+        extent=(0, width, height, 0),
+    )
+    axes.set_title(title, fontsize="small")
+    axes.set(xticks=[], yticks=[])
+    return image
+
+
+def _show_frame(axes: "Axes", view: View, labels: np.ndarray, title: str) -> None:
+    """A whole frame with objects on it, and the box that the network saw."""
+    _show(axes, overlay(view.frame, labels), title)
+    top, left, bottom, right = view.box
+    x, y = (left, right, right, left, left), (top, top, bottom, bottom, top)
+    axes.plot(
+        x, y, color="#ffd23f", linewidth=1.8, solid_joinstyle="miter", scalex=False, scaley=False
+    )
+
+
+def _show_crop(axes: "Axes", view: View, e: Explanation, title: str) -> None:
+    """What the network saw of a frame, with the mask that it was given."""
+    _show(axes, view.crop, title)
+    # Halfway to white, as in overlays.
+    _outline(axes, view.mask, tuple((PALETTE[e.object_id] // 2 + 127) / 255))
+
+
+def _show_map(
+    axes: "Axes",
+    values: np.ndarray,
+    title: str,
+    e: Explanation,
+    limits: tuple[float | None, float | None] = (None, None),
+) -> "AxesImage":
+    """A map of the current crop, smoothly enlarged."""
+    size = e.current.crop.shape
+    return _show(axes, values, title, size=size, limits=limits, interpolation="bilinear")
+
+
+def _show_probability(axes: "Axes", e: Explanation) -> None:
+    title = f"probability of object {e.object_id}"
+    _show(axes, e.probability, title, limits=(0, 1), colours="magma")
+
+
+def _show_similarities(
+    row: Sequence["Axes"],
+    pixels: Sequence[Pixel],
+    e: Explanation,
+    numbers: Sequence[int] | None = None,
+) -> list["AxesImage"]:
+    """The maps of template positions, a cross where each is largest; places left stay empty.
+
+    ``numbers``: of the positions; None: as the explanation has them.
+    """
+    shown = [e.similarity_of(pixel) for pixel in e.pixels]
+    limits = float(np.min(shown)), float(np.max(shown))
+    images = []
+    for axes in row[len(pixels) :]:
+        axes.set_axis_off()
+    numbers = numbers or [e.pixels.index(pixel) + 1 for pixel in pixels]
+    for axes, pixel, number in zip(row, pixels, numbers, strict=False):
+        where = "on the object" if pixel.of_object else "beside it"
+        title = f"{number}: {where} (row {pixel.row}, column {pixel.column})"
+        images.append(_show_map(axes, e.similarity_of(pixel), title, e, limits))
+        axes.plot(*e.peak(pixel), "+", color="white", markersize=9, markeredgewidth=1.6)
+    return images
+
+
+def _show_scores(
+    axes: "Axes", e: Explanation, region: Region, name: str, high: float | None = None
+) -> "AxesImage":
+    """Scores over the template grid; positions outside the region stay grey."""
+    scores = np.ma.masked_where(region.weights == 0, region.scores)
+    kept = min(len(region.maps), scores.count())
+    axes.set_facecolor("0.88")
+    image = _show(
+        axes,
+        scores,
+        f"{name}: {scores.count()} of {scores.size} positions, {kept} kept",
+        size=e.template.crop.shape,
+        limits=(0, high),
+        colours="magma",
+        interpolation="nearest",
+    )
+    _outline(axes, e.template.mask, "white")
+    return image
+
+
+def _show_ranked(row: Sequence["Axes"], e: Explanation, region: Region, name: str) -> None:
+    """Maps of the first half of the ranks, the best one first, and a merged feature."""
+    limits = (0.0, float(region.maps.max()))
+    for axes, rank in zip(row, (0, region.filled // 4, region.filled // 2), strict=False):
+        _show_map(axes, region.maps[rank], f"{name} map, rank {rank + 1}", e, limits)
+    channel = _telling_channels(region.merged, e.probability)[0]
+    _show_map(row[-1], region.merged[channel], f"{name}, merged: channel {channel}", e)
+
+
+def _outline(axes: "Axes", mask: np.ndarray, colour: str | tuple[float, ...]) -> None:
+    """The line around a mask; nothing where there is none."""
+    if mask.min() < 0.5 < mask.max():
+        height, width = mask.shape
+        x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
+        axes.contour(x, y, mask, levels=[0.5], colors=[colour], linewidths=1.6)
+
+
+def _mark(axes: "Axes", place: tuple[float, float], number: int, of_object: bool) -> None:
+    """A numbered dot at (x, y)."""
+    box = {"boxstyle": "circle,pad=0.25", "edgecolor": "white", "linewidth": 0.8}
+    axes.text(
+        *place,
+        str(number),
+        color="white",
+        fontsize="x-small",
+        fontweight="bold",
+        horizontalalignment="center",
+        verticalalignment="center",
+        bbox={**box, "facecolor": "#ff5a36" if of_object else "#1fa0ff"},
+    )

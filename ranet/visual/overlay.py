@@ -1,10 +1,10 @@
-"""Objects drawn over a frame: tinted in the DAVIS colours, with contours."""
+"""Objects drawn over a frame in the DAVIS colours, or cut out of it."""
 
 import cv2
 import numpy as np
 
+from ranet.errors import DataError
 from ranet.palette import PALETTE
-from ranet.visual.labelled import check_labelled
 
 
 def overlay(
@@ -31,7 +31,7 @@ def overlay(
         >>> overlay(grey, labels, contour=0)[:2, 3].tolist()
         [[100, 100, 100], [113, 55, 55]]
     """
-    check_labelled(image, labels)
+    _check(image, labels)
     width = max(1, round(min(labels.shape) / 240)) if contour is None else contour
     colours = PALETTE[labels]
     tinted = cv2.addWeighted(image, 1 - alpha, colours, alpha, 0)
@@ -42,6 +42,27 @@ def overlay(
     return drawn
 
 
+def cut_out(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The objects of a frame on nothing.
+
+    The background is not only transparent but black: what was cut away cannot be brought back, and
+    takes no room in a file.
+
+    Args:
+        image: H×W×3 uint8 RGB.
+        labels: H×W uint8; all but 0 is kept.
+
+    Returns:
+        H×W×4 uint8 RGBA, not premultiplied: opaque objects, transparent background.
+
+    Raises:
+        DataError: image or labels have another shape or type, or the sizes differ.
+    """
+    _check(image, labels)
+    kept = labels > 0
+    return np.dstack([image * kept[..., None], np.where(kept, np.uint8(255), np.uint8(0))])
+
+
 def contour_pixels(labels: np.ndarray, width: int) -> np.ndarray:
     """Pixels of objects that lie within ``width`` pixels of another label: H×W bool.
 
@@ -50,3 +71,12 @@ def contour_pixels(labels: np.ndarray, width: int) -> np.ndarray:
     window = np.ones((2 * width + 1, 2 * width + 1), np.uint8)
     edge: np.ndarray = cv2.dilate(labels, window) != cv2.erode(labels, window)
     return edge & (labels > 0)
+
+
+def _check(image: np.ndarray, labels: np.ndarray) -> None:
+    fits = image.ndim == 3 and image.shape == (*labels.shape, 3)
+    if not fits or image.dtype != np.uint8 or labels.dtype != np.uint8:
+        raise DataError(
+            "Expected an image H×W×3 uint8 and its labels H×W uint8, but found "
+            f"{image.shape} {image.dtype} and {labels.shape} {labels.dtype}."
+        )

@@ -1,5 +1,6 @@
 """Options of a training run: each does what it says, and nothing else."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -144,6 +145,20 @@ def test_tensorboard_has_curves_pictures_and_scores(plain_run: TrainConfig) -> N
     assert [e.step for e in events.Scalars("training/total")] == [1, 2]
     assert [e.step for e in events.Images("samples")] == [2]
     assert [e.step for e in events.Histograms("ranking scores")] == [2]
+
+
+def test_without_tensorboard_training_goes_on_and_says_where_the_curves_are(
+    tiny_run: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with caplog.at_level(logging.INFO, "ranet"):
+        train(changed(tiny_run, steps=2, output=tmp_path))
+    assert sum("log.jsonl" in message for message in caplog.messages) == 1
+    assert not (tmp_path / "tensorboard").exists()
+    assert (tmp_path / "model.pt").is_file()
 
 
 def test_a_compiled_network_trains_to_the_same_losses(

@@ -1,7 +1,12 @@
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ranet.visual.contact_sheet import SheetRow, contact_sheet, similarity_colours
+from ranet.structures import TrainingSample
+from ranet.visual.contact_sheet import SheetRow, contact_sheet, sample_sheet, similarity_colours
+from ranet.visual.overlay import overlay
 
 
 def plain(colour, size=(30, 40)):
@@ -29,16 +34,18 @@ def test_pictures_lie_side_by_side_and_rows_below_each_other():
     assert areas["r"].max(axis=0)[0] < areas["b"].min(axis=0)[0]
 
 
-def test_titles_and_captions_are_written():
+@pytest.mark.parametrize("with_matplotlib", [True, False])  # whose font is used if it is there
+def test_titles_and_captions_are_written(with_matplotlib, monkeypatch):
+    if not with_matplotlib:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+
     def dark_pixels(title, captions):
         page = contact_sheet([SheetRow(title, [plain((255, 255, 255))], captions)])
         return (page.max(axis=2) < 128).sum()
 
-    nothing = dark_pixels("", [])
-    assert nothing == 0
+    assert dark_pixels("", []) == 0
     assert dark_pixels("a title", []) > 20
-    assert dark_pixels("", ["a caption"]) > 20
-    assert dark_pixels("–×é", []) > 20
+    assert dark_pixels("–×é", ["a caption"]) > dark_pixels("", ["a caption"]) > 20
 
 
 def test_sizes_and_grey_pictures_may_be_mixed():
@@ -87,3 +94,48 @@ def test_a_given_scale_makes_maps_comparable_and_clips():
 
 def test_a_flat_map_has_one_colour():
     assert len(np.unique(similarity_colours(np.full((3, 4), 0.7)).reshape(-1, 3), axis=0)) == 1
+
+
+WIDTH, HEIGHT = 280, 160  # of a picture on a sheet: nothing is resized, so colours stay as they are
+
+
+def square(top, left, label):
+    labels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
+    labels[top : top + 50, left : left + 50] = label
+    return labels
+
+
+def sample(frames):
+    grey = np.full((HEIGHT, WIDTH, 3), 120, dtype=np.uint8)
+    return TrainingSample(
+        template_image=grey,
+        template_labels=square(5, 5, 1),
+        current_image=grey[None].repeat(frames, axis=0),
+        current_labels=np.stack([square(20, 30 + 20 * t, 2 + t) for t in range(frames)]),
+        previous_labels=square(8, 40, 3),
+        objects=3,
+        name="bear: template 1",
+    )
+
+
+def test_each_picture_of_a_sample_shows_its_own_labels():
+    shown = sample(frames=3)
+    pictures = np.array_split(sample_sheet([shown]), 6, axis=1)
+    grey, labels = np.full((60, 60, 3), 120, np.uint8), square(5, 5, 1)[:60, :60]
+    colours = [overlay(grey, labels * n, alpha=0, contour=2)[5, 20] for n in (1, 2, 3, 4)]
+    assert [[bool(holds(picture, c).any()) for c in colours] for picture in pictures] == [
+        [True, False, False, False],  # template
+        [False, False, False, False],  # current frame
+        [False, False, True, False],  # previous mask
+        [False, True, False, False],  # truth
+        [False, False, True, False],
+        [False, False, False, True],
+    ]
+    assert (shown.template_image == 120).all()
+    assert (shown.current_image == 120).all()
+
+
+def test_a_sample_has_a_row_with_its_name():
+    one, two = sample_sheet([sample(1)]), sample_sheet([sample(1), sample(1)])
+    assert two.shape == (2 * one.shape[0], one.shape[1], 3)
+    assert not np.array_equal(one, sample_sheet([replace(sample(1), name="b")]))
