@@ -1,17 +1,19 @@
 """Writing files so that a reader never meets half of one.
 
 All that the project writes, lines appended to a log and a run's own scratch apart, goes through
-this file: a temporary file or folder beside the target, flushed to the disk, then moved over it in
-one step. Whatever interrupts that (an error, Ctrl-C, a full disk, a killed process), the target
-holds either its old content or all of the new.
+this file: a hidden temporary file or folder beside the target, moved over it in one step. Whatever
+interrupts that (an error, Ctrl-C, a full disk, a killed process), the target holds either its old
+content or all of the new. No writer touches the temporary files of another.
+
+Before it is moved, the content is flushed to the disk; that of a folder once, as a whole.
 """
 
 import contextlib
 import csv
-import glob
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -20,6 +22,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ranet.errors import OutputError
+
+_UNFINISHED_FOLDER = re.compile(r"\..+\.(tmp|unfinished)")
+"""Name of a folder that is still being filled: by :func:`atomic_folder`, or by a run."""
 
 _TOKEN_DIGITS = 8  # of the random part of a temporary name
 
@@ -80,24 +85,66 @@ def check_outside(folder: str | Path, data: Iterable[str | Path]) -> None:
             )
 
 
-def temporary_beside(path: Path) -> Path:
-    """A hidden file name next to ``path``, with its ending, that no other writer uses."""
-    token = secrets.token_hex(_TOKEN_DIGITS // 2)
-    return path.with_name(f".{path.stem}.{token}.tmp{path.suffix}")
+def _temporary(path: Path, name: str, ending: str = "") -> Path:
+    """A hidden path next to ``path`` that no other writer uses."""
+    return path.with_name(f".{name}.{secrets.token_hex(_TOKEN_DIGITS // 2)}.tmp{ending}")
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files that a killed process has left in ``folder``.
+def remove_leftovers(folder: Path, *names: str) -> None:
+    """Remove the temporary files and folders that a killed process has left in ``folder``.
 
-    For folders that have one writer at a time: another one's unfinished files look the same.
+    Only for what has one writer at a time: those of another one that is at work look the same.
+
+    Args:
+        folder: need not exist.
+        names: of the files that they were to become; none: whatever they were to become.
 
     Raises:
         OutputError: one cannot be removed.
     """
-    token = "[0-9a-f]" * _TOKEN_DIGITS
+    targets = names and "|".join(
+        f"{re.escape(Path(name).stem)}\\.TOKEN{re.escape(Path(name).suffix)}" for name in names
+    )
+    pattern = (targets or r".+\.TOKEN.*").replace("TOKEN", f"[0-9a-f]{{{_TOKEN_DIGITS}}}\\.tmp")
     with output_errors(folder):
-        for leftover in folder.glob(f".*.{token}.tmp*"):
-            leftover.unlink(missing_ok=True)
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if re.fullmatch(rf"\.({pattern})", path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder with all that it holds, is on the disk.
+
+    Raises:
+        OSError: it cannot be; of folders themselves, not every system can be asked that.
+    """
+    if path.is_dir():
+        for inner in path.iterdir():
+            flush(inner)
+        with contextlib.suppress(OSError):
+            _fsync(path)
+    else:
+        _fsync(path)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    """Let ``temporary`` become ``path``, on the disk, too: its content first, then its new name."""
+    unfinished = any(_UNFINISHED_FOLDER.fullmatch(folder.name) for folder in path.parents)
+    if unfinished:  # flushed as a whole, before it becomes visible
+        os.replace(temporary, path)
+        return
+    flush(temporary)
+    os.replace(temporary, path)
+    with contextlib.suppress(OSError):
+        _fsync(path.parent)
 
 
 @contextlib.contextmanager
@@ -111,29 +158,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         OutputError: the file cannot be written.
     """
     path = Path(path)
-    temporary = temporary_beside(path)
+    temporary = _temporary(path, path.stem, path.suffix)
     try:
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            _flush(temporary)
-            os.replace(temporary, path)
-            # Its new name, too, survives a power cut; without, the old content would be back.
-            # Not every system and file system can do that for a folder.
-            with contextlib.suppress(OSError):
-                _flush(path.parent)
+            _move(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    """Wait until what was written to a file, or the list of files in a folder, is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -162,33 +195,32 @@ def abandon(stack: contextlib.ExitStack) -> None:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
     """Give a temporary folder to fill; on success it becomes ``path``, otherwise it vanishes.
 
-    A folder that is at ``path`` already is replaced (in two moves: no system call exchanges
-    folders everywhere). What a killed process left of an earlier try is removed first.
+    Args:
+        path: new, or empty.
+        replace: or else replaced (in two moves: no system call exchanges folders everywhere).
 
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or something else has come to be there.
     """
     path = Path(path)
+    temporary = _temporary(path, path.name)
     with output_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
-            shutil.rmtree(leftover)
-        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-        temporary.mkdir()
+        temporary.mkdir(parents=True)
     try:
         yield temporary
         with output_errors(path):
-            if path.exists():
-                # A folder cannot be moved over a full one: the old one steps aside first.
-                old = temporary.with_suffix(".old.partial")
+            old = None
+            if replace and path.exists():
+                old = _temporary(path, path.name)
                 os.replace(path, old)
-                os.replace(temporary, path)
+            elif path.is_dir():
+                path.rmdir()  # only where it is empty
+            _move(temporary, path)
+            if old is not None:
                 shutil.rmtree(old)
-            else:
-                os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

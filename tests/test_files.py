@@ -2,7 +2,6 @@ import errno
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +10,82 @@ import pytest
 
 from ranet.errors import OutputError
 from ranet.files import (
+    atomic_folder,
     atomic_path,
     atomic_write,
     check_outside,
+    check_writable,
     make_folder,
     output_errors,
     remove_leftovers,
-    temporary_beside,
     write_csv,
     write_json,
     write_text,
 )
+
+WRITER = """
+import sys
+from pathlib import Path
+from ranet.datasets.video_writer import VideoWriter
+from ranet.files import atomic_folder, atomic_path
+import numpy as np
+kind, path = sys.argv[1:]
+writers = {"file": atomic_path, "folder": atomic_folder, "video": VideoWriter}
+options = {"frame_rate": 25} if kind == "video" else {}
+with writers[kind](path, **options) as writing:
+    if kind == "folder":
+        (writing / "a").write_text("whole")
+    elif kind == "video":
+        writing.write(np.zeros((16, 16, 3), np.uint8))
+    else:
+        writing.write_text("whole")
+    print("inside", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def start_writer(kind, path):
+    """A process that is about to finish ``path``, as soon as it reads a line."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, kind, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "inside\n"
+    return process
+
+
+def finish(process):
+    process.communicate("go on\n", timeout=60)
+    return process.returncode
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "video"])
+@pytest.mark.parametrize("names", [("a.v2", "a"), ("a", "a")])
+def test_two_processes_leave_each_others_work_alone(tmp_path, kind, names):
+    ending = {"file": ".txt", "folder": "", "video": ".mp4"}[kind]
+    paths = [tmp_path / f"{name}{ending}" for name in names]
+    writers = [start_writer(kind, path) for path in paths]
+    ended = [finish(writer) for writer in reversed(writers)]
+    # What a folder would replace is another one's work.
+    assert ended == ([0, 1] if kind == "folder" and paths[0] == paths[1] else [0, 0])
+    assert set(tmp_path.iterdir()) == set(paths)
+    assert all((path / "a" if kind == "folder" else path).stat().st_size for path in paths)
+
+
+def test_only_ones_own_leftovers_are_removed(tmp_path):
+    for kind, name in [("file", "a.txt"), ("file", "b.v2.txt"), ("folder", "c")]:
+        writer = start_writer(kind, tmp_path / name)
+        writer.kill()
+        writer.communicate()
+    (tmp_path / ".notes.12345678.txt").touch()
+    assert len(os.listdir(tmp_path)) == 4
+    remove_leftovers(tmp_path, "v2.txt", "a.txt")
+    assert len(os.listdir(tmp_path)) == 3
+    remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == [".notes.12345678.txt"]
+    remove_leftovers(tmp_path / "new")
 
 
 def write_in_two_parts(path: Path, error: BaseException | None = None) -> None:
@@ -176,11 +240,6 @@ def test_a_library_that_writes_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_temporary_names_differ(tmp_path):
-    names = {temporary_beside(tmp_path / "a.png").name for _ in range(100)}
-    assert len(names) == 100
-
-
 def test_json(tmp_path):
     value = {"name": "camel", "J": [0.1, None, 1 / 3], "nested": {"a": 1}}
     write_json(tmp_path / "r.json", value)
@@ -201,17 +260,6 @@ def test_csv(tmp_path):
     assert text == 'Sequence,J&F-Mean\n"a,b",0.5\n"say ""x""",1\n'
 
 
-def test_only_what_a_killed_writer_left_is_removed(tmp_path):
-    for name in ("step-1.pt", "log", ".hidden.tmp.pt", ".notes.12345678.pt"):
-        (tmp_path / name).touch()
-    kept = sorted(tmp_path.iterdir())
-    for name in ("step-1.pt", "log", ".hidden"):
-        temporary_beside(tmp_path / name).touch()
-    assert len(list(tmp_path.iterdir())) == 7
-    remove_leftovers(tmp_path)
-    assert sorted(tmp_path.iterdir()) == kept
-
-
 def test_results_do_not_go_among_data(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
@@ -223,17 +271,73 @@ def test_results_do_not_go_among_data(tmp_path):
         check_outside(folder, [data])
 
 
-def test_the_file_then_its_name_are_flushed_to_the_disk(tmp_path, monkeypatch):
-    flushed = []
-    path = tmp_path / "file.txt"
+@pytest.fixture
+def flushed(monkeypatch):
+    """Paths in the order in which they are flushed."""
+    paths, opened, real_open = [], {}, os.open
+
+    def note(path, *arguments):
+        descriptor = real_open(path, *arguments)
+        opened[descriptor] = Path(path)
+        return descriptor
 
     def fsync(descriptor):
-        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-        flushed.append(("folder" if is_folder else "file", path.exists()))
-        if is_folder:
+        paths.append(opened[descriptor])
+        if paths[-1].is_dir():
             raise OSError(errno.EINVAL, "a file system that cannot")
 
+    monkeypatch.setattr(os, "open", note)
     monkeypatch.setattr(os, "fsync", fsync)
-    write_text(path, "text")
-    assert flushed == [("file", False), ("folder", True)]
-    assert path.read_text() == "text"
+    return paths
+
+
+def test_the_file_then_its_name_are_flushed_to_the_disk(tmp_path, flushed):
+    write_text(tmp_path / "file.txt", "text")
+    file, folder = flushed
+    assert file.parent == folder == tmp_path
+    assert file.name.startswith(".file.")
+
+
+def test_a_folder_is_flushed_once_when_it_is_whole(tmp_path, flushed):
+    with atomic_folder(tmp_path / "masks") as folder:
+        for name in ("a.txt", "inner/b.txt"):
+            write_text(folder / name, "text")
+        assert flushed == []
+    assert sorted(path.relative_to(folder).name for path in flushed[:-1]) == [
+        "",
+        "a.txt",
+        "b.txt",
+        "inner",
+    ]
+    assert flushed[-1] == tmp_path
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_an_older_folder_stays_if_the_new_one_fails(tmp_path, error):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "old.png").touch()
+
+    def fill():
+        with atomic_folder(tmp_path / "masks", replace=True) as folder:
+            (folder / "new.png").touch()
+            raise error
+
+    with pytest.raises(error):
+        fill()
+    assert [path.name for path in tmp_path.rglob("*")] == ["masks", "old.png"]
+    with atomic_folder(tmp_path / "masks", replace=True) as folder:
+        (folder / "new.png").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["masks", "new.png"]
+
+
+def test_a_folder_that_cannot_be_is_told_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "new" / "deeper")
+    monkeypatch.chdir(tmp_path)
+    check_writable("new")
+    with pytest.raises(OutputError, match="file is not a folder"):
+        check_writable(tmp_path / "file" / "out")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(OutputError, match="permission"):
+        check_writable(tmp_path / "out")
+    assert os.listdir(tmp_path) == ["file"]

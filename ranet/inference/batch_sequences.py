@@ -134,7 +134,7 @@ def _frames_for_masks(job: Job, segmenter: BatchSegmenter) -> Generator[Frame, n
     Ends when their folder has appeared.
     """
     with (
-        atomic_folder(job.folder) as unfinished,
+        atomic_folder(job.folder, replace=True) as unfinished,
         read_ahead(prepared(job.frames, segmenter.prepare), FRAMES_AHEAD) as coming,
         masks_written(unfinished) as write,
     ):

@@ -17,7 +17,7 @@ from ranet.datasets.image_io import read_labels, write_image
 from ranet.datasets.video_io import FrameSource
 from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
 from ranet.errors import OutputError
-from ranet.files import atomic_folder, check_writable, remove_leftovers
+from ranet.files import atomic_folder, check_writable
 from ranet.inference.overlap import read_ahead
 from ranet.inference.progress import Progress
 from ranet.inference.sequence import FRAMES_AHEAD
@@ -135,9 +135,6 @@ def write_outputs(
         DataError: a frame or mask cannot be read.
         OutputError: an output cannot be written.
     """
-    for path in outputs.wanted().values():
-        if path.parent.is_dir():
-            remove_leftovers(path.parent)
     total = sum(path.suffix == ".png" for path in masks.iterdir())
     doing = f"writing {' and '.join(what.replace('_', '-') for what in outputs.wanted())}"
     with (

@@ -24,7 +24,7 @@ from ranet.datasets.image_io import read_labels
 from ranet.datasets.index import VideoSequence
 from ranet.differences import differences
 from ranet.errors import DataError, OutputError
-from ranet.files import make_folder, output_errors, write_json
+from ranet.files import make_folder, output_errors, remove_leftovers, write_json
 from ranet.inference.sequence import Timing
 from ranet.lock import only_writer
 from ranet.metrics import score_files
@@ -43,7 +43,9 @@ def opened_results(
         OutputError: another run does so now.
     """
     with only_writer(path, make_folder(path) / ".lock"):
-        yield ResultsFolder(path, settings, overwrite=overwrite)
+        results = ResultsFolder(path, settings, overwrite=overwrite)
+        remove_leftovers(results.masks)
+        yield results
 
 
 class ResultsFolder:

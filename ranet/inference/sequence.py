@@ -120,7 +120,7 @@ def segment_sequence(
     """
     began, step_ms = time.perf_counter(), []
     with (
-        atomic_folder(folder) as unfinished,
+        atomic_folder(folder, replace=True) as unfinished,
         read_ahead(prepared(frames, follower.prepare), FRAMES_AHEAD) as coming,
         masks_written(unfinished) as write,
     ):

@@ -6,6 +6,7 @@ before it has saved its state leaves nothing; any other can be continued, whatev
 
 import contextlib
 import logging
+import os
 import pickle
 import shutil
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ranet.datasets.image_io import write_labels
 from ranet.differences import differences
 from ranet.errors import OutputError
-from ranet.files import atomic_write, make_folder, output_errors, remove_leftovers
+from ranet.files import atomic_write, flush, make_folder, output_errors, remove_leftovers
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.structures import Template
 from ranet.wording import bullets
@@ -82,6 +84,17 @@ class UnfinishedRun:
         self.state = state
         """As it was saved last."""
         self._folder, self._settings = folder, settings
+        self._unflushed: set[Path] = set()  # masks
+
+    def write_mask(self, name: str, labels: np.ndarray) -> None:
+        """Write the mask H×W uint8 of the frame of a name.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        path = self.masks / f"{name}.png"
+        write_labels(path, labels)
+        self._unflushed.add(path)
 
     def save(self, state: State) -> None:
         """From here on the run can be continued at ``state``.
@@ -89,9 +102,15 @@ class UnfinishedRun:
         Raises:
             OutputError: it cannot be written.
         """
-        with atomic_write(_state_file(self._folder)) as file:
-            memory = state.memory and vars(state.memory)
-            torch.save({"settings": self._settings, **vars(state), "memory": memory}, file)
+        memory = state.memory and vars(state.memory)
+        with output_errors(self._folder):
+            for mask in self._unflushed:  # all that the state counts as done
+                flush(mask)
+            self._unflushed.clear()
+            with atomic_write(_state_file(self._folder)) as file:
+                torch.save({"settings": self._settings, **vars(state), "memory": memory}, file)
+                file.flush()
+                os.fsync(file.fileno())
         self.state = state
 
     def finish(self, out: Path) -> None:
@@ -103,6 +122,7 @@ class UnfinishedRun:
         with output_errors(out):
             if out.exists():
                 out.rmdir()
+            flush(self.masks)
             self.masks.rename(out)
         shutil.rmtree(self._folder, ignore_errors=True)
 

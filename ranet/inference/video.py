@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ranet.datasets.backwards import backwards
-from ranet.datasets.image_io import read_labels, write_labels
+from ranet.datasets.image_io import read_labels
 from ranet.datasets.video_io import FrameSource, ImageFrames, no_such_frame
 from ranet.errors import DataError
 from ranet.inference.first_mask import naming_mask
@@ -277,7 +277,7 @@ class _Work:
         if way.backward and path.exists():
             forwards = read_labels(path)
             labels = np.where(forwards > 0, forwards, labels)
-        write_labels(path, labels)
+        self._run.write_mask(name, labels)
         self.written += 1
 
     def _check_reached(self, way: Way, done: int) -> None:

@@ -41,7 +41,7 @@ from ranet.training.loop import TrainingStep, train_steps
 from ranet.training.memory import recompute_activations
 from ranet.training.processes import Processes, check_agreement, joined_processes
 from ranet.training.tensorboard import TensorBoard
-from ranet.training.validation import Validation, best_so_far, validation_is_due
+from ranet.training.validation import CANDIDATE, Validation, best_so_far, validation_is_due
 
 _logger = logging.getLogger(__name__)
 
@@ -264,8 +264,8 @@ class _Keeper:
         first = self._began_at = progress.step
         self._config, self._learner, self._progress = config, learner, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
-        for folder in (config.output, self._folder):
-            remove_leftovers(folder)
+        remove_leftovers(self._folder)
+        remove_leftovers(config.output, _RESULT, CANDIDATE)
         _describe_run(config, learner)
         self._log = TrainingLog(
             config.output / _LOG, first, config.steps, config.log_every, progress.noted

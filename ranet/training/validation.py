@@ -20,6 +20,9 @@ from ranet.training.checkpoint import Progress, save_network
 
 _logger = logging.getLogger(__name__)
 
+CANDIDATE = "candidate.pt"
+"""The network that is being scored, below the run's output."""
+
 
 def validation_is_due(config: TrainConfig, step: int) -> bool:
     """Whether the network after ``step`` steps is to be scored; the final one always is."""
@@ -80,7 +83,7 @@ class Validation:
             RANetError: of the split, or of the folder that is written to.
             KeyboardInterrupt: asked to stop.
         """
-        candidate = self._run.output / "candidate.pt"
+        candidate = self._run.output / CANDIDATE
         try:
             save_network(candidate, model, self._run, step)
             device = next(model.parameters()).device

@@ -248,3 +248,18 @@ class TestScript:
 def test_needs_no_torch():
     code = "import sys, ranet.datasets.synthetic; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_second_run_does_not_touch_the_first(tmp_path: Path) -> None:
+    refusals = []
+
+    def begin_another(name: str) -> None:
+        with pytest.raises(OutputError) as refused:
+            write_synthetic_davis(tmp_path / "davis", **TINY)
+        refusals.append(str(refused.value))
+
+    assert write_synthetic_davis(tmp_path / "davis", **TINY, on_video=begin_another)
+    assert len(refusals) == 3
+    assert all("Another run" in refusal for refusal in refusals)
+    assert [path.name for path in tmp_path.iterdir()] == ["davis"]
+    assert not write_synthetic_davis(tmp_path / "davis", **TINY)

@@ -262,7 +262,7 @@ def test_a_stopped_run_goes_on(tmp_path, checkpoint, number, status):
     try:
         deadline = time.monotonic() + 120
         started = tmp_path / "out/masks"
-        while not list(started.glob(".two.*.partial/00001.png")):
+        while not list(started.glob(".two.*.tmp/00001.png")):
             assert process.poll() is None, process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.01)

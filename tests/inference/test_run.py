@@ -334,7 +334,7 @@ def test_a_sequence_that_lacks_a_mask_is_done_again(tree, out):
 def test_what_a_killed_run_left_is_removed(tree, out):
     with pytest.raises(KeyboardInterrupt):
         evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
-    leftover = out / "masks/.two.0123abcd.partial"
+    leftover = out / "masks/.two.0123abcd.tmp"
     leftover.mkdir()
     (leftover / "00000.png").write_bytes(b"half")
     evaluate_split(YEAR_2017, colours(), tree, out)
@@ -410,7 +410,7 @@ class Meanwhile(CopyFirstMask):
 
 def test_two_runs_at_once_in_one_folder_are_refused(tree, out):
     def second_run():
-        with pytest.raises(OutputError, match=r"Another run is writing to .*out: .*process"):
+        with pytest.raises(OutputError, match=r"Another run is writing to .*out"):
             evaluate_split(YEAR_2017, copying(), tree, out)
 
     method = Method(Meanwhile(second_run), torch.device("cpu"), copying().settings)

@@ -259,6 +259,36 @@ def test_the_same_command_goes_on_where_an_output_could_not_be_finished(
     assert outputs.coco.exists()
 
 
+def test_a_second_run_beside_the_first_leaves_its_work_alone(
+    network, squares, tmp_path, monkeypatch
+):
+    """The second one begins and ends while the first is in the middle of its outputs."""
+    video, source = squares
+
+    def run(name):
+        cut_out = tmp_path / "cut" / name.replace(".", "_")
+        outputs = Outputs(tmp_path / f"{name}.mp4", cut_out, tmp_path / f"{name}.json")
+        out = tmp_path / name
+        segment_video(
+            VideoSegmenter(network, CONFIG), source, {0: video[0][1]}, out, outputs=outputs
+        )
+        assert len(masks_in(out)) == len(list(outputs.cut_out.iterdir())) == FRAMES
+        assert outputs.overlay.stat().st_size
+        assert outputs.coco.stat().st_size
+
+    second = iter(["out.v2"])
+
+    def begin_second(frame, labels):
+        for name in second:
+            run(name)
+        return draw_over(frame, labels)
+
+    draw_over = outputs_module.overlay
+    monkeypatch.setattr(outputs_module, "overlay", begin_second)
+    run("out")
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_masks_are_kept_when_an_output_fails(network, squares, tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     video, source = squares

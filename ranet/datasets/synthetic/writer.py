@@ -16,6 +16,7 @@ from ranet.datasets.synthetic.film import draw_film
 from ranet.differences import differences
 from ranet.errors import ConfigError, OutputError
 from ranet.files import atomic_folder, output_errors, write_json, write_text
+from ranet.lock import only_writer
 
 SETTINGS_FILE = "synthetic.json"
 """In the root of a tree: what it was made with."""
@@ -107,7 +108,8 @@ def write_synthetic_davis(
 
     Raises:
         ConfigError: an argument is out of its range; it is named.
-        OutputError: ``root`` holds something else, or cannot be written.
+        OutputError: ``root`` holds something else, another run writes to it, or it cannot be
+            written.
     """
     settings = _Settings(
         train, val, frames, (int(size[0]), int(size[1])), seed, max_objects, float(clutter)
@@ -117,10 +119,13 @@ def write_synthetic_davis(
     root = Path(root).resolve()
     if _is_there(root, settings):
         return False
-    with atomic_folder(root) as unfinished:
-        _write_videos(unfinished, settings, workers, on_video or (lambda name: None))
-        _write_sets(unfinished, settings)
-        write_json(unfinished / SETTINGS_FILE, dataclasses.asdict(settings))
+    with only_writer(root, root.with_name(f".{root.name}.lock")):
+        if _is_there(root, settings):  # since a moment ago
+            return False
+        with atomic_folder(root) as unfinished:
+            _write_videos(unfinished, settings, workers, on_video or (lambda name: None))
+            _write_sets(unfinished, settings)
+            write_json(unfinished / SETTINGS_FILE, dataclasses.asdict(settings))
     return True
 
 
