@@ -33,10 +33,12 @@ __all__ = [
     "MaskReader",
     "image_size",
     "label_reader",
+    "picture_count",
     "read_binary_mask",
     "read_image",
     "read_instances",
     "read_labels",
+    "read_pictures",
     "read_saliency",
     "write_image",
     "write_labels",
@@ -61,6 +63,9 @@ _UPRIGHT = {
 
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 
+_OF_SEVERAL = ("AVIF", "GIF", "HEIF", "MPO", "PNG", "TIFF", "WEBP")
+"""Pillow's formats of which a file may be an animation, or hold several pages or views."""
+
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image of any common format and mode as a viewer shows it.
@@ -72,12 +77,50 @@ def read_image(path: str | Path) -> np.ndarray:
         H×W×3 uint8 RGB.
 
     Raises:
-        DataError: the file is missing, truncated, corrupt, or no image.
+        DataError: the file is missing, truncated, corrupt, or no image; or it holds several.
     """
     path = Path(path)
     with _opened(path) as image:
-        turned = _turned(_eight_bits(image, path), _orientation(image, path))
-        return np.array(turned.convert("RGB"))
+        return _shown(image, path)
+
+
+def picture_count(path: str | Path) -> int:
+    """How many pictures a file holds: 1, or those of an animation, pages, or views.
+
+    Raises:
+        DataError: the file is missing or no image.
+    """
+    with _opened(Path(path), header_only=True, several=True) as image:
+        return len(_pictures(image))
+
+
+def read_pictures(path: str | Path, first: int = 0) -> Iterator[tuple[np.ndarray, float | None]]:
+    """The pictures of an animation or of a file with several pages or views, in order.
+
+    Args:
+        path: the file.
+        first: picture to begin with, from 0.
+
+    Yields:
+        As :func:`read_image`, and the seconds for which the picture is shown; None: not told.
+
+    Raises:
+        DataError: the file cannot be read, or one of its pictures.
+    """
+    path = Path(path)
+    with _opened(path, header_only=True, several=True) as image:
+        for number in _pictures(image)[first:]:
+            with _decoding_errors(path):
+                image.seek(number)
+                image.load()
+            duration = image.info.get("duration")
+            yield _shown(image, path), duration / 1000 if duration else None
+
+
+def _shown(image: Image.Image, path: Path) -> np.ndarray:
+    """H×W×3 uint8 RGB of a decoded image."""
+    turned = _turned(_eight_bits(image, path), _orientation(image, path))
+    return np.array(turned.convert("RGB"))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -225,22 +268,57 @@ def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) 
 
 
 @contextlib.contextmanager
-def _opened(path: Path, *, header_only: bool = False) -> Iterator[Image.Image]:
-    """The image in ``path``, decoded unless ``header_only``; unreadable files raise DataError."""
+def _opened(
+    path: Path, *, header_only: bool = False, several: bool = False
+) -> Iterator[Image.Image]:
+    """The image in ``path``, decoded unless ``header_only``; unreadable files raise DataError.
+
+    So do files of several pictures, unless ``several``: one of them is not what the file shows.
+    """
     try:
         image = Image.open(path)
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DataError(_why_not_open(path, error)) from error
     with image:
-        if not header_only:
-            try:
+        with _decoding_errors(path):
+            pictures = 1 if several else len(_pictures(image))
+            if pictures == 1 and not header_only:
                 image.load()
-            except _UNREADABLE as error:
-                raise DataError(
-                    f"Cannot read {path}: the image is truncated or corrupt ({error}). "
-                    "Copy, unpack or export this file again."
-                ) from error
+        if pictures > 1:
+            raise DataError(
+                f"{path} holds {pictures} pictures (an animation, pages or views), where one image "
+                "was expected. Save each as a file of its own, or give the file as a video."
+            )
         yield image
+
+
+@contextlib.contextmanager
+def _decoding_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        raise DataError(
+            f"Cannot read {path}: the image is truncated or corrupt ({error}). "
+            "Copy, unpack or export this file again."
+        ) from error
+
+
+def _pictures(image: Image.Image) -> list[int]:
+    """The numbers of the pictures that an open file is made of; the first is loaded afterwards.
+
+    Of MPO (JPEG) and TIFF, smaller ones do not count where all but the first are smaller: these
+    are previews, gain maps, overviews.
+    """
+    number = getattr(image, "n_frames", 1) if image.format in _OF_SEVERAL else 1
+    if number > 1 and image.format in ("MPO", "TIFF"):
+        sizes = []
+        for index in range(number):
+            image.seek(index)
+            sizes.append(image.size)
+        image.seek(0)
+        number = number if sizes.count(sizes[0]) > 1 else 1
+    # The first picture of an animated PNG may be for programs that show no animations.
+    return list(range(int(number > 1 and bool(image.info.get("default_image"))), number))
 
 
 def _why_not_open(path: Path, error: Exception) -> str:

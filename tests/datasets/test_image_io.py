@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageFilter, ImageOps, features
 
 from ranet.datasets.image_io import (
     image_size,
     label_reader,
+    picture_count,
     read_binary_mask,
     read_image,
     read_labels,
+    read_pictures,
+    read_saliency,
     write_image,
     write_labels,
 )
@@ -602,3 +605,61 @@ def test_a_year_of_davis_tells_how_masks_are_read(tmp_path):
     assert label_reader(2016)(path).tolist() == [[0, 1, 1, 1]]
     assert label_reader(2016)(path).dtype == np.uint8
     assert label_reader(2017)(path).tolist() == [[0, 1, 3, 255]]
+
+
+# --- files of several pictures --------------------------------------------------------------------
+
+
+def pictures(count: int = 3) -> list[Image.Image]:
+    return [Image.fromarray(np.full((8, 12, 3), 60 * n, np.uint8)) for n in range(count)]
+
+
+SEVERAL = {
+    "animated.png": {"duration": 100},
+    "animated.webp": {"duration": 100, "lossless": True},
+    "animated.gif": {"duration": 100},
+    "animated.avif": {"duration": 100},
+    "pages.tif": {},
+    "views.jpg": {"format": "MPO"},
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_file_of_several_pictures(tmp_path, name):
+    if name.endswith("avif") and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    first, *more = pictures()
+    first.save(tmp_path / name, save_all=True, append_images=more, **SEVERAL[name])
+    for read in (read_image, image_size, read_labels, read_binary_mask, read_saliency):
+        with pytest.raises(DataError, match="3 pictures"):
+            read(tmp_path / name)
+    assert picture_count(tmp_path / name) == 3
+    came = list(read_pictures(tmp_path / name))
+    for (image, seconds), expected in zip(came, pictures(), strict=True):
+        assert np.abs(image.astype(int) - np.array(expected)).max() <= 4
+        assert seconds == (0.1 if "duration" in SEVERAL[name] else None)
+    (second, _), *_ = read_pictures(tmp_path / name, first=1)
+    assert np.array_equal(second, came[1][0])
+
+
+def test_previews_and_overviews_are_no_further_pictures(tmp_path):
+    for name, options in (("photo.jpg", {"format": "MPO"}), ("map.tif", {})):
+        small = Image.new("RGB", (6, 4))
+        pictures()[1].save(tmp_path / name, save_all=True, append_images=[small], **options)
+        assert picture_count(tmp_path / name) == 1
+        assert (read_image(tmp_path / name).mean(axis=(0, 1)) - 60).max() < 2
+
+
+def test_the_still_image_of_an_animated_png_is_not_part_of_it(tmp_path):
+    first, *more = pictures(4)
+    first.save(tmp_path / "a.png", save_all=True, append_images=more, default_image=True)
+    assert [image.max() for image, _ in read_pictures(tmp_path / "a.png")] == [60, 120, 180]
+
+
+def test_a_damaged_animation(tmp_path):
+    first, *more = pictures()
+    first.save(tmp_path / "a.gif", save_all=True, append_images=more)
+    data = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"a\.gif"):
+        list(read_pictures(tmp_path / "a.gif"))
