@@ -47,7 +47,7 @@ __all__ = [
 MaskReader = Callable[[Path], np.ndarray]
 """From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""
 
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error)
+_UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error, zlib.error)
 """What Pillow raises for files that are missing, truncated, corrupt, or no images."""
 
 _UPRIGHT = {
