@@ -90,8 +90,9 @@ def picture_count(path: str | Path) -> int:
     Raises:
         DataError: the file is missing or no image.
     """
-    with _opened(Path(path), header_only=True, several=True) as image:
-        return len(_pictures(image))
+    path = Path(path)
+    with _opened(path, header_only=True, several=True) as image:
+        return len(_pictures(image, path))
 
 
 def read_pictures(path: str | Path, first: int = 0) -> Iterator[tuple[np.ndarray, float | None]]:
@@ -109,7 +110,7 @@ def read_pictures(path: str | Path, first: int = 0) -> Iterator[tuple[np.ndarray
     """
     path = Path(path)
     with _opened(path, header_only=True, several=True) as image:
-        for number in _pictures(image)[first:]:
+        for number in _pictures(image, path)[first:]:
             with _decoding_errors(path):
                 image.seek(number)
                 image.load()
@@ -280,9 +281,9 @@ def _opened(
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DataError(_why_not_open(path, error)) from error
     with image:
-        with _decoding_errors(path):
-            pictures = 1 if several else len(_pictures(image))
-            if pictures == 1 and not header_only:
+        pictures = 1 if several else len(_pictures(image, path))
+        if pictures == 1 and not header_only:
+            with _decoding_errors(path):
                 image.load()
         if pictures > 1:
             raise DataError(
@@ -303,20 +304,23 @@ def _decoding_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _pictures(image: Image.Image) -> list[int]:
+def _pictures(image: Image.Image, path: Path) -> list[int]:
     """The numbers of the pictures that an open file is made of; the first is loaded afterwards.
 
     Of MPO (JPEG) and TIFF, smaller ones do not count where all but the first are smaller: these
     are previews, gain maps, overviews.
     """
-    number = getattr(image, "n_frames", 1) if image.format in _OF_SEVERAL else 1
-    if number > 1 and image.format in ("MPO", "TIFF"):
-        sizes = []
-        for index in range(number):
-            image.seek(index)
-            sizes.append(image.size)
-        image.seek(0)
-        number = number if sizes.count(sizes[0]) > 1 else 1
+    if image.format not in _OF_SEVERAL:
+        return [0]
+    with _decoding_errors(path):
+        number = getattr(image, "n_frames", 1)
+        if number > 1 and image.format in ("MPO", "TIFF"):
+            sizes = []
+            for index in range(number):
+                image.seek(index)
+                sizes.append(image.size)
+            image.seek(0)
+            number = number if sizes.count(sizes[0]) > 1 else 1
     # The first picture of an animated PNG may be for programs that show no animations.
     return list(range(int(number > 1 and bool(image.info.get("default_image"))), number))
 
