@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ranet.cli import number_within, positive_int
-from ranet.report.choices import USUAL, Pictures
+from ranet.report import DEFAULT_PICTURES, Pictures
 
 if TYPE_CHECKING:
-    from ranet.report.write import Written
+    from ranet.report.page import Written
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_pictures(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--frames-every",
         type=positive_int,
-        default=USUAL.every,
+        default=DEFAULT_PICTURES.every,
         metavar="N",
         help="show each N-th frame of a video and the worst ones; fewer make a smaller file "
         "(default: %(default)s)",
@@ -47,14 +47,14 @@ def add_pictures(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--width",
         type=number_within(int, 64, 1920),
-        default=USUAL.width,
+        default=DEFAULT_PICTURES.width,
         metavar="PIXELS",
         help="of the pictures (default: %(default)s)",
     )
     group.add_argument(
         "--worst",
         type=number_within(int, 0),
-        default=USUAL.worst,
+        default=DEFAULT_PICTURES.worst,
         metavar="N",
         help="how many of the worst frames to show (default: %(default)s)",
     )
@@ -68,9 +68,8 @@ def write_asked(
     annotations: Path | None = None,
     names: Sequence[str] | None = None,
 ) -> "Written":
-    """The report that these arguments ask for; see :func:`ranet.report.write.write_report`."""
-    # Most runs write none, and this loads matplotlib and more.
-    from ranet.report.write import write_report
+    """The report that these arguments ask for; see :func:`ranet.report.page.write_report`."""
+    from ranet.report.page import write_report  # most runs write none, and this loads much
 
     pictures = Pictures(
         every=arguments.frames_every,

@@ -1,143 +1,244 @@
-"""The report as one HTML file: everything that it needs is inside it."""
+"""Results in, one page and its plots out: :func:`write_report`."""
 
 import json
-from collections.abc import Sequence
-from importlib import resources
-from string import Template
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ranet.metrics import VideoResult
-from ranet.report import tables
-from ranet.report.markup import Markup, element, joined
-from ranet.report.pictures import Picture
-from ranet.report.runs import Run
-from ranet.report.worst import BadFrame
-from ranet.visual.plots import COLOURS
-from ranet.wording import count
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-_SCRIPTS = ("elements.js", "sequence.js", "curves.js", "player.js", "page.js")
+from ranet.errors import RANetError
+from ranet.files import check_outside, make_folder, write_text
+from ranet.metrics import VideoResult
+from ranet.report import DEFAULT_PICTURES, Pictures
+from ranet.report.pictures import BadFrame, Picture, pictures_of, worst_frames
+from ranet.report.plots import write_plots
+from ranet.report.runs import Run, gain, published_results, read_runs, sequences_of
+from ranet.visual.plots import COLOURS, check_matplotlib
+from ranet.wording import count
 
 _ON_DARK = ("#4aa8e8", "#ff8a3d", "#2cc79a", "#e07bd0", "#e0b93a", "#9fd3ff")
 """The colours of the runs on a dark page, as many as `COLOURS`."""
 
+_MISSING = "–"
+_TIE = 0.0005  # J&F; less is not told apart by a table in per cent with one decimal
 
-def page(
+
+@dataclass(frozen=True)
+class Written:
+    """What was written."""
+
+    page: Path
+    plots: tuple[Path, ...]
+    """Empty where matplotlib is not installed."""
+    bytes: int
+    """Size of the page."""
+    shown: int
+    """How many frames can be looked at."""
+    frames: int
+    """How many there are."""
+    note: str
+    """Why there are no plots; empty if there are."""
+
+    def __str__(self) -> str:
+        plots = f"{count(self.plots, 'plot')} in {self.plots[0].parent}" if self.plots else ""
+        return (
+            f"{self.page}: {self.bytes / 1e6:.3g} MB, pictures of {self.shown} of "
+            f"{count(self.frames, 'frame')}; {plots or f'no plots: {self.note}'}"
+        )
+
+
+def write_report(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    *,
+    names: Sequence[str] | None = None,
+    pictures: Pictures | None = DEFAULT_PICTURES,
+) -> Written:
+    """Write ``report.html``, which needs no other file and no network, and plots as PNG.
+
+    Args:
+        folders: of results, as ``scripts/eval_davis.py`` or ``scripts/evaluate.py`` wrote them;
+            several are compared, the first being what the others are measured against.
+        out: the folder for ``report.html`` and ``plots/``; files of the same names are replaced.
+        names: what to call the results; None: like their folders.
+        pictures: which pictures there are; None: none, but all numbers and curves.
+
+    Raises:
+        DataError: results, images or masks are missing, or results cannot be compared.
+        ConfigError: too many folders, or names that do not tell them apart.
+        OutputError: something cannot be written, or ``out`` lies among the annotations.
+    """
+    runs = read_runs([Path(folder) for folder in folders], names)
+    check_outside(out, [run.scores.annotations for run in runs])
+    sequences = sequences_of(runs)
+    worst = worst_frames(runs, pictures.worst) if pictures else []
+    kept = pictures_of(runs, sequences, worst, pictures) if pictures else None
+    out, plots, note = make_folder(out), [], ""
+    try:
+        check_matplotlib()
+    except RANetError as error:
+        note = str(error)
+    else:
+        plots = write_plots(out / "plots", runs, sequences)
+    path = out / "report.html"
+    write_text(path, _page(runs, sequences, worst, kept))
+    frames = {name: len(v.frames) for run in runs for name, v in run.scores.videos.items()}
+    return Written(
+        path,
+        tuple(plots),
+        bytes=path.stat().st_size,
+        shown=sum(map(len, kept.values())) if kept else 0,
+        frames=sum(frames.values()),
+        note=note,
+    )
+
+
+def _page(
     runs: Sequence[Run],
     names: Sequence[str],
     worst: Sequence[BadFrame],
     pictures: dict[str, list[Picture]] | None,
 ) -> str:
-    """The whole page.
-
-    Args:
-        runs: what is reported; several are compared.
-        names: of the sequences, in the order shown.
-        worst: the worst frames, each of which is among the pictures, with contours.
-        pictures: of each sequence, in order; None for a report without pictures.
-    """
-    parts = _parts(runs, names, with_pictures=pictures is not None)
-    links = [element("li", element("a", title, href=f"#{key}")) for key, title, _ in parts]
-    sections = [
-        element(
-            "section",
-            element("h2", title, id=f"{key}-title"),
-            content,
-            id=key,
-            aria_labelledby=f"{key}-title",
-        )
-        for key, title, content in parts
-    ]
-    return Template(_file("template.html")).substitute(
-        title=joined(_title(runs)),
-        subtitle=joined(_subtitle(runs)),
-        navigation=element("ul", *links),
-        sections=joined(*sections),
-        style=_colour_rules() + _file("report.css"),
-        data=_embedded(_data(runs, names, worst, pictures)),
-        script="\n".join(_file(name) for name in _SCRIPTS),
+    """The page; the worst frames are among the pictures, with contours."""
+    environment = Environment(
+        loader=PackageLoader("ranet.report"),
+        autoescape=True,  # names of files and sequences are text, whatever stands in them
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-
-
-def _parts(
-    runs: Sequence[Run], names: Sequence[str], *, with_pictures: bool
-) -> list[tuple[str, str, Markup]]:
-    """Key, title and content of the parts."""
-    parts = [
-        ("numbers", "Numbers", joined(_notes(tables.caveats(runs)), tables.measures_table(runs)))
-    ]
-    if len(runs) > 1:
-        told = element("p", tables.wins(runs, names))
-        parts.append(
-            ("comparison", "Who wins where", joined(told, tables.differences_table(runs, names)))
-        )
-    parts.append(("sequences", "Sequences", tables.sequences_table(runs, names)))
-    if with_pictures:
-        parts.append(("worst-frames", "Worst frames", _worst_frames(runs)))
-    parts.append(("over-time", "Over time", _over_time()))
-    parts.append(("time", "Time", tables.times_table(runs)))
-    parts.append(("configuration", "Configuration and revision", tables.facts_table(runs)))
-    return parts
-
-
-def _worst_frames(runs: Sequence[Run]) -> Markup:
-    of = "of the run that is worst there" if len(runs) > 1 else "of the frame"
-    told = (
-        f"By the J&F {of}, worst first, and none beside another of the same sequence. The lines "
-        "are the borders of the predicted masks and of the true one."
-    )
-    return joined(element("p", told, class_="soft"), element("ol", class_="worst", id="worst"))
-
-
-def _over_time() -> Markup:
-    told = (
-        "Open a sequence. Point at a curve to see that frame, click to move the player there. With "
-        "the keyboard: Tab to a curve or to the player, then the arrow keys; Home, End, Page Up "
-        "and Page Down in a curve."
-    )
-    return joined(element("p", told, class_="soft"), element("div", id="folded"))
-
-
-def _notes(notes: Sequence[str]) -> Markup:
-    if not notes:
-        return Markup("")
-    return element("div", element("ul", *(element("li", note) for note in notes)), class_="note")
-
-
-def _title(runs: Sequence[Run]) -> str:
-    what = f"DAVIS-{runs[0].scores.year} {runs[0].set_name}"
-    return f"{what}: {' against '.join(run.name for run in runs)}"
-
-
-def _subtitle(runs: Sequence[Run]) -> str:
-    scores = runs[0].scores
-    return (
-        f"{count(scores.videos, 'sequence')}, {count(scores.objects, 'object')}, "
-        f"{count(scores.scored_frames, 'scored frame')}; revision "
-        f"{' and '.join(dict.fromkeys(run.facts.get('revision', 'unknown') for run in runs))}"
-    )
-
-
-def _colour_rules() -> str:
-    light, dark = (
-        "".join(f"--run-{index}:{colour};" for index, colour in enumerate(colours))
-        for colours in (COLOURS, _ON_DARK)
-    )
-    return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
-
-
-def _data(
-    runs: Sequence[Run],
-    names: Sequence[str],
-    worst: Sequence[BadFrame],
-    pictures: dict[str, list[Picture]] | None,
-) -> dict[str, Any]:
-    """What the scripts show."""
-    kept = pictures or {}
-    return {
-        "runs": [run.name for run in runs],
-        "sequences": [_sequence(runs, name, kept.get(name, [])) for name in names],
-        "worst": [_bad_frame(bad, names, kept[bad.sequence]) for bad in worst] if pictures else [],
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.filters |= {
+        "counted": count,
+        "percent": _percent,
+        "signed": _signed,
+        "ms": _milliseconds,
     }
+    parts = {
+        "numbers": "Numbers",
+        "comparison": "Who wins where",
+        "sequences": "Sequences",
+        "worst-frames": "Worst frames",
+        "over-time": "Over time",
+        "time": "Time",
+        "configuration": "Configuration and revision",
+    }
+    if len(runs) == 1:
+        del parts["comparison"]
+    if pictures is None:
+        del parts["worst-frames"]
+    gains = {name: [gain(runs[0], run, name) for run in runs[1:]] for name in names}
+    return environment.get_template("report.html").render(
+        file=lambda name: Markup(environment.loader.get_source(environment, name)[0]),
+        light_colours=COLOURS,
+        dark_colours=_ON_DARK,
+        parts=parts,
+        runs=runs,
+        names=names,
+        revisions=dict.fromkeys(run.facts.get("revision", "unknown") for run in runs),
+        published=published_results(runs),
+        notes=_notes(runs),
+        wins=_wins(runs, names),
+        gains=dict(sorted(gains.items(), key=_gain_of_the_second, reverse=True)),
+        largest_gain=max((abs(g) for row in gains.values() for g in row if g), default=1.0),
+        winners={name: _winners(runs, name) for name in names},
+        times=_times(runs),
+        facts=_facts(runs),
+        data={
+            "runs": [run.name for run in runs],
+            "sequences": [_sequence(runs, n, pictures[n] if pictures else []) for n in names],
+            "worst": [_bad_frame(bad, names, pictures[bad.sequence]) for bad in worst],
+        },
+    )
+
+
+def _notes(runs: Sequence[Run]) -> list[str]:
+    """What to know before numbers are compared."""
+    notes = []
+    for run in runs:
+        notes += run.published.caveats(len(run.scores.videos)) if run.published else []
+    notes += [
+        f"{runs[0].name} and {run.name} were scored on different sequences: their averages "
+        "cannot be compared, only the sequences that both have."
+        for run in runs[1:]
+        if run.scores.videos.keys() != runs[0].scores.videos.keys()
+    ]
+    unscored = [name for run in runs for name in run.scores.videos if run.overall(name) is None]
+    notes += [f"{name} has no frame that counts, and is left out." for name in unscored]
+    return list(dict.fromkeys(notes))
+
+
+def _wins(runs: Sequence[Run], names: Sequence[str]) -> str:
+    """In how many sequences each run is best."""
+    common = [name for name in names if all(run.overall(name) is not None for run in runs)]
+    best = [_winners(runs, name) for name in common]
+    counts = [f"{run.name} wins {best.count([index])}" for index, run in enumerate(runs)]
+    ties = sum(len(winners) > 1 for winners in best)
+    return f"Of {count(best, 'sequence')} {', '.join(counts)}; ties: {ties}."
+
+
+def _winners(runs: Sequence[Run], name: str) -> list[int]:
+    """Which runs have the best J&F of a sequence; several where they are the same."""
+    scores = {index: run.overall(name) for index, run in enumerate(runs)}
+    scores = {index: score for index, score in scores.items() if score is not None}
+    return [index for index, score in scores.items() if max(scores.values()) - score < _TIE]
+
+
+def _gain_of_the_second(row: tuple[str, Sequence[float | None]]) -> float:
+    """By which sequences are sorted; those that one of the runs lacks come last."""
+    gains = row[1]
+    return -2.0 if not gains or gains[0] is None else gains[0]
+
+
+def _times(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """How long a frame takes, and on what: a row for each title."""
+
+    def milliseconds(key: str) -> list[str]:
+        return [_milliseconds(run.times.get(key)) for run in runs]
+
+    rows = {"ms a frame, network step": milliseconds("step_ms")}
+    if any(run.times.get("online_ms") for run in runs):
+        rows["ms a frame, online learning"] = milliseconds("online_ms")
+        rows["ms a frame, both"] = milliseconds("frame_ms")
+    rows["ms a frame, end to end"] = milliseconds("end_to_end_ms")
+    at_once = [run.times.get("videos_at_once") for run in runs]
+    if set(at_once) - {None, 1}:
+        rows["videos at once"] = [_MISSING if n is None else f"{n:.3g}" for n in at_once]
+    rows["timed frames"] = [_text(run.times.get("timed_steps")) for run in runs]
+    rows["device"] = [_text(run.facts.get("device")) for run in runs]
+    memories = [run.facts.get("memory") for run in runs]
+    rows["peak memory"] = [
+        f"{one['peak_bytes'] / 2**20:.0f} MiB, {one['counted']}" if one else _MISSING
+        for one in memories
+    ]
+    return rows
+
+
+def _facts(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """Configuration, revision and whatever else is known, of each run: dotted names, values."""
+    facts = [
+        {"folder": str(run.folder), "masks": str(run.masks), **dict(_flat(run.facts))}
+        for run in runs
+    ]
+    keys = dict.fromkeys(key for one in facts for key in one)
+    return {key: [one.get(key, _MISSING) for one in facts] for key in keys}
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _flat(one, f"{name}.{key}".lstrip("."))
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        for index, one in enumerate(value):
+            yield from _flat(one, f"{name}[{index}]")
+    else:
+        yield name, _text(value)
+
+
+# --- for the scripts of the page
 
 
 def _sequence(runs: Sequence[Run], name: str, pictures: Sequence[Picture]) -> dict[str, Any]:
@@ -168,23 +269,35 @@ def _scores(run: Run, video: VideoResult | None, name: str) -> dict[str, Any] | 
 
 
 def _bad_frame(bad: BadFrame, names: Sequence[str], pictures: Sequence[Picture]) -> dict[str, Any]:
-    picture = next(picture for picture in pictures if picture.frame == bad.frame)
     return {
         "sequence": names.index(bad.sequence),
         "frame": bad.frame,
         "score": _rounded(bad.score),
-        "contours": picture.contours,
+        "contours": next(p.contours for p in pictures if p.frame == bad.frame),
     }
+
+
+# --- numbers and texts
 
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def _embedded(data: dict[str, Any]) -> str:
-    """JSON that no text in it can end: a browser looks for ``</script``, whatever is around it."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+def _percent(fraction: float | None) -> str:
+    return _MISSING if fraction is None else f"{100 * fraction:.1f}"
 
 
-def _file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _signed(fraction: float | None) -> str:
+    return _MISSING if fraction is None else f"{100 * fraction:+.1f}"
+
+
+def _milliseconds(value: float | None) -> str:
+    """Nothing, where no network ran: the time of copying is exactly 0."""
+    return f"{value:.1f}" if value else _MISSING
+
+
+def _text(value: Any) -> str:
+    if value is None or value == []:
+        return _MISSING
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

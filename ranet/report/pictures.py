@@ -5,7 +5,7 @@ A frame is stored once, however many masks of it there are to show.
 
 import base64
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,18 +17,26 @@ from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image
 from ranet.datasets.index import images_in
 from ranet.errors import DataError
 from ranet.palette import PALETTE
-from ranet.report.choices import Pictures
+from ranet.report import Pictures
 from ranet.report.runs import Run
 from ranet.visual.overlay import contour_pixels
 from ranet.wording import bullets, count, some_of
 
-_TINT = 115  # of 255: how much of an object's colour covers it
-_NARROW = 240  # pixels of width for each pixel of contour
-_ADVICE = (
-    "Name the folder that has a folder of images per sequence with --frames, and that of the true "
-    "masks with --annotations; or ask for a report --without-pictures, which has all numbers and "
-    "curves."
-)
+APART = 5
+"""Annotated frames between two bad ones of a sequence: neighbours show the same mistake again."""
+
+_ALPHA = 115  # of 255: how much of an object's colour covers it
+_CONTOUR = 1 / 240  # of the width of a picture
+_ADVICE = "Name their folders with --frames and --annotations, or ask for --without-pictures."
+
+
+@dataclass(frozen=True)
+class BadFrame:
+    """A frame, and the J&F of the run that is worst there."""
+
+    score: float
+    sequence: str
+    frame: int  # index among the annotated frames
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,43 @@ class Picture:
     """The same as contours alone; empty where they are not needed."""
 
 
+def worst_frames(runs: Sequence[Run], at_most: int) -> list[BadFrame]:
+    """The worst frames, worst first, none closer to a worse one of its sequence than `APART`."""
+    lowest: dict[tuple[str, int], float] = {}
+    for run in runs:
+        for name, video in run.scores.videos.items():
+            for frame in range(len(video.frames)):
+                values = [m.per_frame[frame] for o in video.objects.values() for m in (o.J, o.F)]
+                if None not in values:
+                    score = sum(values) / len(values)
+                    lowest[name, frame] = min(score, lowest.get((name, frame), score))
+    chosen: list[BadFrame] = []
+    for (name, frame), score in sorted(lowest.items(), key=lambda item: item[1]):
+        if len(chosen) == at_most:
+            break
+        if all(name != c.sequence or abs(frame - c.frame) >= APART for c in chosen):
+            chosen.append(BadFrame(score, name, frame))
+    return chosen
+
+
+def pictures_of(
+    runs: Sequence[Run], names: Sequence[str], worst: Sequence[BadFrame], pictures: Pictures
+) -> dict[str, list[Picture]]:
+    """The pictures of each sequence in order: each n-th frame, the last, and the worst ones.
+
+    Raises:
+        DataError: images or masks are missing; those of all sequences are told at once.
+    """
+    files = find_files(runs, names, pictures)
+    kept = {}
+    for name in names:
+        last = len(files[name].frames) - 1
+        bad = {one.frame for one in worst if one.sequence == name}
+        shown = sorted({*range(0, last + 1, pictures.every), last, *bad})
+        kept[name] = [files[name].picture(f, pictures, contours=f in bad) for f in shown]
+    return kept
+
+
 @dataclass(frozen=True)
 class SequenceFiles:
     """Where the pictures of a sequence come from: files by name of the frame."""
@@ -54,23 +99,29 @@ class SequenceFiles:
     masks: list[dict[str, Path]]  # of each run, then the true ones; empty: the run has none
     read: MaskReader
 
-    def chosen(self, every: int) -> list[int]:
-        """Each ``every``-th frame, and the last."""
-        last = len(self.frames) - 1
-        return sorted({*range(0, last + 1, every), last})
-
     def picture(self, frame: int, pictures: Pictures, *, contours: bool) -> Picture:
         """The pictures of an annotated frame."""
         name = self.frames[frame]
-        image = _reduced(read_image(self.images[name]), pictures.width)
-        size = image.shape[:2]
-        masks = [_labels(files.get(name), self.read, size) for files in self.masks]
+        image = read_image(self.images[name])
+        height, width = image.shape[:2]
+        if width > pictures.width:
+            size = (pictures.width, max(1, round(height * pictures.width / width)))
+            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        masks = [self._labels(files.get(name), image.shape[:2]) for files in self.masks]
         return Picture(
             frame,
             image=_encoded(image, "JPEG", quality=pictures.quality),
-            layers=[_drawn(_tinted, mask) for mask in masks],
-            contours=[_drawn(_outlined, mask) for mask in masks] if contours else [],
+            layers=[None if mask is None else _tinted(mask) for mask in masks],
+            contours=[None if m is None else _outlined(m) for m in masks] if contours else [],
         )
+
+    def _labels(self, path: Path | None, size: tuple[int, int]) -> np.ndarray | None:
+        """The mask in a file at the size of the reduced image; void is background."""
+        if path is None:
+            return None
+        labels = self.read(path)
+        labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
+        return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
 def find_files(
@@ -81,24 +132,23 @@ def find_files(
     Raises:
         DataError: images or masks are missing; those of all sequences are told at once.
     """
-    frames = _frames_folder(runs, pictures)
+    images = pictures.frames or next((run.frames for run in runs if run.frames), None)
+    if images is None:
+        raise DataError(f"{runs[0].folder} does not tell where the frames are. {_ADVICE}")
     truth = pictures.annotations or runs[0].scores.annotations
     found, problems = {}, []
     for name in names:
         videos = [run.scores.videos.get(name) for run in runs]
         annotated = next(video.frames for video in videos if video)
-        folders = [run.masks for run, video in zip(runs, videos, strict=True) if video]
-        problems += _missing(annotated, [frames / name, truth / name], slice(None))
+        folders = [run.masks / name if v else None for run, v in zip(runs, videos, strict=True)]
+        problems += _missing(annotated, [images / name, truth / name])
         # The first and the last frame are not scored, and a method need not write them.
-        problems += _missing(annotated, [folder / name for folder in folders], slice(1, -1))
+        problems += _missing(annotated[1:-1], [folder for folder in folders if folder])
         if not problems:
-            masks = [
-                images_in(r.masks / name) if v else {} for r, v in zip(runs, videos, strict=True)
-            ]
             found[name] = SequenceFiles(
                 annotated,
-                images=images_in(frames / name),
-                masks=[*masks, images_in(truth / name)],
+                images=images_in(images / name),
+                masks=[*(images_in(f) if f else {} for f in folders), images_in(truth / name)],
                 read=label_reader(runs[0].scores.year),
             )
     if problems:
@@ -106,51 +156,21 @@ def find_files(
     return found
 
 
-def _frames_folder(runs: Sequence[Run], pictures: Pictures) -> Path:
-    known = [run.frames for run in runs if run.frames]
-    if pictures.frames is None and not known:
-        raise DataError(
-            f"{runs[0].folder} does not tell where the frames of the videos are, of which the "
-            f"report shows pictures. {_ADVICE}"
-        )
-    return pictures.frames or known[0]
-
-
-def _missing(annotated: Sequence[str], folders: Sequence[Path], needed: slice) -> Iterator[str]:
+def _missing(frames: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
     for folder in folders:
         if not folder.is_dir():
             yield f"there is no folder {folder}"
             continue
         there = images_in(folder)
-        absent = [frame for frame in annotated[needed] if frame not in there]
+        absent = [frame for frame in frames if frame not in there]
         if absent:
             yield f"{folder} lacks {count(absent, 'image')}: {some_of(absent)}"
 
 
-def _reduced(image: np.ndarray, width: int) -> np.ndarray:
-    if image.shape[1] <= width:
-        return image
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _labels(path: Path | None, read: MaskReader, size: tuple[int, int]) -> np.ndarray | None:
-    """The mask in a file at the size of the reduced image; void is background."""
-    if path is None:
-        return None
-    labels = read(path)
-    labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
-    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-
-
-def _drawn(draw: Callable[[np.ndarray], str], labels: np.ndarray | None) -> str | None:
-    return None if labels is None else draw(labels)
-
-
 def _tinted(labels: np.ndarray) -> str:
     """A mask as :func:`ranet.visual.overlay.overlay` draws it, on nothing."""
-    layer = np.dstack([PALETTE[labels], np.where(labels > 0, _TINT, 0).astype(np.uint8)])
-    edge = contour_pixels(labels, _contour_width(labels))
+    layer = np.dstack([PALETTE[labels], np.where(labels > 0, _ALPHA, 0).astype(np.uint8)])
+    edge = _contour(labels)
     layer[edge, :3] = PALETTE[labels[edge]] // 2 + 127
     layer[edge, 3] = 255
     return _encoded(layer, "PNG", optimize=True)
@@ -159,16 +179,15 @@ def _tinted(labels: np.ndarray) -> str:
 def _outlined(labels: np.ndarray) -> str:
     """The borders of a mask alone: bright, on a dark line that shows them on any background."""
     bright = PALETTE.astype(np.uint16) * 255 // PALETTE.max(axis=1, initial=1, keepdims=True)
-    window = np.ones((3, 3), np.uint8)
-    edge = contour_pixels(labels, _contour_width(labels))
+    edge = _contour(labels)
     layer = np.zeros((*labels.shape, 4), np.uint8)
-    layer[cv2.dilate(edge.view(np.uint8), window) > 0, 3] = 255
+    layer[cv2.dilate(edge.view(np.uint8), np.ones((3, 3), np.uint8)) > 0, 3] = 255
     layer[edge, :3] = bright[labels[edge]]
     return _encoded(layer, "PNG", optimize=True)
 
 
-def _contour_width(labels: np.ndarray) -> int:
-    return max(1, round(labels.shape[1] / _NARROW))
+def _contour(labels: np.ndarray) -> np.ndarray:
+    return contour_pixels(labels, max(1, round(labels.shape[1] * _CONTOUR)))
 
 
 def _encoded(pixels: np.ndarray, file_format: str, **options: int) -> str:

@@ -13,11 +13,14 @@ from typing import Any, TypeVar
 from ranet.errors import ConfigError, DataError
 from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.metrics.result import average
-from ranet.tables.published import PublishedResult, published, published_result
+from ranet.tables.published import PublishedResult
 from ranet.visual.plots import COLOURS
 from ranet.wording import count, distinct_ends, some_of
 
 _Content = TypeVar("_Content")
+
+_HAS_ITS_PLACE = {"set", "global", "published", "sequences", "times"}
+"""Of ``result.json``; all else is shown as it stands there."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Run:
     """Of the set of sequences."""
     scores: DavisResult
     published: PublishedResult | None
-    """The paper's numbers for these sequences."""
+    """What a paper gives for these sequences, if ``result.json`` has it."""
     times: Mapping[str, Any]
     """Milliseconds a frame as ``result.json`` has them; empty if unknown."""
     sequence_times: Mapping[str, Mapping[str, Any]]
@@ -49,12 +52,6 @@ class Run:
         inside = self.folder / "masks"
         return inside if inside.is_dir() else self.scores.predictions
 
-    @property
-    def online(self) -> bool:
-        """Whether it is with online learning, as far as is known."""
-        inference = self.facts.get("settings", {}).get("config", {}).get("inference", {})
-        return inference.get("online") is not None
-
     def sequence_scores(self, name: str) -> dict[str, float] | None:
         """The seven numbers of a sequence over its objects; None where nothing is scored."""
         video = self.scores.videos.get(name)
@@ -65,12 +62,6 @@ class Run:
         """J&F-Mean of a sequence; None where nothing is scored."""
         scores = self.sequence_scores(name)
         return scores and scores["J&F-Mean"]
-
-
-def gain(first: Run, other: Run, name: str) -> float | None:
-    """How much larger the other run's J&F-Mean of a sequence is; None if one has none."""
-    before, now = first.overall(name), other.overall(name)
-    return None if before is None or now is None else now - before
 
 
 def read_runs(folders: Sequence[Path], names: Sequence[str] | None = None) -> list[Run]:
@@ -84,84 +75,78 @@ def read_runs(folders: Sequence[Path], names: Sequence[str] | None = None) -> li
         DataError: a folder holds no results, or they are not of the same sequences' same frames.
         ConfigError: too many folders, one given twice, or names that do not tell them apart.
     """
-    _check_folders(folders)
-    names = distinct_ends([f.resolve() for f in folders]) if names is None else names
-    _check_names(names, folders)
+    if not 1 <= len(folders) <= len(COLOURS):
+        raise ConfigError(
+            f"A report compares 1 to {len(COLOURS)} folders of results, but {len(folders)} were "
+            "given."
+        )
+    places = [folder.resolve() for folder in folders]
+    if twice := [place for place in places if places.count(place) > 1]:
+        raise ConfigError(f"The folder {twice[0]} is given twice.")
+    names = distinct_ends(places) if names is None else names
+    if len(names) != len(folders) or len(set(names)) != len(names):
+        raise ConfigError(
+            f"Expected {count(folders, 'name')}, all different, but found {', '.join(names)}."
+        )
     runs = [_read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
     for other in runs[1:]:
         _check_comparable(runs[0], other)
     return runs
 
 
-def papers(runs: Sequence[Run]) -> dict[str, PublishedResult]:
-    """The paper's rows that the runs can stand beside, by what they are called."""
-    return {
-        run.published.source + (", online learning" if run.online else ""): run.published
-        for run in runs
-        if run.published
-    }
-
-
 def sequences_of(runs: Sequence[Run]) -> list[str]:
     """Names of all sequences that some run has scored: best first, by the first run that has it."""
-
-    names = dict.fromkeys(name for run in runs for name in run.scores.videos)
-    overall = {name: [run.overall(name) for run in runs] for name in names}
-    firsts = {
-        name: next((v for v in values if v is not None), None) for name, values in overall.items()
-    }
-    scored = [name for name in names if firsts[name] is not None]
-    return sorted(scored, key=lambda name: firsts[name], reverse=True)
-
-
-def _check_folders(folders: Sequence[Path]) -> None:
-    if not 1 <= len(folders) <= len(COLOURS):
-        raise ConfigError(
-            f"A report is of 1 to {len(COLOURS)} folders of results, which is how many colours can "
-            f"be told apart, but {len(folders)} were given. Make several reports."
-        )
-    places = [folder.resolve() for folder in folders]
-    twice = [str(f) for f, place in zip(folders, places, strict=True) if places.count(place) > 1]
-    if twice:
-        raise ConfigError(f"Expected different folders to compare, but {twice[0]} is given twice.")
+    best = {}
+    for run in runs:
+        for name in run.scores.videos:
+            score = run.overall(name)
+            if score is not None:
+                best.setdefault(name, score)
+    return sorted(best, key=best.__getitem__, reverse=True)
 
 
-def _check_names(names: Sequence[str], folders: Sequence[Path]) -> None:
-    if len(names) != len(folders) or len(set(names)) != len(names):
-        raise ConfigError(
-            f"Expected {count(folders, 'name')}, one for each folder of results and all different, "
-            f"but found {', '.join(map(repr, names))}."
-        )
+def gain(first: Run, other: Run, name: str) -> float | None:
+    """How much larger the other run's J&F-Mean of a sequence is; None if one has none."""
+    before, now = first.overall(name), other.overall(name)
+    return None if before is None or now is None else now - before
+
+
+def published_results(runs: Sequence[Run]) -> list[PublishedResult]:
+    """Those of the runs, each once."""
+    found: list[PublishedResult] = []
+    for run in runs:
+        if run.published and run.published not in found:
+            found.append(run.published)
+    return found
 
 
 def _read_run(folder: Path, name: str) -> Run:
-    scored = folder / "davis.json"
-    if not scored.is_file():
+    davis = _parsed(folder / "davis.json", lambda davis: (_scores(davis), davis["settings"]["set"]))
+    if davis is None:
         raise DataError(
-            f"No davis.json in {folder}: expected a folder that scripts/eval_davis.py or "
-            "scripts/evaluate.py wrote with --out, and finished. Check the path, or run it again."
+            f"No davis.json in {folder}, which scripts/eval_davis.py and scripts/evaluate.py write "
+            "with --out."
         )
-    scores, set_name = _parsed(scored, lambda davis: (_scores(davis), davis["settings"]["set"]))
-    result = _parsed(folder / "result.json", lambda content: _result(content, scores))
-    timing = _parsed(
+    scores, set_name = davis
+    known = _parsed(folder / "result.json", lambda content: _known(content, scores))
+    step_ms = _parsed(
         folder / "timing.json",
-        lambda content: {key: tuple(times["step_ms"]) for key, times in content.items()},
+        lambda content: {name: tuple(times["step_ms"]) for name, times in content.items()},
     )
-    facts = {"year": scores.year, "set": set_name}
     unknown = {
-        "published": _published(scores),
+        "published": None,
         "times": {},
         "sequence_times": {},
         "frames": None,
-        "facts": {"scored": facts},
+        "facts": {"scored": {"year": scores.year, "set": set_name}},
     }
     return Run(
         name=name,
         folder=folder,
         set_name=set_name,
         scores=scores,
-        step_ms=timing or {},
-        **(result or unknown),
+        step_ms=step_ms or {},
+        **(known or unknown),
     )
 
 
@@ -173,18 +158,21 @@ def _parsed(path: Path, parse: Callable[[Any], _Content]) -> _Content | None:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{path} is not what this project writes into a folder of results "
-            f"({type(error).__name__}: {error}). Score the masks again."
+            f"{path} is not what this project writes ({type(error).__name__}: {error})."
         ) from error
 
 
 def _scores(davis: Mapping[str, Any]) -> DavisResult:
     """The inverse of :meth:`DavisResult.write`."""
+
+    def measure(values: Mapping[str, Any]) -> Measure:
+        return Measure(**{**values, "per_frame": tuple(values["per_frame"])})
+
     videos = {
         name: VideoResult(
             frames=tuple(davis["frames"][name]),
             objects={
-                int(label): ObjectResult(J=_measure(one["J"]), F=_measure(one["F"]))
+                int(label): ObjectResult(J=measure(one["J"]), F=measure(one["F"]))
                 for label, one in objects.items()
             },
         )
@@ -195,53 +183,35 @@ def _scores(davis: Mapping[str, Any]) -> DavisResult:
     return DavisResult(settings["year"], *places, videos)
 
 
-def _measure(values: Mapping[str, Any]) -> Measure:
-    return Measure(**{**values, "per_frame": tuple(values["per_frame"])})
-
-
-def _result(content: Mapping[str, Any], scores: DavisResult) -> dict[str, Any]:
+def _known(content: Mapping[str, Any], scores: DavisResult) -> dict[str, Any]:
     """The fields of a :class:`Run` that ``result.json`` tells."""
-    theirs = content["published"]
-    sequences = {name: one["times"] for name, one in content["sequences"].items() if one["times"]}
-    told = ("revision", "device", "memory", "checkpoint", "stages", "settings", "versions")
+    published, sequences = content["published"], content["sequences"]
     return {
-        "published": theirs and PublishedResult(**theirs),
+        "published": published and PublishedResult(**published),
         "times": content["times"],
-        "sequence_times": sequences,
+        "sequence_times": {n: one["times"] for n, one in sequences.items() if one["times"]},
         # The annotations lie in the folder of the resolution that the frames were read from.
         "frames": Path(content["settings"]["davis"]) / "JPEGImages" / scores.annotations.name,
-        "facts": {key: content[key] for key in told if key in content},
+        "facts": {key: value for key, value in content.items() if key not in _HAS_ITS_PLACE},
     }
-
-
-def _published(scores: DavisResult) -> PublishedResult | None:
-    """The paper's row for masks of unknown origin: without online learning."""
-    for benchmark, names in published().splits.items():
-        year, split = benchmark.split()
-        if int(year) == scores.year and scores.videos.keys() <= set(names):
-            return published_result(scores.year, split, online=False)
-    return None
 
 
 def _check_comparable(first: Run, other: Run) -> None:
     """Numbers can stand beside each other if they are of the same frames and objects."""
-    if first.scores.year != other.scores.year:
-        raise DataError(
-            f"{first.folder} was scored by the rules of {first.scores.year} and {other.folder} by "
-            f"those of {other.scores.year}: these numbers cannot be compared. Score both alike."
-        )
     ours, theirs = first.scores.videos, other.scores.videos
-    common = [name for name in ours if name in theirs]
-    if not common:
-        raise DataError(f"{first.folder} and {other.folder} have no sequence in common.")
+    common = ours.keys() & theirs.keys()
     differing = [
         name
-        for name in common
+        for name in sorted(common)
         if ours[name].frames != theirs[name].frames
         or ours[name].objects.keys() != theirs[name].objects.keys()
     ]
-    if differing:
-        raise DataError(
-            f"{first.folder} and {other.folder} were scored with different annotations: other "
-            f"frames or objects in {some_of(differing)}. Score both with the same annotations."
-        )
+    if first.scores.year != other.scores.year:
+        why = f"the rules of {first.scores.year} and of {other.scores.year}"
+    elif not common:
+        why = "no sequence in common"
+    elif differing:
+        why = f"other frames or objects in {some_of(differing)}"
+    else:
+        return
+    raise DataError(f"{first.folder} and {other.folder} cannot be compared: {why}.")

@@ -119,7 +119,7 @@ def published_result(year: int, split: str, *, online: bool) -> PublishedResult 
             if _is_ours(method, online) and benchmark in method.scores:
                 measures = zip(table.measures, method.scores[benchmark], strict=True)
                 return PublishedResult(
-                    source=f"paper, Table {number}",
+                    source=f"paper, Table {number}" + (", online learning" if online else ""),
                     sequences=len(published().splits[benchmark]),
                     measures={name: round(value / 100, 4) for name, value in measures},
                     ms=method.ms,

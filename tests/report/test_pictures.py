@@ -1,8 +1,10 @@
-"""The pictures of a report."""
+"""The pictures of a report, and which are the worst."""
 
 import base64
 import io
 import shutil
+from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,9 @@ from result_folders import FRAMES, ODD, annotations_of, copied_to, frames_of
 
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.errors import DataError
-from ranet.report.pictures import Pictures, find_files
+from ranet.metrics import Measure, ObjectResult, VideoResult
+from ranet.report import Pictures
+from ranet.report.pictures import APART, BadFrame, find_files, pictures_of, worst_frames
 from ranet.report.runs import read_runs
 
 
@@ -60,10 +64,15 @@ def test_void_pixels_are_no_object(files, tree, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("every", "expected"), [(1, range(FRAMES)), (4, [0, 4, 6]), (3, [0, 3, 6]), (99, [0, 6])]
+    ("every", "expected"), [(1, range(FRAMES)), (4, [0, 4, 6]), (3, [0, 3, 6]), (99, [0, 2, 6])]
 )
-def test_each_nth_frame_and_the_last_are_kept(files, every, expected):
-    assert files.chosen(every) == list(expected)
+def test_each_nth_frame_the_last_and_the_worst_are_kept(copied, every, expected):
+    worst = [BadFrame(0.5, "plain", 2)] if every == 99 else []
+    kept = pictures_of(read_runs([copied]), ["plain"], worst, Pictures(every=every))["plain"]
+    assert [picture.frame for picture in kept] == list(expected)
+    assert [bool(picture.contours) for picture in kept] == [
+        picture.frame == 2 and every == 99 for picture in kept
+    ]
 
 
 def test_all_that_is_missing_is_told_at_once(copied, tree, tmp_path):
@@ -90,7 +99,42 @@ def test_masks_of_frames_that_do_not_count_may_be_missing(copied, tmp_path):
 
 
 def test_scores_alone_do_not_tell_where_the_frames_are(scored, tree):
-    with pytest.raises(DataError, match=r"does not tell where the frames .* with --frames"):
+    with pytest.raises(DataError, match="--frames"):
         find_files(read_runs([scored]), ["plain"], Pictures())
     files = find_files(read_runs([scored]), ["plain"], Pictures(frames=frames_of(tree)))
     assert len(files["plain"].images) == FRAMES
+
+
+# --- the worst frames
+
+
+def run(**videos):
+    """A run of which J and F of each scored frame are given."""
+
+    def video(values):
+        measure = Measure.over_video(values, frames=len(values) + 2)
+        frames = tuple(map(str, range(len(values) + 2)))
+        return VideoResult(frames, {1: ObjectResult(J=measure, F=measure)})
+
+    results = {name: video(values) for name, values in videos.items()}
+    return SimpleNamespace(scores=SimpleNamespace(videos=results))
+
+
+def found(runs, at_most=9):
+    return [(bad.sequence, bad.frame, bad.score) for bad in worst_frames(runs, at_most)]
+
+
+def test_the_worst_comes_first_and_frames_that_do_not_count_never():
+    assert found([run(a=[0.9, 0.8], b=[0.1, 0.4])]) == [("b", 1, 0.1), ("a", 2, 0.8)]
+    assert found([run(a=[0.3], b=[0.2], c=[0.1])], at_most=2) == [("c", 1, 0.1), ("b", 1, 0.2)]
+    assert found([run(a=[0.3])], at_most=0) == []
+    assert found([run(a=[0.9]), run(a=[0.3])]) == [("a", 1, 0.3)]  # of several runs, the worst one
+
+
+def test_neighbours_of_a_worse_frame_are_left_out():
+    values = [0.5] * (2 * APART + 1)
+    values[3] = 0.2
+    frames = sorted(frame for _, frame, _ in found([run(a=values)]))
+    assert 4 in frames
+    assert all(b - a >= APART for a, b in pairwise(frames))
+    assert len(frames) > 1
