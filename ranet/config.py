@@ -1,30 +1,19 @@
-"""Typed, frozen configuration. Nothing else in the project reads YAML.
+"""The fields of every configuration, typed and frozen, with what they mean.
 
-A file is a complete description of one run: every field is checked before anything starts, all
-mistakes are told at once, and an unknown key is refused together with the nearest known one.
-``load_config(TrainConfig, path, ["optimizer.learning_rate=1e-4"])`` reads a file and applies
-overrides of the command line.
+:mod:`ranet.config_files` reads and checks the files:
+``load_config(TrainConfig, path, ["optimizer.learning_rate=1e-4"])``.
 """
 
-import copy
-import difflib
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ranet.errors import ConfigError
+from ranet.config_files import Plugins
+from ranet.config_files import Section as Section
+from ranet.config_files import load_config as load_config
+from ranet.config_files import parse_config as parse_config
 
 Size = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 """(height, width) in pixels or grid positions."""
@@ -55,30 +44,6 @@ def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
 
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 """(low, high), both above zero."""
-
-
-class Section(BaseModel):
-    """A frozen group of fields that refuses keys it does not know, and numbers without end."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
-
-    def __init__(self, **values: Any) -> None:
-        """As ``parse_config``, for fields given in Python.
-
-        Raises:
-            ConfigError: with one line for every mistake.
-        """
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            kind = type(self)
-            raise ConfigError(_not_valid(kind.__name__, _mistakes(kind, error))) from None
-
-    # A private mark of pydantic, for an __init__ that only Python code need run: it validates files
-    # and sections inside a section by itself, and gathers all mistakes. Should a release ignore the
-    # mark, sound values are read as before, but the first section with mistakes tells its own
-    # alone, without saying where it stands (tests/test_config_mistakes.py fails).
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 _FEWEST_CHANNELS = 8
@@ -453,9 +418,14 @@ PLAIN_STEP: Mapping[str, str | bool] = {
 """Fields of :class:`InferenceConfig` that say how a step is computed, for one as it is written."""
 
 
+_PLUGINS = "modules to import first, by name or as paths of .py files: what they register is there"
+
+
 class EvalConfig(Section):
     """Segment and score a DAVIS split: ``scripts/eval_davis.py``."""
 
+    # The first field: those after it may be checked by what the plugins register.
+    plugins: Plugins = Field((), description=_PLUGINS)
     year: Literal[2016, 2017] = Field(
         2016, description="whose rules hold: one object that is all but black, or ids"
     )
@@ -503,6 +473,7 @@ ImageNetWeights = Annotated[bool | Path, BeforeValidator(_yes_no_or_path)]
 class TrainConfig(Section):
     """One training run: ``scripts/train.py``."""
 
+    plugins: Plugins = Field((), description=_PLUGINS)  # the first field, as in EvalConfig
     name: str = Field(description="of the run, for logs and tables")
     output: Path = Field(description="folder of checkpoints, log and the final model.pt")
     seed: Annotated[int, Field(ge=0)] = 0
@@ -573,218 +544,3 @@ class TrainConfig(Section):
                 "backbone already"
             )
         return self
-
-
-ConfigType = TypeVar("ConfigType", bound=Section)
-
-
-def load_config(
-    kind: type[ConfigType], path: str | Path, overrides: Sequence[str] = ()
-) -> ConfigType:
-    """Read a YAML file as a configuration of type ``kind``.
-
-    Args:
-        kind: the section the whole file describes, e.g. :class:`TrainConfig`.
-        path: the YAML file.
-        overrides: ``"section.key=value"`` strings; the value is read as YAML.
-
-    Raises:
-        ConfigError: the file is missing or not YAML, or values are wrong; all are listed, those of
-            the overrides apart.
-    """
-    of_file = _read_yaml(Path(path))
-    values = copy.deepcopy(of_file)
-    for override in overrides:
-        _apply_override(values, override)
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        mistakes = _mistakes(kind, error)
-    # What is wrong without the overrides, too, is the file's.
-    file_alone = _mistakes_in(kind, of_file)
-    raise ConfigError(
-        "\n".join(
-            _not_valid(source, lines)
-            for source, lines in (
-                (str(path), [line for line in mistakes if line in file_alone]),
-                (
-                    f"The command line (key=value, on top of {path})",
-                    [line for line in mistakes if line not in file_alone],
-                ),
-            )
-            if lines
-        )
-    )
-
-
-def parse_config(
-    kind: type[ConfigType], values: Mapping[str, Any], source: str = "configuration"
-) -> ConfigType:
-    """Check ``values`` and freeze them; ``source`` names them in messages.
-
-    Raises:
-        ConfigError: with one line for every mistake.
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_not_valid(source, _mistakes(kind, error))) from None
-
-
-def _mistakes(kind: type[Section], error: ValidationError) -> list[str]:
-    """One line for each."""
-    return [_describe(kind, dict(problem)) for problem in error.errors()]
-
-
-def _mistakes_in(kind: type[Section], values: Mapping[str, Any]) -> list[str]:
-    """One line for each; none if the values are valid."""
-    try:
-        kind.model_validate(values)
-    except ValidationError as error:
-        return _mistakes(kind, error)
-    return []
-
-
-def _not_valid(source: str, mistakes: Sequence[str]) -> str:
-    return f"{source} is not valid:\n" + "\n".join(mistakes)
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """YAML forbids a key to stand twice in a mapping, but PyYAML takes the last one."""
-
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        seen: set[str] = set()
-        for key in keys:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"the key {key.value!r} stands there twice; keep one of the two",
-                    problem_mark=key.start_mark,
-                )
-            seen.add(key.value)
-        return node
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"Cannot read the configuration {path}: {error}. The ones that come with the "
-            "project are in configs/."
-        ) from error
-    try:
-        values = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path} should hold `key: value` lines, but it holds {type(values).__name__}."
-        )
-    return values
-
-
-def _apply_override(values: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"An override reads section.key=value, but found {override!r}.")
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of the override {override!r} is not YAML: {error}") from error
-    *parents, last = key.strip().split(".")
-    node: Any = values
-    for parent in parents:
-        child = _get(node, parent, override)
-        if not isinstance(child, dict | list):
-            raise ConfigError(
-                f"The override {override!r} names a field inside {parent!r}, which is not a "
-                f"section but the value {child!r}."
-            )
-        node = child
-    if isinstance(node, list):
-        node[_position(node, last, override)] = value
-    else:
-        node[last] = value
-
-
-def _get(node: dict[str, Any] | list[Any], key: str, override: str) -> Any:
-    """The value of ``key`` in a section (made if missing or null) or in a list (0 is the first)."""
-    if isinstance(node, list):
-        return node[_position(node, key, override)]
-    if node.get(key) is None:
-        node[key] = {}
-    return node[key]
-
-
-def _position(items: list[Any], key: str, override: str) -> int:
-    if not key.isdecimal() or int(key) >= len(items):
-        raise ConfigError(
-            f"The override {override!r} names item {key!r} of a list that has {len(items)}: "
-            "give its position, 0 for the first."
-        )
-    return int(key)
-
-
-def _describe(kind: type[Section], problem: dict[str, Any]) -> str:
-    """One line for one pydantic error."""
-    location = ".".join(str(part) for part in problem["loc"]) or "(all together)"
-    if problem["type"] == "extra_forbidden":
-        section = _section_at(kind, problem["loc"][:-1])
-        hint = _hint(kind, section, str(problem["loc"][-1]), problem["input"])
-        return f"  {location}: unknown key; {hint}"
-    message = re.sub(r"^Value error, ", "", problem["msg"])
-    if problem["type"] in ("missing", "value_error"):
-        return f"  {location}: {message}"
-    return f"  {location}: {message}, found {problem['input']!r}"
-
-
-def _hint(kind: type[Section], section: type[Section], key: str, value: object) -> str:
-    """What may have been meant by an unknown key of a section of ``kind``, given its value."""
-    known = sorted(section.model_fields)
-    if nearest := difflib.get_close_matches(key, known, n=1):
-        return f"did you mean {nearest[0]!r}?"
-    inside = value if isinstance(value, dict) else {}  # of a section that is there in other files
-    elsewhere = [name for name in _dotted_names(kind) if name.rpartition(".")[2] in {key, *inside}]
-    question = f"did you mean {' or '.join(map(repr, elsewhere))}?"
-    if elsewhere and section is kind:  # only its section was left out
-        return question
-    keys = f"known keys here: {', '.join(known)}"
-    return f"{question} {keys}" if elsewhere else keys
-
-
-def _dotted_names(kind: type[Section]) -> list[str]:
-    """All fields, as an override calls them; of a list of sections, those of its first item."""
-    names = []
-    for name, field in kind.model_fields.items():
-        names.append(name)
-        prefix = f"{name}.0" if get_origin(field.annotation) is tuple else name
-        for section in _sections_in(field.annotation):
-            names += [f"{prefix}.{inner}" for inner in _dotted_names(section)]
-    return list(dict.fromkeys(names))  # kinds of items have fields in common
-
-
-def _section_at(kind: type[Section], location: Sequence[int | str]) -> type[Section]:
-    """The section class that ``location`` leads to from ``kind``."""
-    choices = [kind]
-    for part in location:
-        if isinstance(part, str) and part in kind.model_fields:
-            choices = list(_sections_in(kind.model_fields[part].annotation)) or [kind]
-            kind = choices[0]
-        elif isinstance(part, str):  # which of several sections, by the value of its key `kind`
-            kind = next((choice for choice in choices if _is_of_kind(choice, part)), kind)
-    return kind
-
-
-def _is_of_kind(section: type[Section], name: str) -> bool:
-    field = section.model_fields.get("kind")
-    return field is not None and name in get_args(field.annotation)
-
-
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    """All section classes inside a (possibly optional or nested) annotation."""
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _sections_in(argument)

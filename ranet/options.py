@@ -19,6 +19,16 @@ def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     )
 
 
+def add_print_config(parser: argparse.ArgumentParser) -> None:
+    """``--print-config``, which :mod:`ranet.commands.program` sees to before the command begins."""
+    parser.add_argument(
+        "--print-config",
+        action="store_true",
+        help="print the whole configuration that --config and key=value make, and do nothing else; "
+        "no other option is needed then",
+    )
+
+
 def add_checkpoint(group: argparse._ActionsContainer) -> None:
     """``--checkpoint``; None where it is not given."""
     group.add_argument(

@@ -1,6 +1,6 @@
 """The configurations that come with the project: valid, complete, and as the paper says."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import yaml
 
 from ranet.config import EvalConfig, InferenceConfig, Section, TrainConfig, load_config
 from ranet.datasets.index import read_set_file
+from ranet.errors import ConfigError
 from ranet.model.weights import build_model
 
 FOLDER = Path(__file__).parents[1] / "configs"
@@ -32,34 +33,39 @@ def training_runs() -> dict[str, TrainConfig]:
     return {path.stem: load_config(TrainConfig, path) for path in paths}
 
 
-def left_out(section: Section, written: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    """Dotted names of the fields that a file leaves to their defaults."""
-    for field in type(section).model_fields:
-        dotted = f"{name}.{field}".lstrip(".")
-        if field not in written:
-            yield dotted
-            continue
-        value = getattr(section, field)
-        if isinstance(value, Section):
-            yield from left_out(value, written[field], dotted)
-        elif isinstance(value, tuple) and value and isinstance(value[0], Section):
-            for number, item in enumerate(value):
-                yield from left_out(item, written[field][number], f"{dotted}.{number}")
+def said(values: Any, *location: str) -> Iterator[list[str]]:
+    """Where a file says something: its single values and its lists."""
+    if isinstance(values, dict):
+        for key, value in values.items():
+            yield from said(value, *location, key)
+    else:
+        yield list(location)
 
 
-def test_what_is_left_out_is_found():
-    values = {"name": "n", "output": "o", "data": {"sources": [{"kind": "pairs", "root": "r"}]}}
-    found = set(left_out(TrainConfig.model_validate(values), values))
-    assert {"model", "data.size", "data.sources.0.names", "data.static", "steps"} <= found
-    assert not {"name", "data", "data.sources", "data.sources.0.root"} & found
+def without(values: Any, location: list[str]) -> Any:
+    """The values without the one there, nor the sections that then are empty."""
+    key, *inside = location
+    left = without(values[key], inside) if inside else {}
+    rest = {name: value for name, value in values.items() if name != key}
+    return rest | {key: left} if left else rest
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_valid_complete_and_with_a_word_on_its_purpose(path):
+def test_a_file_is_valid_and_says_only_what_differs(path, tmp_path):
     config = load_config(kind_of(path), path)
-    text = path.read_text()
-    assert list(left_out(config, yaml.safe_load(text))) == []
-    assert text.startswith("# ")
+    assert path.read_text().startswith("# ")
+    values = yaml.safe_load(path.read_text()) or {}
+    if base := values.pop("extends", None):
+        values["extends"] = str((path.parent / base).resolve())
+    for location in said(values):
+        if location in (["name"], ["output"], ["extends"], ["losses", "cross_entropy"]):
+            continue
+        (tmp_path / "less.yaml").write_text(yaml.safe_dump(without(values, location)))
+        try:
+            less = load_config(kind_of(path), tmp_path / "less.yaml")
+        except ConfigError:
+            continue
+        assert less != config, f"{'.'.join(location)} is what it would be anyway"
 
 
 def test_all_stages_are_there():

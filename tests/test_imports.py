@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "cli": set(),
     "options": {"cli"},
     "device": set(),
-    "config": set(),
+    "config_files": set(),
+    "config": {"config_files"},
     "structures": set(),
     "model": {"structures"},
     "datasets": {"config", "structures"},
@@ -80,6 +81,7 @@ MAY_IMPORT = {
     },
     "training": {
         "config",
+        "config_files",  # a run's folder says how it was made
         "datasets",
         "device",
         "inference.run",  # validation scores a network as an evaluation does
@@ -116,6 +118,7 @@ MAY_IMPORT = {
         "benchmark",
         "cli",
         "config",
+        "config_files",
         "datasets",
         "demo",
         "export",
@@ -142,9 +145,9 @@ ONLY_IN = {
     "torch": {"device", "structures", "model", "datasets", "inference", "training", "demo"}
     | {"benchmark", "provenance", "commands", "export"},
     "torchvision": {"model"},
-    "yaml": {"config"},
+    "yaml": {"config_files"},
     # annotator: checks what a page asks for; inference: polygon files
-    "pydantic": {"annotator", "config", "inference"},
+    "pydantic": {"annotator", "config", "config_files", "inference"},
     "matplotlib": {"visual"},
 }
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from ranet import config as configuration
-from ranet.config import Section
+from ranet.config_files import Section, sections_in
 
 _APART = (configuration.EvalConfig, configuration.InferenceConfig)  # the page has these once
 _PLACE = re.compile(r"<!-- fields: (\w+) -->")
@@ -31,7 +31,7 @@ def _tables(section: type[Section], path: str) -> Iterator[str]:
     yield f"{_first_paragraph(section)}\n\n| field | default | meaning |\n|---|---|---|"
     inner: list[tuple[str, type[Section]]] = []
     for name, field in section.model_fields.items():
-        sections = list(_sections_in(field.annotation))
+        sections = list(sections_in(field.annotation))
         if sections:
             many = len(sections) > 1
             inner += [(_path(path, name, s, many), s) for s in sections]
@@ -79,13 +79,6 @@ def _choices(annotation: Any) -> Iterator[Any]:
     elif type(None) in get_args(annotation):
         for argument in get_args(annotation):
             yield from _choices(argument)
-
-
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
-    if isinstance(annotation, type) and issubclass(annotation, Section):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _sections_in(argument)
 
 
 def _first_paragraph(section: type[Section]) -> str:

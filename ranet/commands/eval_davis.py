@@ -24,7 +24,13 @@ from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
 from ranet.inference.run import copying, evaluate_split, network, repeatable
 from ranet.model.pretrained import pretrained_path
-from ranet.options import add_checkpoint, add_davis, add_overrides, add_workers
+from ranet.options import (
+    add_checkpoint,
+    add_davis,
+    add_overrides,
+    add_print_config,
+    add_workers,
+)
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -75,5 +81,6 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
     )
     add_workers(parser, "frames scored at the same time")
     add_report(parser)
+    add_print_config(parser)
     add_overrides(parser, "inference.dtype=bfloat16")
     return parse(parser, arguments)

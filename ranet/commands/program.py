@@ -1,5 +1,6 @@
 """``ranet``: every script of the project behind one name, loaded when it is asked for."""
 
+import argparse
 import ast
 import difflib
 import os
@@ -12,7 +13,8 @@ from typing import Any, NoReturn
 import ranet
 from ranet.cli import run_script
 from ranet.commands.names import GROUPS, NAMES, file_name
-from ranet.commands.parser import script_of
+from ranet.commands.parser import parse, script_of
+from ranet.commands.places import CONFIGS
 
 _EXAMPLES = """\
 Examples:
@@ -35,7 +37,7 @@ def main() -> NoReturn:
 def run_as_script(command: str) -> NoReturn:
     """What a file in ``scripts/`` does: the command of its name, with the process's arguments."""
     _wait_shortly()
-    run_script(lambda: _module(command).main(script_of(command), sys.argv[1:]))
+    run_script(lambda: _call(command, script_of(command), sys.argv[1:]))
 
 
 def _wait_shortly() -> None:
@@ -54,12 +56,40 @@ def _run(words: Sequence[str]) -> None:
     elif words[0] == "--version":
         print(f"ranet {ranet.__version__}")
     elif words[0] in NAMES:
-        _module(words[0]).main(f"ranet {words[0]}", words[1:])
+        _call(words[0], f"ranet {words[0]}", words[1:])
     else:
         nearest = difflib.get_close_matches(words[0], NAMES, n=1)
         meant = f" Did you mean {nearest[0]!r}?" if nearest else ""
         print(f"ranet: there is no command {words[0]!r}.{meant} See ranet --help.", file=sys.stderr)
         sys.exit(2)
+
+
+def _call(command: str, program: str, words: Sequence[str]) -> None:
+    if "--print-config" in words and command in _CONFIGURATIONS:
+        _print_config(command, program, words)
+    else:
+        _module(command).main(program, words)
+
+
+_CONFIGURATIONS = {"train": "TrainConfig", "eval-davis": "EvalConfig", "segment": "InferenceConfig"}
+"""What commands with ``--print-config`` read."""
+
+
+def _print_config(command: str, program: str, words: Sequence[str]) -> None:
+    """Print the complete configuration: neither the command nor torch is loaded for it."""
+    from ranet import config
+    from ranet.config_files import load_config, to_yaml
+
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("--print-config", action="store_true")
+    if command == "segment":
+        parser.add_argument("--config", type=Path, default=CONFIGS / "segment.yaml")
+    else:
+        parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    options = parse(parser, words)
+    kind = getattr(config, _CONFIGURATIONS[command])
+    print(to_yaml(load_config(kind, options.config, options.overrides)), end="")
 
 
 def help_text() -> str:

@@ -48,7 +48,7 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.video import segment_video
 from ranet.model.pretrained import pretrained_path
 from ranet.model.weights import fingerprint, load_checkpoint
-from ranet.options import add_checkpoint
+from ranet.options import add_checkpoint, add_print_config
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -141,6 +141,7 @@ def _parser(program: str) -> argparse.ArgumentParser:
         help="which network one of the authors' files is for (default: as its name says)",
     )
     _add_output(parser)
+    add_print_config(parser)
     add_how_to_segment(parser, "dtype=bfloat16")
     return parser
 

@@ -3,6 +3,7 @@
     ranet train --config configs/quickstart.yaml
     ranet train --config configs/quickstart.yaml steps=500 optimizer.learning_rate=1e-4
     ranet train --config configs/quickstart.yaml --resume
+    ranet train --config configs/quickstart.yaml --print-config
     torchrun --nproc-per-node 4 scripts/train.py --config configs/static_multi.yaml
 
 With torchrun, batch_size stays that of all processes together, data.workers is of each process, and
@@ -16,7 +17,7 @@ from pathlib import Path
 from ranet.cli import usable_cores
 from ranet.commands.parser import command_parser, parse
 from ranet.config import TrainConfig, load_config
-from ranet.options import add_overrides
+from ranet.options import add_overrides, add_print_config
 from ranet.training.run import train
 
 
@@ -27,6 +28,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the newest checkpoint of the output"
     )
+    add_print_config(parser)
     add_overrides(parser, "optimizer.clip_norm=1")
     options = parse(parser, arguments)
     config = load_config(TrainConfig, options.config, options.overrides)

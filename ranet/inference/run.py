@@ -38,6 +38,7 @@ from ranet.wording import bullets, count, some_of
 _logger = logging.getLogger(__name__)
 
 CHANGES_NO_RESULT = {
+    "plugins": True,  # the network tells what it was made by
     "released_objects": True,  # the architecture tells
     "inference": CHANGES_NO_MASK,
 }

@@ -13,12 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ranet.config import TrainConfig, parse_config
+from ranet.config_files import to_yaml
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name, warn_of_slow_dtype
 from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError, TrainingError
-from ranet.files import make_folder, remove_leftovers, write_json
+from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
 from ranet.model.ranet import RANet
@@ -514,7 +515,7 @@ def _tell_where_it_goes_on(config: TrainConfig, newest: Path | None) -> None:
 
 
 def _describe_run(config: TrainConfig, learner: _Learner) -> None:
-    write_json(config.output / "config.json", config.model_dump(mode="json"))
+    write_text(config.output / "config.yaml", to_yaml(config))
     processes = learner.step.processes
     _logger.info(
         "%s: %s, %.1f M parameters, on %s%s",

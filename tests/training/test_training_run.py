@@ -20,7 +20,7 @@ import yaml
 from runs import changed, stop_after, tiny_config
 from scripts_in_process import ScriptRunner
 
-from ranet.config import TrainConfig, parse_config
+from ranet.config import TrainConfig, load_config, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
 from ranet.lock import only_writer
 from ranet.model.weights import load_checkpoint
@@ -117,6 +117,7 @@ def test_a_checkpoint_is_an_ordinary_file_of_weights(short_run: TrainConfig) -> 
     content = torch.load(last, weights_only=True)
     assert content["step"] == 1
     assert content["config"]["name"] == "tiny"
+    assert load_config(TrainConfig, short_run.output / "config.yaml") == short_run
     assert {"optimizer", "random_state", "revision"} <= content.keys()
 
 
