@@ -8,10 +8,12 @@ of their own: :mod:`ranet.datasets.youtube_vos` and, for still images,
 import functools
 import itertools
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ranet.datasets.numbering import are_decimals, masks_among, natural_key, odd_ones
 from ranet.errors import DataError
 from ranet.wording import bullets, count, some_of
 
@@ -50,7 +52,8 @@ class VideoSequence:
         endings = [_NUMBER.search(path.stem) for path in self.frames]
         numbers = tuple(int(match[0]) for match in endings if match)
         ascending = all(before < after for before, after in itertools.pairwise(numbers))
-        if ascending and len(numbers) == len(self.frames):
+        decimals = are_decimals(path.stem for path in self.frames)
+        if ascending and len(numbers) == len(self.frames) and not decimals:
             return numbers
         return tuple(range(len(self.frames)))
 
@@ -150,19 +153,43 @@ def match_annotations(frames: str | Path, annotations: str | Path) -> VideoSeque
 
 
 def index_frames(folder: str | Path) -> tuple[Path, ...]:
-    """The images of a folder in the order of the numbers in their names (2 before 10).
+    """The frames in a folder, in the order of the numbers in their names (2 before 10).
+
+    Images that are named as masks among others that are not are left out, which a warning tells,
+    and so does one where few images are named otherwise than the others.
 
     Raises:
         DataError: there is no such folder, it holds no images, or two of one name.
     """
+    frames = {path.stem: path for path in index_images(folder)}
+    if masks := masks_among(frames):
+        warnings.warn(
+            f"{folder} holds frames and masks; these are left out: {some_of(masks)}. Move them to "
+            "another folder, or name the frames in a pattern, such as 'frames/*.jpg'.",
+            UserWarning,
+            stacklevel=2,
+        )
+        frames = {name: path for name, path in frames.items() if name not in masks}
+    if odd := odd_ones(frames):
+        warnings.warn(
+            f"{folder} holds images that are named otherwise than most, and taken as frames all "
+            f"the same: {some_of(odd)}. Move away what is no frame of the video.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return tuple(frames.values())
+
+
+def index_images(folder: str | Path) -> tuple[Path, ...]:
+    """The images of a folder in the order of the numbers in their names; otherwise likewise."""
     folder = Path(folder)
-    frames = tuple(images_in(folder).values())
-    if not frames:
+    images = tuple(images_in(folder).values())
+    if not images:
         raise DataError(
             f"No frames in {folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), but "
             f"{contents_of(folder)}. Give the folder that holds the images, or a video file itself."
         )
-    return frames
+    return images
 
 
 def read_set_file(path: str | Path) -> list[str]:
@@ -271,7 +298,9 @@ def images_by_name(paths: Iterable[Path]) -> dict[str, Path]:
         DataError: two have one name, for instance ``1.jpg`` and ``1.png``.
     """
     images: dict[str, Path] = {}
-    for path in sorted(paths, key=lambda path: natural_key(path.name)):
+    paths = list(paths)
+    decimals = are_decimals(path.stem for path in paths)
+    for path in sorted(paths, key=lambda path: natural_key(path.name, decimals=decimals)):
         if path.stem in images:
             raise DataError(
                 f"Two images of one name, {images[path.stem]} and {path}: expected one image a "
@@ -299,12 +328,6 @@ def entries(folder: Path) -> list[Path]:
 def is_image(path: Path) -> bool:
     """Whether a path is named like an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Sort key that compares the numbers in ``name`` as numbers."""
-    parts = re.split(r"([0-9]+)", name.casefold())  # text, digits, text, …
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(parts)), name
 
 
 def unmatched(names: Iterable[str], partners: Iterable[str]) -> list[str]:

@@ -19,7 +19,7 @@ from ranet.config import (
 from ranet.datasets.colour import change_colours, random_colour_map
 from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image, read_labels
 from ranet.datasets.image_sets import IMAGE_SETS, ImageMaskPair, choose_pairs, index_image_set
-from ranet.datasets.index import VideoSequence, index_davis, index_frames
+from ranet.datasets.index import VideoSequence, index_davis, index_images
 from ranet.datasets.pasting import paste_beside, paste_over
 from ranet.datasets.views import Draw, Frame
 from ranet.datasets.youtube_vos import index_youtube_vos
@@ -163,7 +163,7 @@ class StaticSource:
             set_file=source.set_file,
         )
         if config.backgrounds is not None:
-            backgrounds = index_frames(config.backgrounds)
+            backgrounds = index_images(config.backgrounds)
         else:
             backgrounds = tuple(pair.image for pair in pairs)
         return cls(pairs, config, backgrounds)

@@ -10,7 +10,6 @@ from ranet.datasets.index import (
     index_davis,
     index_frames,
     index_sequence,
-    natural_key,
     read_set_file,
 )
 from ranet.errors import DataError
@@ -236,10 +235,27 @@ def test_frames_in_the_order_of_their_numbers(tmp_path):
     assert [path.name for path in index_frames(tmp_path)] == expected
 
 
-def test_natural_order():
-    names = ["a10b2", "a2b10", "a2b2", "a", "7", "07", "", "٣", "a2", "b1"]
-    expected = ["", "07", "7", "a", "a2", "a2b2", "a2b10", "a10b2", "b1", "٣"]
-    assert sorted(names, key=natural_key) == expected
+def test_decimal_numbers_in_names(tmp_path):
+    touch(*(tmp_path / f"{t}.png" for t in ("0.5", "1", "1.25", "1.5", "10.25", "2.125")))
+    expected = ["0.5", "1", "1.25", "1.5", "2.125", "10.25"]
+    frames = index_frames(tmp_path)
+    assert [path.stem for path in frames] == expected
+    assert VideoSequence("v", frames, (None,) * 6).numbers == tuple(range(6))
+
+
+@pytest.mark.parametrize(
+    "strays", [["mask"], ["00000_mask"], ["gt"], ["00000_mask", "00001_mask", "00002_mask"]]
+)
+def test_masks_among_frames_are_left_out(tmp_path, strays):
+    touch(*(tmp_path / f"{n:05d}.jpg" for n in range(3)), *(tmp_path / f"{s}.png" for s in strays))
+    with pytest.warns(UserWarning, match=f"left out: {strays[0]}"):
+        assert [path.stem for path in index_frames(tmp_path)] == ["00000", "00001", "00002"]
+
+
+def test_images_named_otherwise_than_most_are_told(tmp_path):
+    touch(*(tmp_path / f"{n:05d}.jpg" for n in range(3)), tmp_path / "00000_viz.png")
+    with pytest.warns(UserWarning, match="otherwise than most.*00000_viz"):
+        assert len(index_frames(tmp_path)) == 4
 
 
 def test_folders_without_frames(tmp_path):

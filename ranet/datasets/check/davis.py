@@ -18,9 +18,9 @@ from ranet.datasets.index import (
     choose_resolution,
     entries,
     is_image,
-    natural_key,
     read_set_file,
 )
+from ranet.datasets.numbering import natural_key
 from ranet.errors import DataError
 from ranet.wording import count, some_of
 

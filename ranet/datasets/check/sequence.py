@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ranet.datasets.check.file_facts import Facts, FileFacts
 from ranet.datasets.index import entries, images_in, is_image, unmatched
-from ranet.datasets.numbering import holes, skipped_numbers
+from ranet.datasets.numbering import holes, masks_among, skipped_numbers
 from ranet.errors import DataError
 from ranet.wording import aligned_table, count, size_text, some_of
 
@@ -36,7 +36,7 @@ def list_sequence(name: str, frames: Path, masks: Path | None) -> ListedSequence
     if listed_frames == {}:
         problems.append(f"{frames} holds no images; put the frames there.")
     if listed_frames:
-        problems += _missing_numbers(listed_frames, frames)
+        problems += _names(listed_frames, frames)
     if listed_frames and masks is not None and listed_masks is not None:
         problems += _mismatches(listed_frames, listed_masks, masks)
     return ListedSequence(name, listed_frames or {}, listed_masks or {}, tuple(problems))
@@ -91,8 +91,10 @@ def sequence_table(sequences: list[ListedSequence], facts: Facts) -> list[str]:
     return [summary, *aligned_table([header, *rows])]
 
 
-def _missing_numbers(frames: dict[str, Path], folder: Path) -> Iterator[str]:
-    """Frame numbers that are left out, if the names are one word and a number."""
+def _names(frames: dict[str, Path], folder: Path) -> Iterator[str]:
+    """What the names of frames tell: masks among them, and numbers that are left out."""
+    if masks := masks_among(frames):
+        yield f"{folder} holds frames and masks: {some_of(masks)}. Move the masks away."
     if skipped := skipped_numbers(frames):
         yield (
             f"{folder} skips frame numbers: {skipped}. Copy the missing frames, or number them "

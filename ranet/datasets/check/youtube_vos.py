@@ -13,7 +13,8 @@ from ranet.datasets.check.sequence import (
     list_images,
     orphan_masks,
 )
-from ranet.datasets.index import entries, natural_key
+from ranet.datasets.index import entries
+from ranet.datasets.numbering import natural_key
 from ranet.datasets.youtube_vos import find_split, read_meta
 from ranet.wording import count, some_of
 
