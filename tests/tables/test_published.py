@@ -118,6 +118,7 @@ def test_results_are_compared_with_the_row_of_their_kind():
     assert (offline.source, offline.sequences, offline.ms) == ("paper, Table 1", 20, 33)
     assert offline.measures["F-Decay"] == 0.051
     online = published_result(2016, "val", online=True)
+    assert online.source == "paper, Table 1, online learning"
     assert (online.measures["J&F-Mean"], online.ms) == (0.871, 4000)
     static = published_result(2016, "trainval", online=False)
     assert static.measures == {"J-Mean": 0.832, "J-Recall": 0.942, "J-Decay": 0.093}
