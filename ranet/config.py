@@ -25,7 +25,10 @@ InputSize = tuple[
 ]
 """(height, width) in pixels of what the network is given; its coarsest stride is 32."""
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")]
+Device = Annotated[
+    str,
+    Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto: CUDA, else MPS, else CPU"),
+]
 DType = Literal["float32", "bfloat16", "float16"]
 PositiveInt = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -34,6 +37,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 AtLeastTwo = Annotated[int, Field(ge=2)]
+Degrees = Annotated[float, Field(ge=0, le=180, description="degrees, either way")]
+Lightening = Annotated[Fraction, Field(description="added, relative to white, either way")]
+RelativeChange = Annotated[Fraction, Field(description="largest relative change, either way")]
+OfTheSide = Annotated[Fraction, Field(description="of the side, either way")]
+OfAControlPoint = Annotated[Fraction, Field(description="of a control point: of the side")]
+Seed = Annotated[int, Field(ge=0, description="of all random numbers")]
 
 
 def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -44,6 +53,8 @@ def _ascending(bounds: tuple[float, float]) -> tuple[float, float]:
 
 PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 """(low, high), both above zero."""
+
+Scale = Annotated[PositiveRange, Field(description="size over the size before, at random between")]
 
 
 _FEWEST_CHANNELS = 8
@@ -141,19 +152,19 @@ Source = Annotated[DavisSource | YouTubeVOSSource | ImageSource, Field(discrimin
 class ColourConfig(Section):
     """Colour jitter of one view; the image only. Zero leaves a property as it is."""
 
-    brightness: Fraction = Field(0.15, description="added, relative to white, either way")
-    contrast: Fraction = Field(0.15, description="largest relative change, either way")
-    saturation: Fraction = Field(0.15, description="largest relative change, either way")
-    hue: Annotated[float, Field(ge=0, le=180)] = Field(5.0, description="degrees, either way")
+    brightness: Lightening = 0.15
+    contrast: RelativeChange = 0.15
+    saturation: RelativeChange = 0.15
+    hue: Degrees = 5.0
 
 
 class LookAlikeColourConfig(ColourConfig):
     """A look-alike is another of its kind: like the object, yet to be told from it."""
 
-    brightness: Fraction = 0.1
-    contrast: Fraction = 0.2
-    saturation: Fraction = 0.3
-    hue: Annotated[float, Field(ge=0, le=180)] = 20.0
+    brightness: Lightening = 0.1
+    contrast: RelativeChange = 0.2
+    saturation: RelativeChange = 0.3
+    hue: Degrees = 20.0
 
 
 class AugmentConfig(Section):
@@ -163,7 +174,7 @@ class AugmentConfig(Section):
         (4, 4), description="rows and columns of the thin-plate spline's control points"
     )
     spline_shift: Fraction = Field(0.15, description="of a control point: of the image's side")
-    rotation: Annotated[float, Field(ge=0, le=180)] = Field(30.0, description="degrees, either way")
+    rotation: Degrees = 30.0
     scale: PositiveRange = Field(
         (0.75, 1.25), description="size of the object over the size that the crop alone gives it"
     )
@@ -180,19 +191,19 @@ class AugmentConfig(Section):
 class MotionConfig(Section):
     """A random deformation; shifts are in units of the sides of what is deformed."""
 
-    spline_shift: Fraction = Field(0.0, description="of a control point: of the side")
-    rotation: Annotated[float, Field(ge=0, le=180)] = Field(0.0, description="degrees, either way")
-    scale: PositiveRange = (1.0, 1.0)
-    shift: Fraction = Field(0.0, description="of the side, either way")
+    spline_shift: OfAControlPoint = 0.0
+    rotation: Degrees = 0.0
+    scale: Scale = (1.0, 1.0)
+    shift: OfTheSide = 0.0
 
 
 class StaticMotionConfig(MotionConfig):
     """A still image does not move by itself: a clip of it is made by mild deformations."""
 
-    spline_shift: Fraction = 0.01
-    rotation: Annotated[float, Field(ge=0, le=180)] = 3.0
-    scale: PositiveRange = (0.97, 1.03)
-    shift: Fraction = 0.03
+    spline_shift: OfAControlPoint = 0.01
+    rotation: Degrees = 3.0
+    scale: Scale = (0.97, 1.03)
+    shift: OfTheSide = 0.03
 
 
 class PreviousMaskConfig(MotionConfig):
@@ -204,10 +215,10 @@ class PreviousMaskConfig(MotionConfig):
 class StaticPreviousMaskConfig(PreviousMaskConfig):
     """A still image has no frame before it: its mask is deformed, mildly."""
 
-    spline_shift: Fraction = 0.05
-    rotation: Annotated[float, Field(ge=0, le=180)] = 5.0
-    scale: PositiveRange = (0.9, 1.1)
-    shift: Fraction = 0.1
+    spline_shift: OfAControlPoint = 0.05
+    rotation: Degrees = 5.0
+    scale: Scale = (0.9, 1.1)
+    shift: OfTheSide = 0.1
 
 
 class FramesConfig(Section):
@@ -241,8 +252,12 @@ class VideoConfig(FramesConfig):
 class StaticConfig(FramesConfig):
     """Samples from still images: two views of one image, and its mask deformed once more."""
 
-    previous: StaticPreviousMaskConfig = StaticPreviousMaskConfig()
-    motion: StaticMotionConfig = StaticMotionConfig()
+    previous: StaticPreviousMaskConfig = Field(
+        StaticPreviousMaskConfig(), description="how the previous mask is deformed"
+    )
+    motion: StaticMotionConfig = Field(
+        StaticMotionConfig(), description="from each frame of a clip to the next"
+    )
     new_background: Fraction = Field(
         0.0, description="probability, a view, that the objects are pasted over another image"
     )
@@ -349,7 +364,7 @@ class OnlineLearning(Section):
     losses: LossWeights = Field({"cross_entropy": 1.0}, description="weight of each loss")
     augment: AugmentConfig = AugmentConfig()
     previous: StaticPreviousMaskConfig = StaticPreviousMaskConfig()
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
 
 
 class InferenceConfig(Section):
@@ -384,7 +399,7 @@ class InferenceConfig(Section):
         description="objects decoded in one batch; more need more memory; null: 4 on a CPU, where "
         "more are slower, 16 elsewhere",
     )
-    device: Device = Field("auto", description="CUDA, else MPS, else CPU")
+    device: Device = "auto"
     dtype: DType = Field(
         "float32",
         description="of convolutions, norms and resampling; similarities and ranking stay float32",
@@ -418,14 +433,10 @@ PLAIN_STEP: Mapping[str, str | bool] = {
 """Fields of :class:`InferenceConfig` that say how a step is computed, for one as it is written."""
 
 
-_PLUGINS = "modules to import first, by name or as paths of .py files: what they register is there"
-
-
 class EvalConfig(Section):
     """Segment and score a DAVIS split: ``scripts/eval_davis.py``."""
 
-    # The first field: those after it may be checked by what the plugins register.
-    plugins: Plugins = Field((), description=_PLUGINS)
+    plugins: Plugins = ()  # the first field: what follows may be checked by what they register
     year: Literal[2016, 2017] = Field(
         2016, description="whose rules hold: one object that is all but black, or ids"
     )
@@ -473,10 +484,10 @@ ImageNetWeights = Annotated[bool | Path, BeforeValidator(_yes_no_or_path)]
 class TrainConfig(Section):
     """One training run: ``scripts/train.py``."""
 
-    plugins: Plugins = Field((), description=_PLUGINS)  # the first field, as in EvalConfig
+    plugins: Plugins = ()  # the first field, as in EvalConfig
     name: str = Field(description="of the run, for logs and tables")
     output: Path = Field(description="folder of checkpoints, log and the final model.pt")
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     start_from: Path | None = Field(
         None, description="checkpoint of the stage before, ours or the authors'"
     )

@@ -17,6 +17,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
@@ -152,12 +153,17 @@ def _import_plugin(plugin: str) -> None:
         module = importlib.import_module(path.stem)
     finally:
         sys.path.remove(str(path.parent))
-    if module.__file__ is None or Path(module.__file__).resolve() != path:
-        raise ImportError(f"another module is called {path.stem}, too: {module.__file__}")
+    found = getattr(module, "__file__", None)
+    if found is None or Path(found).resolve() != path:
+        raise ImportError(f"{path.stem} is the name of another module, {found or 'of Python'}")
 
 
-Plugins = Annotated[tuple[str, ...], AfterValidator(_import_plugins)]
-"""Modules, by name or as a path of a .py file, imported before the fields below are checked."""
+Plugins = Annotated[
+    tuple[str, ...],
+    AfterValidator(_import_plugins),
+    Field(description="modules to import, by name or path of a .py file, for what they register"),
+]
+"""Fields are checked in their order: a section has this one before those that it may concern."""
 
 
 def _not_valid(source: str, mistakes: Iterable[str]) -> str:

@@ -174,8 +174,9 @@ def test_plugins_are_imported_once_before_other_fields_are_looked_at(tmp_path, m
 
 
 def test_a_plugin_that_cannot_be_imported(tmp_path):
-    (tmp_path / "json.py").write_text("")
-    for plugin in ("no_such_module", tmp_path / "nowhere.py", tmp_path / "json.py"):
+    for name in ("json.py", "sys.py"):
+        (tmp_path / name).write_text("")
+    for plugin in ("no_module", *(tmp_path / name for name in ("nowhere.py", "json.py", "sys.py"))):
         message = refused(EvalConfig, tmp_path, f"plugins: [{plugin}]")
         assert f"plugins: cannot import the plugin '{plugin}': " in message
 
