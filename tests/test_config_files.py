@@ -217,5 +217,5 @@ def test_print_config_needs_no_torch_and_nothing_but_a_configuration(tmp_path):
     debug = CONFIGS / "debug.yaml"
     path = printed("train", "--config", str(debug), "--print-config", "steps=7")
     assert load_config(TrainConfig, path) == load_config(TrainConfig, debug, ["steps=7"])
-    path = printed("segment", "--print-config", "online.steps=2")
+    path = printed("segment", "--print", "online.steps=2")
     assert load_config(InferenceConfig, path).online == OnlineLearning(steps=2)

@@ -65,7 +65,9 @@ def _run(words: Sequence[str]) -> None:
 
 
 def _call(command: str, program: str, words: Sequence[str]) -> None:
-    if "--print-config" in words and command in _CONFIGURATIONS:
+    # argparse takes what is short for an option, too.
+    asked = any(word.startswith("--pr") and "--print-config".startswith(word) for word in words)
+    if asked and command in _CONFIGURATIONS:
         _print_config(command, program, words)
     else:
         _module(command).main(program, words)
