@@ -82,9 +82,20 @@ def _channels_everywhere(width: float) -> float:
 class ModelConfig(Section):
     """The network: the arguments of :class:`ranet.model.ranet.RANet`, one to one."""
 
-    backbone: Literal["resnet18", "resnet34", "resnet50", "resnet101", "tiny"] = Field(
+    backbone: Annotated[
+        str, Field(pattern=r"^(resnet18|resnet34|resnet50|resnet101|tiny|timm:[\w.]+)$")
+    ] = Field(
         "resnet101",
-        description="a ResNet of torchvision's; tiny: to try things, without ImageNet weights",
+        description="a ResNet of torchvision's (resnet18, 34, 50, 101), timm:NAME for one of "
+        "timm's with features at strides 2 to 32, or tiny: to try things, without ImageNet weights",
+    )
+    norm: Literal["instance", "frozen_batch"] | None = Field(
+        None,
+        description="of the backbone; null: instance norms in torchvision's ResNets, as in the "
+        "paper, batch norms as ImageNet left them in timm's networks",
+    )
+    frozen_stages: Annotated[int, Field(ge=0, le=5)] = Field(
+        0, description="stages of the backbone that do not learn: 1 is up to stride 2, 2 up to 4, …"
     )
     objects: Literal["single", "multi"] = Field(
         "single", description="how region weights and ranking scores are made (§3.2, §3.3)"
@@ -95,9 +106,21 @@ class ModelConfig(Section):
     ranked: PositiveInt = Field(256, description="R: similarity maps kept per region")
     ranking_gradient: Literal["straight_through", "none"] = "straight_through"
     reduction_kernel: Literal[1, 3] = 3
+    reduced_channels: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
+        None,
+        description="of the encoder's features at strides 8, 16, 32; null: a fourth of the "
+        "backbone's, as in the paper",
+    )
+    embedding_channels: PositiveInt | None = Field(
+        None, description="C; null: as many as the last of the reduced"
+    )
     dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = (1, 3, 6)
     width: Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)] = Field(
         1.0, description="factor on the channels of merge module and decoder"
+    )
+    merge_stride: Literal[8, 16] = Field(8, description="of the merge module; 16 is faster")
+    finest_stride: Literal[2, 4] = Field(
+        2, description="of the decoder's last level; 4 halves its time"
     )
     matching: Literal["ranking", "unranked", "maximum", "concatenation"] = Field(
         "ranking", description="ranked similarity maps, or an ablation of Tables 4 and 5"
@@ -308,6 +331,19 @@ class SampleConfig(Section):
     )
     smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
     augment: AugmentConfig = AugmentConfig()
+    crop_clips: Literal["once", "each_frame"] = Field(
+        "once",
+        description="once: all frames of a clip in the crop of the first; each_frame: anew around "
+        "the network's own prediction of the frame before, with augment's scale and crop_shift",
+    )
+    clip_size: Size | None = Field(
+        None,
+        description="height and width of the frames that each_frame crops from; null: one and a "
+        "half times size",
+    )
+    clip_context: PositiveRange = Field(
+        (1.5, 3.0), description="side of those frames over the side of the first crop"
+    )
 
 
 class DataConfig(SampleConfig):
@@ -456,7 +492,12 @@ class OptimizerConfig(Section):
     """Adam (§3.5); weight decay above zero is decoupled (AdamW)."""
 
     learning_rate: LearningRate = 1e-5
-    weight_decay: NonNegative = 0.0
+    backbone_rate: Fraction = Field(
+        1.0, description="factor on the learning rate of the backbone's parameters"
+    )
+    weight_decay: NonNegative = Field(
+        0.0, description="of convolutions' weights; norms and biases have none"
+    )
     betas: tuple[Decay, Decay] = (0.9, 0.999)
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     schedule: Literal["constant", "poly", "cosine"] = "constant"
@@ -493,8 +534,8 @@ class TrainConfig(Section):
     )
     imagenet_weights: ImageNetWeights = Field(
         False,
-        description="start the backbone from torchvision's ImageNet weights: true downloads them; "
-        "or the path of torchvision's file",
+        description="start the backbone from ImageNet weights: true takes them from an installed "
+        "package (extra imagenet), else downloads them; or the path of a file",
     )
     model: ModelConfig = ModelConfig()
     data: DataConfig

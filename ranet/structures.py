@@ -68,7 +68,10 @@ class Template(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingSample:
-    """A template, the frames that follow, and the mask that came before these; all of one size.
+    """A template, the frames that follow, and the mask that came before these.
+
+    All are of one size, or the current frames and the previous mask are larger: what the network
+    crops from, frame by frame.
 
     The labels of all maps agree: id k is the same object in all of them, 1…``objects``. The
     current frames and the previous mask are in one coordinate system, that of one crop.
@@ -84,6 +87,9 @@ class TrainingSample:
     """T×H×W uint8: the truth."""
     previous_labels: np.ndarray
     """H×W uint8: the mask that is previous to the first of the T."""
+    crop_jitter: np.ndarray
+    """T×3 float32: how the crop of each current frame is off, where the network crops: factor on
+    its sides, shift down and right in units of its sides."""
     objects: int
     """K, at least 1."""
     name: str
@@ -104,6 +110,8 @@ class TrainingBatch:
     """B×T×H×W uint8."""
     previous_labels: Tensor
     """B×H×W uint8: previous to the first of the T frames."""
+    crop_jitter: Tensor
+    """B×T×3: factor, down, right."""
     objects: Tensor
     """B int64: how many of the K objects exist in each sample."""
     names: tuple[str, ...]
@@ -117,15 +125,16 @@ class TrainingBatch:
             stacked = torch.from_numpy(np.stack(arrays))  # B×…×H×W×3
             return stacked.movedim(-1, -3).contiguous()
 
-        def labels(arrays: list[np.ndarray]) -> Tensor:
+        def stack(arrays: list[np.ndarray]) -> Tensor:
             return torch.from_numpy(np.stack(arrays))
 
         return cls(
             template_image=images([s.template_image for s in samples]),
-            template_labels=labels([s.template_labels for s in samples]),
+            template_labels=stack([s.template_labels for s in samples]),
             current_image=images([s.current_image for s in samples]),
-            current_labels=labels([s.current_labels for s in samples]),
-            previous_labels=labels([s.previous_labels for s in samples]),
+            current_labels=stack([s.current_labels for s in samples]),
+            previous_labels=stack([s.previous_labels for s in samples]),
+            crop_jitter=stack([s.crop_jitter for s in samples]),
             objects=torch.tensor([s.objects for s in samples]),
             names=tuple(s.name for s in samples),
         )

@@ -187,7 +187,7 @@ def test_a_plugin_that_cannot_be_imported(tmp_path):
 def test_a_configuration_that_is_written_out_reads_the_same(tmp_path):
     config = load_config(
         TrainConfig,
-        CONFIGS / "small_context.yaml",
+        CONFIGS / "small_clips.yaml",
         [
             "name='häuser: \"two\nlines\" # no comment'",
             "optimizer.learning_rate=1e-7",

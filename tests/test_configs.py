@@ -75,9 +75,7 @@ def test_all_stages_are_there():
         "video_davis16",
         "video_davis17",
         "small_static",
-        "small_video",
         "small_clips",
-        "small_context",
         "debug",
         "quickstart",
     }
@@ -94,9 +92,7 @@ def test_names_and_outputs_are_those_of_the_files():
     [
         ("video_davis16", "static_single"),
         ("video_davis17", "static_multi"),
-        ("small_video", "small_static"),
-        ("small_clips", "small_video"),
-        ("small_context", "small_clips"),
+        ("small_clips", "small_static"),
     ],
 )
 def test_a_stage_starts_where_the_one_before_ends(stage, before):
@@ -112,19 +108,17 @@ def listed_videos() -> list[str]:
     return [name for path in FOLDER.glob("lists/*.txt") for name in read_set_file(path)]
 
 
-@pytest.mark.parametrize("name", ["small_video", "small_clips", "small_context"])
+@pytest.mark.parametrize("name", ["small_static", "small_clips"])
 def test_ranet_small_is_not_trained_on_the_videos_it_is_chosen_by(name):
-    sources = [s for s in training_runs()[name].data.sources if s.root == Path("data/video_train")]
-    objects, cars = (read_set_file(FOLDER.parent / source.set_file) for source in sources)
-    assert [source.weight for source in sources] == [0.17, 0.03]
-    assert {video.split("-")[0] for video in cars} == {"cdnet"}
-    assert not HELD_OUT & {*objects, *cars}
-    assert sorted([*objects, *cars]) == sorted(listed_videos())
+    (source,) = [
+        s for s in training_runs()[name].data.sources if s.root == Path("data/video_train")
+    ]
+    assert not HELD_OUT & set(read_set_file(FOLDER.parent / source.set_file))
 
 
-def test_all_other_videos_are_trained_on(shared_data):
+def test_the_listed_videos_are_there(shared_data):
     there = read_set_file(shared_data / "video_train/ImageSets/train.txt")
-    assert sorted([*listed_videos(), *HELD_OUT]) == sorted(there)
+    assert set(listed_videos()) <= set(there) - HELD_OUT
 
 
 @pytest.mark.parametrize(
@@ -155,9 +149,7 @@ def test_the_papers_numbers(name):
         assert f"video_davis{source.year % 100}" == name
 
 
-@pytest.mark.parametrize(
-    "name", ["small_static", "small_video", "small_clips", "small_context", "debug", "quickstart"]
-)
+@pytest.mark.parametrize("name", ["small_static", "small_clips", "debug", "quickstart"])
 def test_small_networks_can_be_built(name):
     model = training_runs()[name].model
     built = build_model(model.model_dump())

@@ -56,6 +56,7 @@ def draw_sample(size: tuple[int, int], *, objects: int, length: int) -> Training
         current_image=np.stack(images[1:]),
         current_labels=labels[1:],
         previous_labels=first,
+        crop_jitter=np.zeros((len(images) - 1, 3), np.float32),
         objects=objects,
         name="drawn",
     )

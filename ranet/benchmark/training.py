@@ -12,7 +12,6 @@ from ranet.benchmark.timing import Effort
 from ranet.config import TrainConfig
 from ranet.device import resolve_device
 from ranet.structures import TrainingBatch
-from ranet.training.clip import ClipNetwork
 from ranet.training.processes import alone
 from ranet.training.run import new_training_step
 
@@ -46,7 +45,7 @@ def prepare_training(case: TrainingCase) -> Iterator[Workload]:
     if device.type == "cuda":
         batch = batch.pin_memory()  # as the loader of a run does
     # Nothing of a compiled network could be counted.
-    eager = replace(step, network=ClipNetwork(step.model))
+    eager = replace(step, network=step.clip_network)
     yield Workload(
         lambda: step(batch, 0),
         device,

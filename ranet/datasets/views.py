@@ -23,6 +23,9 @@ from ranet.structures import TrainingSample
 _LOCATE_AT = 2
 """Objects are located in a deformed frame at half its resolution: within two pixels."""
 
+_CONTEXT_SHIFT = 0.35
+"""Of a clip's frames, in units of what they show beside the crop: the object stays inside."""
+
 _STILL = MotionConfig()
 
 
@@ -54,6 +57,9 @@ def make_sample(
 ) -> TrainingSample | None:
     """Choose objects and show them in two views that are augmented independently.
 
+    With ``config.crop_clips`` ``"each_frame"``, the frames of a clip are not cropped but to a wider
+    part of the video, of which the network will crop its own part.
+
     Up to ``config.max_objects`` objects of the template are chosen at random and re-numbered
     1…K; all others are background. Every one of them is to be seen in the template: views are
     drawn until that is so, ``config.augment.attempts`` at most; then the template is cropped and
@@ -73,9 +79,11 @@ def make_sample(
     template_map = _template_map(template_labels, len(chosen), flip, config, rng)
     if template_map is None:
         return None
+    size = frame_size(config)
     deformed, box, previous_labels = _current_view(
         renumber(draw.previous_labels, chosen), flip, previous, config, rng
     )
+    jitter = _crop_jitter(len(draw.current), config, rng)
     template_colours, current_colours = (
         random_colour_map(rng, config.augment.colour) for _ in range(2)
     )
@@ -83,7 +91,7 @@ def make_sample(
         _random_motion(whole(draw.previous_labels), motion, config, rng) for _ in draw.current[1:]
     ]
     current_maps = [  # the deformation that is given first is applied last
-        sampling_map(config.size, box, deformed, *reversed(motions[:steps]))
+        sampling_map(size, box, deformed, *reversed(motions[:steps]))
         for steps in range(len(draw.current))
     ]
     return TrainingSample(
@@ -102,9 +110,20 @@ def make_sample(
             ]
         ),
         previous_labels=previous_labels,
+        crop_jitter=jitter,
         objects=len(chosen),
         name=draw.name,
     )
+
+
+def frame_size(config: SampleConfig) -> tuple[int, int]:
+    """Height and width of the current frames of a sample."""
+    if config.crop_clips == "once":
+        return config.size
+    if config.clip_size is not None:
+        return config.clip_size
+    height, width = config.size
+    return round(height * 1.5), round(width * 1.5)
 
 
 def choose_objects(
@@ -156,9 +175,25 @@ def _current_view(
     moved = _random_motion(_extent(labels), previous, config, rng)
     if rng.random() < previous.empty:
         labels = np.zeros_like(labels)
-    box = _random_crop(labels, [deformed, moved], config, rng)
-    previous_labels = warp_labels(labels, sampling_map(config.size, box, deformed, moved))
+    if config.crop_clips == "once":
+        box = _random_crop(labels, [deformed, moved], config, rng)
+    else:
+        context = rng.uniform(*config.clip_context)
+        shift = rng.uniform(-_CONTEXT_SHIFT, _CONTEXT_SHIFT, 2) * (context - 1)
+        box = _crop(labels, [deformed, moved], config)
+        box = jitter_box(box, labels.shape, scale=context, shift=tuple(shift))
+    previous_labels = warp_labels(labels, sampling_map(frame_size(config), box, deformed, moved))
     return deformed, box, previous_labels
+
+
+def _crop_jitter(frames: int, config: SampleConfig, rng: np.random.Generator) -> np.ndarray:
+    """How each crop of a clip is off: T×3 float32, factor on its sides, shift down and right."""
+    if config.crop_clips == "once":
+        return np.tile(np.float32([1, 0, 0]), (frames, 1))
+    augment = config.augment
+    scale = 1 / rng.uniform(*augment.scale, (frames, 1))
+    shift = rng.uniform(-augment.crop_shift, augment.crop_shift, (frames, 2))
+    return np.concatenate([scale, shift], axis=1).astype(np.float32)
 
 
 def _random_motion(

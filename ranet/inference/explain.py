@@ -19,12 +19,12 @@ from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.device import autocast
 from ranet.errors import CheckpointError, DataError
 from ranet.inference.canvas import Canvas
-from ranet.inference.crop import crop_resize, crop_resize_nearest
 from ranet.inference.first_mask import first_labels
 from ranet.inference.objects import to_labels
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.tracker import FollowedVideo
 from ranet.model.correlation import correlate
+from ranet.model.crops import crop_resize, crop_resize_nearest
 from ranet.model.pretrained import load_pretrained
 from ranet.model.ranet import RANet
 from ranet.model.ranking_attention import RankingAttentionModule

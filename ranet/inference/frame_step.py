@@ -14,7 +14,7 @@ from ranet.device import DTYPES, resolve_device
 from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.objects import Fusion
 from ranet.inference.plain_step import PlainStep
-from ranet.model.precision import with_half_weights
+from ranet.model.precision import with_folded_norms, with_half_weights
 from ranet.model.ranet import RANet
 from ranet.structures import Template
 
@@ -65,9 +65,9 @@ class FrameStep(nn.Module):
 
 def _prepared(model: RANet, config: InferenceConfig) -> RANet:
     """The network as it will compute: the model itself, or a copy that suits the configuration."""
-    network = model
+    network = folded = with_folded_norms(model)
     if config.dtype != "float32":
-        network = with_half_weights(model, DTYPES[config.dtype])
+        network = with_half_weights(folded, DTYPES[config.dtype])
     if config.channels_last:
         copied = network if network is not model else copy.deepcopy(model).requires_grad_(False)
         network = copied.to(memory_format=torch.channels_last)

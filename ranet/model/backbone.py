@@ -1,24 +1,33 @@
-"""The ResNet under the siamese encoder, with instance norms for batch norms (§3.4)."""
+"""The backbone under the siamese encoder: a ResNet of torchvision's, or any suitable one of timm's.
 
-from collections.abc import Mapping
-from http.client import HTTPException
+The paper has a ResNet-101 whose batch norms are instance norms (§3.4). Everything else is our
+choice: other backbones keep their batch norms as ImageNet left them (``frozen_batch``), which costs
+nothing at inference, where they are folded into the convolutions (:func:`fold_batch_norms`).
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ranet.errors import CheckpointError
-from ranet.model.blocks import InstanceNorm, activate
-from ranet.model.state_dicts import check_names_and_shapes, read_checkpoint_file
+from ranet.model.blocks import IMAGENET_MEAN, IMAGENET_STD, InstanceNorm, activate
+from ranet.model.imagenet import load_resnet_weights, load_timm_weights
 from ranet.model.tiny_resnet import TinyResNet
-from ranet.model.torchvision_import import import_torchvision_models
+from ranet.model.torchvision_import import import_timm, import_torchvision_models
 from ranet.structures import Skips
 
+TIMM = "timm:"
+"""Before the name of one of timm's networks, as in ``timm:mobilenetv2_100``."""
+
 _TINY = "tiny"
+_STRIDES = (2, 4, 8, 16, 32)
+_STEM_CHANNELS = 32
 
 # Channels at strides 2, 4, 8, 16, 32.
-CHANNELS: dict[str, Skips] = {
+RESNETS: dict[str, Skips] = {
     _TINY: Skips(16, 16, 32, 64, 128),
     "resnet18": Skips(64, 64, 128, 256, 512),
     "resnet34": Skips(64, 64, 128, 256, 512),
@@ -27,28 +36,103 @@ CHANNELS: dict[str, Skips] = {
 }
 
 
-class Backbone(nn.Module):
-    """A ResNet without its classifier; parameter names are torchvision's.
+def create_backbone(name: str, norm: str | None = None, frozen_stages: int = 0) -> "Backbone":
+    """A backbone with random weights; :meth:`Backbone.load_imagenet_weights` is a separate step.
 
     Args:
-        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` of torchvision, or
-            ``"tiny"``, built like them, to try things. The weights start at random;
-            :meth:`load_imagenet_weights` is a separate, explicit step.
+        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` of torchvision,
+            ``"tiny"``, built like them, to try things, or ``"timm:NAME"``.
+        norm: ``"instance"`` or ``"frozen_batch"`` in the place of the batch norms; None: instance
+            norms in ResNets of torchvision's, as in the paper, frozen batch norms in timm's.
+        frozen_stages: how many stages, from the image on, keep their weights in training: 1 is up
+            to stride 2, 2 up to stride 4, … 5 everything.
 
     Raises:
-        ValueError: there is no such name.
+        ValueError: there is no such network, it lacks a stride, or it has no batch norms to replace
+            or to freeze.
+    """
+    if not 0 <= frozen_stages <= len(_STRIDES):
+        raise ValueError(f"frozen_stages should be 0 to {len(_STRIDES)}, found {frozen_stages}")
+    if norm not in (None, "instance", "frozen_batch"):
+        raise ValueError(f"norm should be 'instance' or 'frozen_batch', found {norm!r}")
+    if name.startswith(TIMM):
+        return TimmBackbone(name.removeprefix(TIMM), norm, frozen_stages)
+    if name not in RESNETS:
+        raise ValueError(
+            f"backbone should be one of {', '.join(RESNETS)} or timm:NAME, found {name!r}"
+        )
+    return ResNetBackbone(name, norm or "instance", frozen_stages)
+
+
+class Backbone(nn.Module):
+    """What the kinds of backbone have in common.
+
+    Attributes:
+        channels: of the features at strides 2, 4, 8, 16, 32.
+        mean: of each colour, that images are normalised by, as its ImageNet weights expect.
+        std: likewise.
     """
 
-    def __init__(self, name: str) -> None:
+    channels: Skips
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __init__(self, frozen_stages: int) -> None:
         super().__init__()
-        if name not in CHANNELS:
-            raise ValueError(f"backbone should be one of {', '.join(CHANNELS)}, found {name!r}")
+        self.frozen_stages = frozen_stages
+
+    def forward(self, image: Tensor) -> Skips:
+        """Normalised image B×3×H×W → features at strides 2 to 32, not yet activated or activated,
+        as the network has them.
+        """
+        raise NotImplementedError
+
+    def stages(self) -> list[list[nn.Module]]:
+        """The modules that lead to strides 2, 4, 8, 16, 32, each from the one before."""
+        raise NotImplementedError
+
+    def load_imagenet_weights(self, path: str | Path | None = None) -> None:
+        """Start from ImageNet weights.
+
+        Args:
+            path: a ``.pth`` file of this network; None: an installed package that holds it (see
+                :data:`ranet.model.imagenet.PACKAGES`), else torchvision's or timm's own download.
+
+        Raises:
+            CheckpointError: the file does not hold the weights of this network, or there is none.
+        """
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Let the frozen stages, and all batch norms, need no gradient."""
+        for stage in self.stages()[: self.frozen_stages]:
+            for module in stage:
+                module.requires_grad_(False)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Batch norms keep ImageNet's statistics, in training, too."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+class ResNetBackbone(Backbone):
+    """A ResNet without its classifier; parameter names are torchvision's."""
+
+    def __init__(self, name: str, norm: str, frozen_stages: int) -> None:
+        super().__init__(frozen_stages)
         self.name = name
-        self.channels = CHANNELS[name]
-        resnet = _resnet(name)
+        self.channels = RESNETS[name]
+        resnet = _resnet(name, InstanceNorm if norm == "instance" else nn.BatchNorm2d)
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
-        self.layer1, self.layer2 = _stage(resnet.layer1), _stage(resnet.layer2)
-        self.layer3, self.layer4 = _stage(resnet.layer3), _stage(resnet.layer4)
+        self.layer1, self.layer2 = _blocks(resnet.layer1), _blocks(resnet.layer2)
+        self.layer3, self.layer4 = _blocks(resnet.layer3), _blocks(resnet.layer4)
+        self.freeze()
 
     def forward(self, image: Tensor) -> Skips:
         """Normalised image B×3×H×W → features at strides 2 to 32."""
@@ -59,27 +143,23 @@ class Backbone(nn.Module):
         f32 = self.layer4(f16)
         return Skips(f2, f4, f8, f16, f32)
 
+    def stages(self) -> list[list[nn.Module]]:
+        """See :meth:`Backbone.stages`."""
+        return [
+            [self.conv1, self.bn1],
+            [self.layer1],
+            [self.layer2],
+            [self.layer3],
+            [self.layer4],
+        ]
+
     def load_imagenet_weights(self, path: str | Path | None = None) -> None:
-        """Start from torchvision's ImageNet weights (``IMAGENET1K_V1``, those of the paper's time).
+        """Start from torchvision's ``IMAGENET1K_V1``, the weights of the paper's time.
 
-        Scale and shift of each batch norm become those of the instance norm; the running
-        statistics and the classifier have no place here and are left out.
-
-        Args:
-            path: a ``.pth`` file with weights of this ResNet, such as torchvision's; by default it
-                is downloaded once into torch's cache.
-
-        Raises:
-            CheckpointError: the file does not hold the weights of this ResNet or cannot be
-                downloaded, or there are none to download (``"tiny"``).
+        Scale and shift of each batch norm become those of an instance norm, whose running
+        statistics have no place there. See :meth:`Backbone.load_imagenet_weights`.
         """
-        if path is None:
-            state, source = _download_imagenet_weights(self.name)
-        else:
-            state, source = read_checkpoint_file(path), str(path)
-        kept = {name: tensor for name, tensor in state.items() if not _has_no_place_here(name)}
-        check_names_and_shapes(kept, self.state_dict(), f"{source} (ImageNet, {self.name})")
-        self.load_state_dict(kept)
+        load_resnet_weights(self, self.name, path)
 
 
 class ResNetBlock(nn.Module):
@@ -107,34 +187,165 @@ class ResNetBlock(nn.Module):
         return activate(y, norm, residual=shortcut)
 
 
-def _resnet(name: str) -> Any:
-    if name == _TINY:
-        return TinyResNet(CHANNELS[name])
-    models = import_torchvision_models()
-    return models.get_model(name, weights=None, norm_layer=InstanceNorm)
+class TimmBackbone(Backbone):
+    """A network of timm's with features at strides 4, 8, 16, 32, and 2.
 
+    Where stride 2 alone is missing (ConvNeXt, Swin), a 3×3 convolution of the image with stride 2
+    and 32 channels, which is learned from scratch, gives it: our choice.
 
-def _stage(blocks: nn.Sequential) -> nn.Sequential:
-    return nn.Sequential(*map(ResNetBlock, blocks))
+    Args:
+        name: timm's.
+        norm: what becomes of its batch norms; None: frozen where there are any.
+        frozen_stages: see :func:`create_backbone`.
 
+    Raises:
+        ValueError: timm has no such network, it lacks a stride, or ``norm`` is given and it has no
+            batch norms.
+    """
 
-def _download_imagenet_weights(name: str) -> tuple[Mapping[str, Any], str]:
-    """The weights, from torch's cache if they are there, and where they come from."""
-    if name == _TINY:
-        raise CheckpointError(
-            f"Nobody has ImageNet weights of the backbone {name}: set imagenet_weights=false, or "
-            "choose a ResNet of torchvision's."
+    def __init__(self, name: str, norm: str | None, frozen_stages: int) -> None:
+        super().__init__(frozen_stages)
+        timm = import_timm()
+        self.name = name
+        try:
+            self.network = timm.create_model(name, pretrained=False, features_only=True)
+        except (RuntimeError, AttributeError, ValueError, TypeError, AssertionError) as error:
+            raise ValueError(f"backbone {TIMM}{name} cannot be made of timm: {error}") from error
+        info = self.network.feature_info
+        strides, channels = info.reduction(), info.channels()
+        missing = [stride for stride in _STRIDES if stride not in strides]
+        if missing not in ([], [2]) or len(set(strides)) != len(strides):
+            raise ValueError(
+                f"backbone {TIMM}{name} gives features at strides {', '.join(map(str, strides))}, "
+                f"but strides {', '.join(map(str, _STRIDES))} are needed"
+            )
+        self._order = [strides.index(stride) for stride in _STRIDES if stride in strides]
+        self.stem2 = (
+            nn.Conv2d(3, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False) if missing else None
         )
-    weights = import_torchvision_models().get_model_weights(name)["IMAGENET1K_V1"]
-    try:
-        return weights.get_state_dict(progress=True, check_hash=True), weights.url
-    except (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError) as error:
-        raise CheckpointError(
-            f"Cannot get the ImageNet weights of {name} from {weights.url} ({error}). Download "
-            "the file where there is a network, and name it: imagenet_weights=FILE."
-        ) from error
+        self.channels = Skips(
+            *[_STEM_CHANNELS] * len(missing), *[channels[index] for index in self._order]
+        )
+        config = self.network.pretrained_cfg
+        self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
+        batch_norms = [n for n, m in self.network.named_modules() if isinstance(m, nn.BatchNorm2d)]
+        if norm is not None and not batch_norms:
+            raise ValueError(f"backbone {TIMM}{name} has no batch norms: norm should be null")
+        if norm == "instance":
+            for place in batch_norms:
+                _replace(self.network, place, _instance_norm_for(self.network, place))
+        self.freeze()
+
+    def forward(self, image: Tensor) -> Skips:
+        """Normalised image B×3×H×W → features at strides 2 to 32."""
+        found = self.network(image)
+        features = [found[index] for index in self._order]
+        if self.stem2 is not None:
+            features.insert(0, self.stem2(image))
+        return Skips(*features)
+
+    def stages(self) -> list[list[nn.Module]]:
+        """See :meth:`Backbone.stages`; what stands before the first feature counts to it."""
+        ends = [d["module"].replace(".", "_") for d in self.network.feature_info.get_dicts()]
+        stages: list[list[nn.Module]] = [[]]
+        for name, module in _leaves_up_to(self.network, ends):
+            stages[-1].append(module)
+            if name.replace(".", "_") in ends:
+                stages.append([])
+        stages = [stages[index] for index in self._order]
+        if self.stem2 is not None:
+            stages.insert(0, [self.stem2])
+        return stages
+
+    def load_imagenet_weights(self, path: str | Path | None = None) -> None:
+        """See :meth:`Backbone.load_imagenet_weights`."""
+        load_timm_weights(self.network, self.name, path)
 
 
-def _has_no_place_here(name: str) -> bool:
-    running = ("running_mean", "running_var", "num_batches_tracked")
-    return name.startswith("fc.") or name.endswith(running)
+def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
+    """Merge each batch norm below ``module`` into the convolution before it; changes ``module``.
+
+    The results stay the same up to rounding, as the statistics are frozen. Which convolution a norm
+    follows is seen by running ``example`` through the module, so that it holds for any network.
+
+    Args:
+        module: in evaluation mode.
+        example: an input of ``module``, small.
+
+    Returns:
+        ``module``.
+    """
+    made_by: list[tuple[Tensor, str]] = []
+    pairs: dict[str, str] = {}  # norm: convolution
+
+    def note_convolution(name: str, output: Tensor) -> None:
+        made_by.append((output, name))
+
+    def note_norm(name: str, features: Tensor) -> None:
+        for output, convolution in made_by:
+            if output is features:
+                pairs[name] = convolution
+
+    hooks = []
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Conv2d):
+            hooks.append(
+                part.register_forward_hook(
+                    lambda _, __, output, name=name: note_convolution(name, output)
+                )
+            )
+        elif isinstance(part, nn.BatchNorm2d):
+            hooks.append(
+                part.register_forward_pre_hook(
+                    lambda _, inputs, name=name: note_norm(name, inputs[0])
+                )
+            )
+    with torch.no_grad():
+        module(example)
+    for hook in hooks:
+        hook.remove()
+    for norm_name, conv_name in pairs.items():
+        conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
+        fused = fuse_conv_bn_eval(conv, norm)
+        conv.weight, conv.bias = fused.weight, fused.bias
+        _replace(module, norm_name, getattr(norm, "act", nn.Identity()))
+    return module
+
+
+def _resnet(name: str, norm: type[nn.Module]) -> Any:
+    if name == _TINY:
+        return TinyResNet(RESNETS[name], norm)
+    return import_torchvision_models().get_model(name, weights=None, norm_layer=norm)
+
+
+def _blocks(stage: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(*map(ResNetBlock, stage))
+
+
+def _leaves_up_to(network: nn.Module, ends: Sequence[str]) -> list[tuple[str, nn.Module]]:
+    """Modules in order, none inside another, down to those whose outputs are features."""
+    found: list[tuple[str, nn.Module]] = []
+
+    def visit(prefix: str, module: nn.Module) -> None:
+        for name, child in module.named_children():
+            path = f"{prefix}{name}"
+            flat = path.replace(".", "_")
+            if any(end.startswith(f"{flat}_") for end in ends):
+                visit(f"{path}.", child)
+            else:
+                found.append((path, child))
+
+    visit("", network)
+    return found
+
+
+def _instance_norm_for(network: nn.Module, place: str) -> nn.Module:
+    norm = network.get_submodule(place)
+    instance = InstanceNorm(norm.num_features)
+    # timm's norms have the activation inside.
+    return nn.Sequential(instance, norm.act) if hasattr(norm, "act") else instance
+
+
+def _replace(network: nn.Module, place: str, module: nn.Module) -> None:
+    parent, _, name = place.rpartition(".")
+    setattr(network.get_submodule(parent), name, module)

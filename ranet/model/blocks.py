@@ -11,17 +11,21 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def normalise_image(image: Tensor) -> Tensor:
-    """Subtract ImageNet's mean and divide by its deviation, channel by channel.
+def normalise_image(
+    image: Tensor, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
+) -> Tensor:
+    """Subtract the mean and divide by the deviation, channel by channel.
 
     The constants enter as Python numbers: exact in every precision, and nothing is copied to
     the device.
 
     Args:
         image: B×3×H×W RGB in [0, 1].
+        mean: of each colour, that of the weights' training images.
+        std: likewise.
     """
-    channels = zip(image.unbind(1), IMAGENET_MEAN, IMAGENET_STD, strict=True)
-    return torch.stack([(channel - mean) / std for channel, mean, std in channels], dim=1)
+    channels = zip(image.unbind(1), mean, std, strict=True)
+    return torch.stack([(channel - m) / s for channel, m, s in channels], dim=1)
 
 
 def l2_normalise(features: Tensor) -> Tensor:

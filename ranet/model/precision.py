@@ -1,12 +1,26 @@
-"""A network that holds its weights in half precision, for inference."""
+"""A network that is prepared for inference: norms folded, weights in half precision."""
 
 import copy
 
 import torch
 from torch import nn
 
+from ranet.model.backbone import fold_batch_norms
 from ranet.model.blocks import InstanceNorm
 from ranet.model.ranet import RANet
+
+_FOLDED_AT = (64, 64)
+"""Pixels of an image that shows which convolution a norm follows."""
+
+
+def with_folded_norms(model: RANet) -> RANet:
+    """A copy of ``model`` whose batch norms are part of its convolutions; itself if it has none."""
+    if not any(isinstance(part, nn.BatchNorm2d) for part in model.modules()):
+        return model
+    folded = copy.deepcopy(model).requires_grad_(False).eval()
+    example = next(model.parameters()).new_zeros(1, 3, *_FOLDED_AT)
+    fold_batch_norms(folded.encoder.backbone, example)
+    return folded
 
 
 def with_half_weights(model: RANet, dtype: torch.dtype) -> RANet:

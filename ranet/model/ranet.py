@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ranet.model.backbone import create_backbone
 from ranet.model.blocks import average_pool
 from ranet.model.matching import build_matching
 from ranet.model.merge import MergeModule
@@ -31,8 +32,10 @@ class RANet(nn.Module):
     objects are the batch. All sizes may vary from call to call.
 
     Args:
-        backbone: ``"resnet18"``, ``"resnet34"``, ``"resnet50"``, ``"resnet101"``, or ``"tiny"`` to
-            try things; random weights.
+        backbone: a ResNet of torchvision's, ``"timm:NAME"``, or ``"tiny"`` to try things, as
+            :func:`ranet.model.backbone.create_backbone` takes it; random weights.
+        norm: of the backbone, likewise.
+        frozen_stages: of the backbone, likewise.
         objects: ``"single"`` or ``"multi"``: the paper's two networks, which weigh and rank the
             similarity maps differently (:mod:`ranet.model.regions`). Either takes any number of
             objects; the single-object network treats each on its own.
@@ -40,8 +43,13 @@ class RANet(nn.Module):
         ranked: R, similarity maps kept for the foreground and for the background.
         ranking_gradient: ``"straight_through"`` or ``"none"``.
         reduction_kernel: side of the encoder's reducing convolutions, 3 (released) or 1 (supp.).
+        reduced_channels: of the encoder's features at strides 8, 16, 32; None: a fourth of the
+            backbone's, as in the paper.
+        embedding_channels: C; None: as many as the last of the reduced.
         dilations: of the Multi-scale blocks.
         width: factor on the channels of merge module and decoder.
+        merge_stride: of the merge module, 8 (paper) or 16.
+        finest_stride: of the decoder, 2 (paper) or 4.
         matching: ``"ranking"``, or an ablation, as :mod:`ranet.model.matching` lists them.
             ``ranked`` and ``ranking_gradient`` matter to the first only.
         previous_mask: False makes all previous masks zero, in training and inference (-PM).
@@ -54,28 +62,42 @@ class RANet(nn.Module):
         self,
         *,
         backbone: str = "resnet101",
+        norm: str | None = None,
+        frozen_stages: int = 0,
         objects: str = "single",
         template_grid: Sequence[int] = (15, 27),
         ranked: int = 256,
         ranking_gradient: str = "straight_through",
         reduction_kernel: int = 3,
+        reduced_channels: Sequence[int] | None = None,
+        embedding_channels: int | None = None,
         dilations: Sequence[int] = (1, 3, 6),
         width: float = 1.0,
+        merge_stride: int = 8,
+        finest_stride: int = 2,
         matching: str = "ranking",
         previous_mask: bool = True,
     ) -> None:
         super().__init__()
         _require("objects", objects, REGIONS)
         _require("ranking_gradient", ranking_gradient, ("straight_through", "none"))
+        _require("merge_stride", merge_stride, (8, 16))
+        _require("finest_stride", finest_stride, (2, 4))
         self.architecture: dict[str, Any] = {
             "backbone": backbone,
+            "norm": norm,
+            "frozen_stages": frozen_stages,
             "objects": objects,
             "template_grid": tuple(template_grid),
             "ranked": ranked,
             "ranking_gradient": ranking_gradient,
             "reduction_kernel": reduction_kernel,
+            "reduced_channels": reduced_channels and tuple(reduced_channels),
+            "embedding_channels": embedding_channels,
             "dilations": tuple(dilations),
             "width": width,
+            "merge_stride": merge_stride,
+            "finest_stride": finest_stride,
             "matching": matching,
             "previous_mask": previous_mask,
         }
@@ -90,7 +112,12 @@ class RANet(nn.Module):
         self.template_grid = tuple(template_grid)
         self.previous_mask = previous_mask
         hidden, merged = round(256 * width), round(128 * width)
-        self.encoder = SiameseEncoder(backbone, reduction_kernel)
+        self.encoder = SiameseEncoder(
+            create_backbone(backbone, norm, frozen_stages),
+            reduction_kernel,
+            reduced_channels,
+            embedding_channels,
+        )
         # Named as in every checkpoint, whatever an ablation puts in the place of the ranking.
         self.ranking = build_matching(
             matching,
@@ -100,8 +127,10 @@ class RANet(nn.Module):
             straight_through=ranking_gradient == "straight_through",
             embedding_channels=self.encoder.embedding_channels,
         )
-        self.merge = MergeModule(self.ranking.channels, hidden, merged)
-        self.decoder = PyramidDecoder(self.encoder.backbone.channels, merged, width, dilations)
+        self.merge = MergeModule(self.ranking.channels, hidden, merged, merge_stride)
+        self.decoder = PyramidDecoder(
+            self.encoder.backbone.channels, merged, width, dilations, finest_stride
+        )
 
     def encode_frame(self, image: Tensor) -> EncodedFrame:
         """Encode current frames.
@@ -208,6 +237,6 @@ def _side_by_side(objects: Sequence[Tensor]) -> Tensor:
     return objects[0] if len(objects) == 1 else torch.cat(objects, dim=1)
 
 
-def _require(argument: str, value: str, choices: Collection[str]) -> None:
+def _require(argument: str, value: object, choices: Collection[object]) -> None:
     if value not in choices:
         raise ValueError(f"{argument} should be {' or '.join(map(repr, choices))}, found {value!r}")

@@ -1,5 +1,7 @@
 """The siamese encoder: one set of weights for the template frame and the current frame (§3.4)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,19 +15,27 @@ class SiameseEncoder(nn.Module):
     """Backbone, channel reduction of its last three stages, and their fusion at stride 16.
 
     For ResNet-101 the reduced channels are 128, 256 and 512, and the embedding has 512; other
-    backbones keep the four-fold reduction.
+    backbones keep this four-fold reduction where nothing else is asked for.
 
     Args:
-        backbone: name of the ResNet.
+        backbone: from :func:`ranet.model.backbone.create_backbone`.
         reduction_kernel: side of the reducing convolutions: 3 (released) or 1 (supplement).
+        reduced_channels: of the features at strides 8, 16, 32; None: a fourth of the backbone's.
+        embedding_channels: C; None: as many as the last of the reduced.
     """
 
-    def __init__(self, backbone: str = "resnet101", reduction_kernel: int = 3) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        reduction_kernel: int = 3,
+        reduced_channels: Sequence[int] | None = None,
+        embedding_channels: int | None = None,
+    ) -> None:
         super().__init__()
-        self.backbone = Backbone(backbone)
+        self.backbone = backbone
         channels = self.backbone.channels
-        reduced = [c // 4 for c in (channels.f8, channels.f16, channels.f32)]
-        self.embedding_channels = reduced[-1]
+        reduced = list(reduced_channels or (c // 4 for c in channels[2:]))
+        self.embedding_channels = embedding_channels or reduced[-1]
         self.reduce8 = ConvBlock(channels.f8, reduced[0], reduction_kernel)
         self.reduce16 = ConvBlock(channels.f16, reduced[1], reduction_kernel)
         self.reduce32 = ConvBlock(channels.f32, reduced[2], reduction_kernel)
@@ -43,7 +53,9 @@ class SiameseEncoder(nn.Module):
             The embedding, B×C×H/16×W/16 with unit length over C, and the backbone's features.
             Where H or W is no multiple of the stride, sizes are rounded up.
         """
-        skips = self.backbone(normalise_image(image))  # strides 2, 4, 8, 16, 32
+        skips = self.backbone(
+            normalise_image(image, self.backbone.mean, self.backbone.std)
+        )  # strides 2, 4, 8, 16, 32
         size = skips.f16.shape[-2:]  # h, w
 
         near = F.max_pool2d(self.reduce8(skips.f8), 2, ceil_mode=True)  # B×C/4×h×w

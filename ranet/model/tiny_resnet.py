@@ -1,10 +1,10 @@
 """A ResNet so small that a whole training takes seconds: to try things, not for results."""
 
 import itertools
+from collections.abc import Callable
 
 from torch import nn
 
-from ranet.model.blocks import InstanceNorm
 from ranet.model.torchvision_import import import_torchvision_models
 from ranet.structures import Skips
 
@@ -17,15 +17,16 @@ class TinyResNet(nn.Module):
 
     Args:
         channels: how many at strides 2, 4, 8, 16 and 32.
+        norm: makes a norm of a number of channels.
     """
 
-    def __init__(self, channels: Skips) -> None:
+    def __init__(self, channels: Skips, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, channels.f2, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = InstanceNorm(channels.f2)
+        self.bn1 = norm(channels.f2)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
         stages = [
-            nn.Sequential(_basic_block(inside, outside, stride))
+            nn.Sequential(_basic_block(inside, outside, stride, norm))
             for (inside, outside), stride in zip(
                 itertools.pairwise(channels), (1, 2, 2, 2), strict=True
             )
@@ -36,10 +37,12 @@ class TinyResNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-def _basic_block(inside: int, outside: int, stride: int) -> nn.Module:
+def _basic_block(
+    inside: int, outside: int, stride: int, norm: Callable[[int], nn.Module]
+) -> nn.Module:
     shortcut = None
     if stride > 1 or inside != outside:
         projection = nn.Conv2d(inside, outside, kernel_size=1, stride=stride, bias=False)
-        shortcut = nn.Sequential(projection, InstanceNorm(outside))
+        shortcut = nn.Sequential(projection, norm(outside))
     block = import_torchvision_models().resnet.BasicBlock
-    return block(inside, outside, stride, shortcut, norm_layer=InstanceNorm)
+    return block(inside, outside, stride, shortcut, norm_layer=norm)

@@ -1,4 +1,4 @@
-"""The one place that imports torchvision.
+"""The one place that imports torchvision and timm, which imports torchvision.
 
 A torch build without CUDA beside a torchvision build with CUDA (what a plain install gives on many
 machines) cannot load torchvision's compiled operators, and the import then stops because two
@@ -26,6 +26,14 @@ def import_torchvision_models() -> ModuleType:
         _declare_missing_operators()
         import torchvision.models
     return torchvision.models
+
+
+def import_timm() -> ModuleType:
+    """Return ``timm``; works whether or not torchvision's operators load."""
+    import_torchvision_models()
+    import timm
+
+    return timm
 
 
 def _forget_partial_import() -> None:

@@ -27,7 +27,8 @@ class TrainingStep:
 
     Attributes:
         model: in training mode, on the device of ``processes``.
-        network: the model over clips, as it is or wrapped (compiled, data-parallel).
+        clip_network: the model over clips.
+        network: that, as it is or wrapped (compiled, data-parallel).
         optimizer: over the model's parameters.
         scaler: of the gradients; does nothing unless enabled (float16).
         losses: weight of each loss by name.
@@ -39,6 +40,7 @@ class TrainingStep:
     """
 
     model: RANet
+    clip_network: ClipNetwork
     network: nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
@@ -67,7 +69,7 @@ class TrainingStep:
         """
         rate = learning_rate(self.optimizer_config, step, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate_factor", 1.0)
         figures, parts = self._gradients(batch)
         if not all(map(math.isfinite, figures.values())):
             raise self._not_finite(f"A loss of step {step + 1}", figures, self._spoiled(parts))
@@ -119,7 +121,7 @@ class TrainingStep:
         Only known of whole parts: each sample of such a part is tried alone. If none fails alone,
         it may be any of its part.
         """
-        alone = replace(self, network=ClipNetwork(self.model))  # the others do not take part
+        alone = replace(self, network=self.clip_network)  # the others do not take part
         names: list[str] = []
         for part in (part for part, total in parts if not total.isfinite()):
             with torch.no_grad():
@@ -146,17 +148,18 @@ class TrainingStep:
         batch = batch.to(self.processes.device)
         half = self.dtype != torch.float32
         with torch.autocast(self.processes.device.type, dtype=self.dtype, enabled=half):
-            logits = self.network(
+            prediction = self.network(
                 batch.template_image.float() / 255,
                 one_hot_masks(batch.template_labels, count),
                 batch.current_image.float() / 255,
                 one_hot_masks(batch.previous_labels, count),
                 batch.objects,
-            )  # B×T×K×H×W
-        length = logits.shape[1]
+                batch.crop_jitter,
+            )
+        length = prediction.logits.shape[1]
         return compute_losses(
-            logits.flatten(0, 1),
-            batch.current_labels.flatten(0, 1),
+            prediction.logits.flatten(0, 1),
+            prediction.labels(batch.current_labels).flatten(0, 1),
             batch.objects.repeat_interleave(length),
             self.losses,
         )

@@ -182,9 +182,11 @@ def _previous_mask(online: OnlineLearning, config: InferenceConfig) -> PreviousM
 
 def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig) -> TrainingStep:
     device = next(model.parameters()).device
+    clip_network = ClipNetwork(model)
     return TrainingStep(
         model=model,
-        network=ClipNetwork(model),
+        clip_network=clip_network,
+        network=clip_network,
         optimizer=torch.optim.Adam(_moving(model, online.parameters), lr=online.lr),
         scaler=torch.amp.GradScaler(
             device.type, init_scale=_FIRST_SCALE, enabled=config.dtype == "float16"

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ranet.config import TrainConfig, parse_config
+from ranet.config import OptimizerConfig, TrainConfig, parse_config
 from ranet.config_files import to_yaml
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
@@ -405,17 +405,18 @@ def _stage_of(config: TrainConfig) -> dict[str, Any]:
 
 def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> TrainingStep:
     optimizer = torch.optim.AdamW(
-        model.parameters(),
+        parameter_groups(model, config.optimizer),
         lr=config.optimizer.learning_rate,
         betas=config.optimizer.betas,
-        weight_decay=config.optimizer.weight_decay,
     )
     device = processes.device
     if processes.is_first:
         warn_of_slow_dtype(device, config.dtype)
+    clip_network = ClipNetwork(model, config.data)
     return TrainingStep(
         model=model,
-        network=_wrapped(ClipNetwork(model), config, processes),
+        clip_network=clip_network,
+        network=_wrapped(clip_network, config, processes),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
         losses=config.losses,
@@ -425,6 +426,25 @@ def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> T
         processes=processes,
         accumulate=config.accumulate,
     )
+
+
+def parameter_groups(model: RANet, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """The parameters that learn, by their rate and weight decay.
+
+    Norms and biases, which have one dimension, have no weight decay; the backbone has a rate of its
+    own: ``rate_factor`` is what the schedule's learning rate is multiplied by.
+    """
+    backbone = set(model.encoder.backbone.parameters())
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            factor = config.backbone_rate if parameter in backbone else 1.0
+            decay = config.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+    return [
+        {"params": parameters, "rate_factor": factor, "weight_decay": decay}
+        for (factor, decay), parameters in groups.items()
+    ]
 
 
 def _wrapped(network: nn.Module, config: TrainConfig, processes: Processes) -> nn.Module:

@@ -1,18 +1,13 @@
 """Blocks, correlation, backbone: each against its definition."""
 
-import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from urllib.error import URLError
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from ranet.errors import CheckpointError
-from ranet.model.backbone import Backbone
 from ranet.model.blocks import (
     ConvBlock,
     InstanceNorm,
@@ -28,7 +23,6 @@ from ranet.model.blocks import (
 )
 from ranet.model.correlation import correlate
 from ranet.model.pyramid_decoder import PyramidLevel, SkipReduction
-from ranet.model.torchvision_import import import_torchvision_models
 
 
 def test_image_is_normalised_exactly_in_double() -> None:
@@ -225,124 +219,6 @@ def test_correlation_keeps_float32_under_autocast() -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         maps = correlate(template, embedding)
     assert torch.equal(maps, correlate(template, embedding))
-
-
-def test_backbone_has_affine_instance_norms_and_no_classifier() -> None:
-    names = set(Backbone("resnet18").state_dict())
-    assert "layer1.0.bn1.weight" in names
-    assert not any("running" in name or name.startswith("fc.") for name in names)
-
-
-@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_backbone_computes_what_torchvision_does(name: str) -> None:
-    backbone = Backbone(name)
-    models = import_torchvision_models()
-    theirs = models.get_model(name, weights=None, norm_layer=InstanceNorm)
-    state = {k: torch.rand_like(v) - 0.3 for k, v in backbone.state_dict().items()}
-    assert [k for k in theirs.state_dict() if not k.startswith("fc.")] == list(state)
-    backbone.load_state_dict(state)
-    theirs.load_state_dict(state, strict=False)
-    x = torch.rand(1, 3, 64, 96)
-    expected = [theirs.relu(theirs.bn1(theirs.conv1(x)))]
-    expected.append(theirs.layer1(theirs.maxpool(expected[0])))
-    for layer in (theirs.layer2, theirs.layer3, theirs.layer4):
-        expected.append(layer(expected[-1]))
-    for ours, feature in zip(backbone(x), expected, strict=True):
-        assert torch.equal(ours, feature)
-
-
-def imagenet_stand_in(name: str, path: Path) -> dict[str, torch.Tensor]:
-    """A file like torchvision's: a ResNet with batch norms, random weights."""
-    torch.manual_seed(7)
-    state = import_torchvision_models().get_model(name, weights=None).state_dict()
-    state = {k: torch.rand_like(v) if v.is_floating_point() else v for k, v in state.items()}
-    torch.save(state, path)
-    return state
-
-
-def test_imagenet_weights_from_a_file(tmp_path: Path) -> None:
-    state = imagenet_stand_in("resnet18", tmp_path / "resnet18.pth")
-    backbone = Backbone("resnet18")
-    backbone.load_imagenet_weights(tmp_path / "resnet18.pth")
-    ours = backbone.state_dict()
-    assert torch.equal(ours["bn1.weight"], state["bn1.weight"])
-    assert all(torch.equal(tensor, state[name]) for name, tensor in ours.items())
-
-
-def test_imagenet_weights_come_from_torchvision_when_no_file_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = imagenet_stand_in("resnet18", tmp_path / "resnet18.pth")
-    asked = []
-    models = import_torchvision_models()
-    weights = models.get_model_weights("resnet18")["IMAGENET1K_V1"]
-    monkeypatch.setattr(
-        torch.hub, "load_state_dict_from_url", lambda url, **_: asked.append(url) or state
-    )
-    monkeypatch.setattr(
-        sys.modules[type(weights).__mro__[1].__module__],
-        "load_state_dict_from_url",
-        lambda url, **_: asked.append(url) or state,
-    )
-    backbone = Backbone("resnet18")
-    backbone.load_imagenet_weights()
-    assert asked == [weights.url]
-    assert torch.equal(backbone.state_dict()["conv1.weight"], state["conv1.weight"])
-
-
-def test_imagenet_weights_of_another_resnet_are_refused(tmp_path: Path) -> None:
-    imagenet_stand_in("resnet34", tmp_path / "resnet34.pth")
-    with pytest.raises(CheckpointError, match=r"unexpected: layer1\.2"):
-        Backbone("resnet18").load_imagenet_weights(tmp_path / "resnet34.pth")
-
-
-@pytest.mark.parametrize(
-    "error", [URLError("no route to host"), RuntimeError("invalid hash value")], ids=type
-)
-def test_a_download_that_fails_says_what_to_do(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    models = import_torchvision_models()
-    weights = models.get_model_weights("resnet18")["IMAGENET1K_V1"]
-
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(type(weights), "get_state_dict", fail)
-    expected = r"resnet18 from https://.*(no route|invalid hash).*imagenet_weights=FILE"
-    with pytest.raises(CheckpointError, match=expected):
-        Backbone("resnet18").load_imagenet_weights()
-
-
-def test_the_tiny_backbone_is_built_as_torchvisions_resnets() -> None:
-    """Names, shapes and strides as in ResNet-18, with fewer blocks and channels."""
-    tiny, resnet = Backbone("tiny"), Backbone("resnet18")
-    names = {name for name in resnet.state_dict() if not re.match(r"layer\d\.1\.", name)}
-    # In both, stem and first stage are equally wide, so layer1 has no shortcut convolution.
-    assert set(tiny.state_dict()) == names
-    for name, weight in tiny.named_parameters():
-        if weight.numel() > 2000:  # enough of them to tell their spread
-            fan_out = weight.shape[0] * weight[0, 0].numel()
-            assert weight.std().item() == pytest.approx((2 / fan_out) ** 0.5, rel=0.1), name
-    assert sum(p.numel() for p in tiny.parameters()) < 0.5e6
-    with torch.inference_mode():
-        features, others = tiny(torch.zeros(1, 3, 64, 96)), resnet(torch.zeros(1, 3, 64, 96))
-    for one, other, channels in zip(features, others, tiny.channels, strict=True):
-        assert one.shape == (1, channels, *other.shape[-2:])
-
-
-def test_nobody_has_imagenet_weights_of_the_tiny_backbone() -> None:
-    with pytest.raises(CheckpointError, match="of the backbone tiny: set imagenet_weights=false"):
-        Backbone("tiny").load_imagenet_weights()
-
-
-def test_building_a_model_downloads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("a download was started")
-
-    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    Backbone("resnet18")
 
 
 def test_torchvision_imports_in_a_fresh_process() -> None:

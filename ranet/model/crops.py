@@ -14,6 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_THINNEST = 8
+"""Pixels, of a side of a box that training has moved."""
+
 
 def whole_frame(batch: int, size: tuple[int, int], device: torch.device | str) -> Tensor:
     """Boxes that hold all of a frame.
@@ -79,6 +82,28 @@ def box_around(
     empty = ~foreground.flatten(1).any(dim=1)
     everything = whole_frame(batch, (height, width), foreground.device)
     return torch.where((empty | too_small)[:, None], everything, box)
+
+
+def jitter_boxes(boxes: Tensor, jitter: Tensor, size: tuple[int, int]) -> Tensor:
+    """Boxes somewhat off, as training has them; one that gets too thin becomes the whole frame.
+
+    Args:
+        boxes: B×4.
+        jitter: B×3: factor on both sides, shift down and right in units of the sides.
+        size: (H, W) of the frame.
+
+    Returns:
+        B×4 int64, inside the frame.
+    """
+    factor, shift = jitter[:, :1], jitter[:, 1:]
+    sides = (boxes[:, 2:] - boxes[:, :2]).to(jitter.dtype)  # B×2
+    centre = boxes[:, :2] + sides / 2 + shift * sides
+    half = sides * factor / 2
+    limits = whole_frame(len(boxes), size, boxes.device)
+    first = (centre - half).round().long().clamp(min=0)
+    last = (centre + half).round().long().minimum(limits[:, 2:])
+    thin = (last - first).amin(dim=1, keepdim=True) < _THINNEST
+    return torch.where(thin, limits, torch.cat([first, last], dim=1))
 
 
 def crop_resize(image: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:

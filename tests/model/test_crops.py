@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from ranet.datasets import boxes
-from ranet.inference.crop import (
+from ranet.model.crops import (
     box_around,
     crop_resize,
     crop_resize_nearest,
