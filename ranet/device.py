@@ -1,7 +1,10 @@
 """Where and with which numbers a network runs, and what memory it takes there."""
 
+import contextlib
 import sys
+import threading
 import warnings
+from collections.abc import Iterator
 
 import torch
 
@@ -13,11 +16,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of a name in a configuration, where float32 is float32.
-
-    Unless told otherwise, torch convolves float32 in TF32 on CUDA, with 10 bits of mantissa for 23,
-    and whoever imports it may have let matrix products do so too. For a CUDA device, this tells it
-    otherwise, in the whole process: speed is what the half precisions are for.
+    """The device of a name in a configuration.
 
     Args:
         name: ``"cpu"``, ``"mps"``, ``"cuda"``, ``"cuda:N"``, or ``"auto"``: CUDA if there is any,
@@ -43,12 +42,62 @@ def resolve_device(name: str) -> torch.device:
             f"device is {name!r}, but torch {torch.__version__} finds no Apple GPU here. "
             "Use device: auto or cpu."
         )
-    if device.type == "cuda":
-        # Of torch's several names for each, those that torch.compile can still read: after
-        # cudnn.conv.fp32_precision, or cuda.matmul.allow_tf32 upon "high", reading is an error.
-        torch.backends.cudnn.allow_tf32 = False
-        torch.set_float32_matmul_precision("highest")
     return device
+
+
+_exact = threading.Lock()
+_inside_exact = 0
+_before_exact = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def exact_float32(device: torch.device) -> Iterator[None]:
+    """In here, float32 is computed as float32 on CUDA; afterwards, torch is as it was before.
+
+    Unless told otherwise, torch convolves float32 in TF32 there, with 10 bits of mantissa for 23,
+    and its user may have let matrix products do so too. Speed is what the half precisions are for.
+
+    Args:
+        device: nothing is changed for another than CUDA's. The setting is the process's, so that
+            several threads may be inside: the last to leave restores it.
+    """
+    global _inside_exact
+    if device.type != "cuda":
+        yield
+        return
+    with _exact:
+        if _inside_exact == 0:
+            _compute_exactly(_before_exact)
+        _inside_exact += 1
+    try:
+        yield
+    finally:
+        with _exact:
+            _inside_exact -= 1
+            if _inside_exact == 0:
+                _before_exact.close()
+
+
+def _compute_exactly(before: contextlib.ExitStack) -> None:
+    """Switch TF32 off; ``before`` will restore all of torch's names for that, old and new."""
+    backends = torch.backends
+    for part in (
+        backends,
+        backends.cudnn.conv,
+        backends.cudnn.rnn,
+        backends.cuda.matmul,
+        backends.mkldnn.matmul,
+    ):
+        before.callback(setattr, part, "fp32_precision", part.fp32_precision)
+    # The old names cannot be read where the user has set the new ones, nor must they be set then.
+    with contextlib.suppress(RuntimeError):
+        before.callback(setattr, backends.cudnn, "allow_tf32", backends.cudnn.allow_tf32)
+    with contextlib.suppress(RuntimeError):
+        before.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+    # In this order, torch.compile can read all of them.
+    backends.fp32_precision = "ieee"
+    backends.cudnn.allow_tf32 = False
+    torch.set_float32_matmul_precision("highest")
 
 
 def autocast(device: torch.device, dtype: str) -> torch.autocast:

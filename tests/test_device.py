@@ -1,4 +1,7 @@
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,17 +10,6 @@ import torch
 from ranet import device as devices
 from ranet.device import autocast, device_name, resolve_device, warn_of_slow_dtype
 from ranet.errors import ConfigError
-
-
-@pytest.fixture(autouse=True)
-def tf32():
-    """The fast settings of torch, and at the end of a test those that were there before it."""
-    convolutions, products = torch.backends.cudnn.allow_tf32, torch.get_float32_matmul_precision()
-    torch.backends.cudnn.allow_tf32 = True
-    torch.set_float32_matmul_precision("high")
-    yield
-    torch.backends.cudnn.allow_tf32 = convolutions
-    torch.set_float32_matmul_precision(products)
 
 
 @pytest.fixture
@@ -61,23 +53,74 @@ def test_a_device_that_is_not_there_is_an_error(machine, name, cuda, message):
         resolve_device(name)
 
 
-@pytest.mark.parametrize("name", ["auto", "cuda", "cuda:1"])
-def test_cuda_computes_float32_as_such(machine, name):
-    machine(cuda=2)
-    resolve_device(name)
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
-    assert torch.get_float32_matmul_precision() == "highest"  # and can be read
-    assert torch.backends.cudnn.conv.fp32_precision != "tf32"
-    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
+def settings_of_float32():
+    """All that torch says of them; some cannot be read in some states."""
+    backends = torch.backends
+    parts = {
+        "all": backends,
+        "convolutions": backends.cudnn.conv,
+        "recurrent": backends.cudnn.rnn,
+        "products": backends.cuda.matmul,
+        "on the CPU": backends.mkldnn.matmul,
+    }
+    said = {name: part.fp32_precision for name, part in parts.items()}
+    for name, read in {
+        "cudnn.allow_tf32": lambda: backends.cudnn.allow_tf32,
+        "matmul.allow_tf32": lambda: backends.cuda.matmul.allow_tf32,
+        "matmul_precision": torch.get_float32_matmul_precision,
+    }.items():
+        try:
+            said[name] = read()
+        except RuntimeError:
+            said[name] = "unreadable"
+    return said
 
 
-def test_only_who_computes_on_cuda_changes_how_it_computes(machine):
-    machine(cuda=2, mps=True)
-    for name in ("cpu", "mps"):
-        resolve_device(name)
-    assert torch.backends.cudnn.allow_tf32
-    assert torch.backends.cuda.matmul.allow_tf32
+CHOICES = {
+    "nothing": "",
+    "old names": "backends.cudnn.allow_tf32 = False",
+    "products in TF32": "torch.set_float32_matmul_precision('high')",
+    "by the GPU's name": "backends.cuda.matmul.allow_tf32 = True",
+    "new names": "backends.cuda.matmul.fp32_precision = 'tf32'",
+    "convolutions": "backends.cudnn.conv.fp32_precision = 'ieee'",
+    "everything": "backends.fp32_precision = 'tf32'",
+}
+
+EXACTLY = {
+    "cudnn.allow_tf32": False,
+    "matmul.allow_tf32": False,
+    "matmul_precision": "highest",  # these can be read, as torch.compile does
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_float32_is_exact_inside_and_as_the_user_chose_outside(choice):
+    # torch has no way back from some of these, so each is made in a process of its own.
+    code = f"""
+import sys, threading, torch
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from ranet.device import exact_float32, resolve_device
+from test_device import EXACTLY, settings_of_float32
+backends = torch.backends
+torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 2
+{CHOICES[choice]}
+before = settings_of_float32()
+device = resolve_device("cuda:1")
+assert settings_of_float32() == before, "by resolving"
+with exact_float32(torch.device("cpu")):
+    assert settings_of_float32() == before, "for a CPU"
+first, second = exact_float32(device), exact_float32(device)
+for context in (first, second):
+    context.__enter__()
+    inside = settings_of_float32()
+    assert inside.items() >= EXACTLY.items(), inside
+    assert "tf32" not in inside.values(), inside
+first.__exit__(None, None, None)  # as two threads do
+assert settings_of_float32() == inside, "one is still inside"
+second.__exit__(None, None, None)
+assert settings_of_float32() == before, (before, settings_of_float32())
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ranet.config import InferenceConfig
 from ranet.datasets.video_io import FrameSource, open_frames
-from ranet.device import autocast
+from ranet.device import autocast, exact_float32
 from ranet.errors import CheckpointError, DataError
 from ranet.inference.canvas import Canvas
 from ranet.inference.first_mask import first_labels
@@ -180,7 +180,7 @@ def _explained(watched: _Watched, object_id: int, points: Sequence[tuple[int, in
     first_masks = crop_resize_nearest(watched.first_masks, first_box, size)
     box = step.box_around_objects(watched.before)
     previous = step.to_previous_masks(step.fusion, crop_resize(watched.before, box, size))
-    with autocast(previous.device, step.config.dtype):
+    with exact_float32(previous.device), autocast(previous.device, step.config.dtype):
         frame = step.network.encode_frame(crop_resize(video.image, box, size))
         logits = step.network.segment(template, frame, previous, step.config.objects_at_once)
         similarity, foreground, background = _ranked(step.network, template, frame, k)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ranet.config import InferenceConfig
-from ranet.device import DTYPES, resolve_device
+from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.objects import Fusion
 from ranet.inference.plain_step import PlainStep
@@ -54,13 +54,15 @@ class FrameStep(nn.Module):
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         """:meth:`ranet.inference.plain_step.PlainStep.encode_template`."""
-        return self.plain.encode_template(image, masks)
+        with exact_float32(image.device):
+            return self.plain.encode_template(image, masks)
 
     def forward(
         self, templates: Sequence[Template], image: Tensor, probabilities: Tensor
     ) -> Tensor:
         """:meth:`ranet.inference.plain_step.PlainStep.__call__`, as fast as asked for."""
-        return self.accelerated(templates, image, probabilities)
+        with exact_float32(image.device):
+            return self.accelerated(templates, image, probabilities)
 
 
 def _prepared(model: RANet, config: InferenceConfig) -> RANet:

@@ -99,6 +99,8 @@ def evaluate_split(
 ) -> Report:
     """Segment the sequences of a DAVIS split, score them, and write everything to ``out``.
 
+    A GPU's peak of memory, which torch counts for the whole process, is counted anew from here on.
+
     Args:
         config: year, split and resolution.
         method: :func:`network` or :func:`copying`.

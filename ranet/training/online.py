@@ -23,7 +23,7 @@ from ranet.config import (
     SampleConfig,
 )
 from ranet.datasets.views import Draw, Frame, make_sample
-from ranet.device import DTYPES, resolve_device
+from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError, TrainingError
 from ranet.model.ranet import RANet
 from ranet.structures import TrainingBatch, TrainingSample
@@ -74,8 +74,9 @@ def fine_tune(
     objects = online.max_objects if _objects_compete(model, config) else 1
     samples = _samples(Frame(image, labels), objects, online, config)
     # Whatever the caller has switched off, this needs gradients.
-    with torch.inference_mode(False), torch.enable_grad():
-        adapted = copy.deepcopy(model).to(resolve_device(config.device)).train()
+    device = resolve_device(config.device)
+    with torch.inference_mode(False), torch.enable_grad(), exact_float32(device):
+        adapted = copy.deepcopy(model).to(device).train()
         step = _training_step(adapted, online, config)
         skipped = 0
         for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):

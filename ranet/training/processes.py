@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -11,7 +11,7 @@ import torch
 from torch import distributed
 
 from ranet.config import TrainConfig
-from ranet.device import resolve_device
+from ranet.device import exact_float32, resolve_device
 from ranet.differences import differences
 from ranet.errors import CheckpointError, ConfigError
 
@@ -81,6 +81,10 @@ def alone(device: torch.device) -> Processes:
 def joined_processes(config: TrainConfig) -> Iterator[Processes]:
     """Join the processes that ``torchrun`` started; without it, be alone.
 
+    In here, a GPU that was chosen is also that of torch's own threads (the one that page-locks
+    batches would otherwise take memory on the first), and float32 is computed as such; afterwards,
+    torch draws the random numbers that it would have drawn without this run.
+
     Raises:
         ConfigError: the batch cannot be shared among them, or the device is not there.
     """
@@ -93,16 +97,17 @@ def joined_processes(config: TrainConfig) -> Iterator[Processes]:
         )
     if count == 1:
         device = resolve_device(config.device)
-        with _current(device):
+        with _settings_of_a_run(device):
             yield alone(device)
         return
     device = _own_device(config.device, int(os.environ["LOCAL_RANK"]))
     backend = "nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=_PATIENCE)
-    try:
-        yield Processes(distributed.get_rank(), count, device)
-    finally:
-        distributed.destroy_process_group()
+    with _settings_of_a_run(device):
+        distributed.init_process_group(backend, timeout=_PATIENCE)
+        try:
+            yield Processes(distributed.get_rank(), count, device)
+        finally:
+            distributed.destroy_process_group()
 
 
 def check_agreement(processes: Processes, config: TrainConfig, step: int) -> None:
@@ -132,18 +137,17 @@ def check_agreement(processes: Processes, config: TrainConfig, step: int) -> Non
 def _own_device(name: str, local_rank: int) -> torch.device:
     """On a machine with several GPUs, process n of the machine takes GPU n."""
     device = resolve_device(name)
-    if device.type != "cuda":
-        return device
-    device = resolve_device(f"cuda:{local_rank}")
-    torch.cuda.set_device(device)
-    return device
+    return resolve_device(f"cuda:{local_rank}") if device.type == "cuda" else device
 
 
-def _current(device: torch.device) -> AbstractContextManager[None]:
-    """In here, a GPU that was chosen is also that of torch's own threads.
-
-    The one that page-locks batches would otherwise take memory on the first GPU.
-    """
-    if device.type == "cuda" and device.index is not None:
-        return torch.cuda.device(device)
-    return nullcontext()
+@contextmanager
+def _settings_of_a_run(device: torch.device) -> Iterator[None]:
+    """Those of the whole process, given back at the end; see :func:`joined_processes`."""
+    on_gpu = device.type == "cuda"
+    chosen = on_gpu and device.index is not None
+    with (
+        torch.cuda.device(device) if chosen else nullcontext(),
+        torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ()),
+        exact_float32(device),
+    ):
+        yield

@@ -1,5 +1,7 @@
 """The step must be capturable: fixed shapes, and no question to the device on the way."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 from colour_network import ColourNetwork
@@ -131,3 +133,25 @@ def test_a_device_holds_one_network_and_the_callers_stays_where_it_is(changes):
     held = sum(parameter.numel() for parameter in step.parameters())
     assert held == sum(parameter.numel() for parameter in network.parameters())
     assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
+
+
+def test_the_network_computes_exactly_and_only_within_the_step(monkeypatch):
+    inside = []
+
+    @contextmanager
+    def exact(device):
+        inside.append(device.type)
+        yield
+        inside.pop()
+
+    network = ColourNetwork()
+    encode_frame = network.encode_frame
+    seen = []
+    network.encode_frame = lambda crop: seen.append(list(inside)) or encode_frame(crop)
+    monkeypatch.setattr("ranet.inference.frame_step.exact_float32", exact)
+    step, (image, masks) = step_of(network), inputs()
+    with torch.inference_mode():
+        step([step.encode_template(image, masks)], image, masks)
+    assert seen
+    assert all(contexts == ["cpu"] for contexts in seen)
+    assert inside == []

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +30,15 @@ from ranet.training.processes import check_agreement, joined_processes
 from ranet.training.run import train
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_a_run_in_a_notebook_does_not_seed_the_users_random_numbers(
+    slow_run: TrainConfig,
+) -> None:
+    before = torch.get_rng_state()
+    with joined_processes(slow_run):
+        torch.manual_seed(slow_run.seed)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_torchrun_starts_the_processes_of_a_run(slow_run: TrainConfig, tmp_path: Path) -> None:
@@ -199,6 +208,7 @@ def test_a_chosen_gpu_is_that_of_the_whole_run(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "device", choose)
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: nullcontext())  # asks the driver
     with joined_processes(changed(tiny_run, device=name)) as processes:
         assert str(processes.device) == name
         assert chosen == current
