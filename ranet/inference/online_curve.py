@@ -95,7 +95,8 @@ def _point(steps: int, report: Report) -> OnlinePoint:
 
 def _write(points: Sequence[OnlinePoint], report: Report, out: Path) -> None:
     """The curve so far, with the paper's points (which are of DAVIS-2016 val) beside it."""
-    papers = [(point.seconds, point.score) for point in published().online_learning.points]
+    rows = published().tables[6].methods
+    papers = [(row.ms / 1000, row.scores["2016 val"][0]) for row in rows]
     write_csv(
         out / "curve.csv",
         ["source", "steps", "seconds a frame", f"{_MEASURE} (%)"],

@@ -1,6 +1,6 @@
 """What the paper has published: Tables 1 to 6, read from ``published.yaml``.
 
-Numbers are as printed: measures in per cent, times in the unit of their table. A *benchmark* is a
+Numbers are as printed, measures in per cent; times in milliseconds. A *benchmark* is a
 year and a split of DAVIS, as in ``"2016 val"``.
 """
 
@@ -15,20 +15,19 @@ OURS = "RANet"
 
 
 class Method(Section):
-    """A row of Tables 1 to 3."""
+    """A row of a table."""
 
     name: str
     online: bool | None = None  # None where the table does not say
     ms: float | None = None  # milliseconds a frame
-    scores: dict[str, tuple[float | None, ...]]  # by benchmark, in the order of the measures
+    scores: dict[str, tuple[float | None, ...]]  # by benchmark, in the order of the columns
 
 
-class Comparison(Section):
-    """One of Tables 1 to 3."""
+class Table(Section):
+    """Measures of methods (Tables 1 to 3, 6), or J-Mean of their variants (Tables 4 and 5)."""
 
     title: str
-    time: bool  # whether there is a column of times
-    measures: tuple[str, ...]  # as the DAVIS tool calls them
+    columns: tuple[str, ...]  # measures as the DAVIS tool calls them, or variants
     methods: tuple[Method, ...]
 
     @property
@@ -36,43 +35,17 @@ class Comparison(Section):
         """What was measured on, in the order of the columns."""
         return tuple(self.methods[0].scores)
 
-
-class AblatedMethod(Section):
-    """A row of Tables 4 and 5."""
-
-    name: str
-    scores: tuple[float | None, ...]  # J-Mean, in the order of the variants
-
-
-class Ablation(Section):
-    """Table 4 or 5: J-Mean of variants, on DAVIS-2016 val."""
-
-    title: str
-    variants: tuple[str, ...]
-    methods: tuple[AblatedMethod, ...]
-
-
-class CurvePoint(Section):
-    """A point of Table 6."""
-
-    seconds: float  # a frame
-    score: float  # J&F-Mean
-
-
-class OnlineLearningTable(Section):
-    """Table 6, on DAVIS-2016 val; the first point is without online learning."""
-
-    title: str
-    points: tuple[CurvePoint, ...]
+    @property
+    def has_times(self) -> bool:
+        """Whether it tells milliseconds a frame."""
+        return self.methods[0].ms is not None
 
 
 class Published(Section):
     """All of ``published.yaml``."""
 
     splits: dict[str, tuple[str, ...]]  # names of the sequences, by benchmark
-    comparisons: dict[int, Comparison]  # by number of the table
-    ablations: dict[int, Ablation]
-    online_learning: OnlineLearningTable
+    tables: dict[int, Table]  # by number
 
 
 @cache
@@ -114,10 +87,12 @@ def published_result(year: int, split: str, *, online: bool) -> PublishedResult 
         online: with online learning, or without.
     """
     benchmark = f"{year} {split}"
-    for number, table in published().comparisons.items():
+    for number in (1, 2, 3):
+        table = published().tables[number]
         for method in table.methods:
-            if _is_ours(method, online) and benchmark in method.scores:
-                measures = zip(table.measures, method.scores[benchmark], strict=True)
+            ours = method.name.startswith(OURS) and method.online is online
+            if ours and benchmark in method.scores:
+                measures = zip(table.columns, method.scores[benchmark], strict=True)
                 return PublishedResult(
                     source=f"paper, Table {number}" + (", online learning" if online else ""),
                     sequences=len(published().splits[benchmark]),
@@ -125,7 +100,3 @@ def published_result(year: int, split: str, *, online: bool) -> PublishedResult 
                     ms=method.ms,
                 )
     return None
-
-
-def _is_ours(method: Method, online: bool) -> bool:
-    return method.name.startswith(OURS) and method.online is online

@@ -18,6 +18,8 @@ _logger = logging.getLogger(__name__)
 
 TABLES = (1, 2, 3, 4, 5, 6)
 
+_Filled = tuple[list[str], list[list[str]], list["Result"]]  # header, rows, results in them
+
 _TIME_NOTE = (
     "Times of ours: median network step, synchronised, plus online learning spread over the "
     "frames; the paper's are of a Titan Xp, measured without synchronising."
@@ -133,10 +135,12 @@ def reproduce(
         check_matplotlib()
     results, unfit = find_results(folders)
     grids, used = [], []
-    for table in tables:
-        make = _comparison if table <= 3 else _ablation if table <= 5 else _online_learning
-        grid, found = make(table, results)
-        grids.append(grid)
+    for n in tables:
+        fill = _comparison if n <= 3 else _ablation if n <= 5 else _online_learning
+        header, rows, found = fill(n, results)
+        title = f"Table {n}. {published().tables[n].title}"
+        notes = [*map(str, found), *([_TIME_NOTE] if n == 1 else [])]
+        grids.append(Grid(f"table{n}", title, header, rows, notes))
         used += [result.folder for result in found]
     for result in results:
         if result.folder not in used:
@@ -231,15 +235,14 @@ def _result(folder: Path, content: Mapping[str, Any]) -> Result:
 # --- Tables 1 to 3: RANet among other methods, our results right below its own rows; Figure 6
 
 
-def _comparison(table_number: int, results: Sequence[Result]) -> tuple[Grid, list[Result]]:
-    """The table, and the results that are in it."""
-    table = published().comparisons[table_number]
+def _comparison(table_number: int, results: Sequence[Result]) -> _Filled:
+    table = published().tables[table_number]
     with_online = all(method.online is not None for method in table.methods)
-    columns = [(b, measure) for b in table.benchmarks for measure in table.measures]
+    columns = [(b, measure) for b in table.benchmarks for measure in table.columns]
 
     def row(name: str, method: Method, ms: str, scores: Sequence[str]) -> list[str]:
         online = ["✓" if method.online else "✗"] if with_online else []
-        return [name, *online, *([ms] if table.time else []), *scores]
+        return [name, *online, *([ms] if table.has_times else []), *scores]
 
     rows, used = [], []
     for method in table.methods:
@@ -254,15 +257,9 @@ def _comparison(table_number: int, results: Sequence[Result]) -> tuple[Grid, lis
             rows.append(row(label, method, _whole(ms), cells))
         used += ours
     several = len(table.benchmarks) > 1
-    header = ["Method", *(["OL"] if with_online else []), *(["ms a frame"] if table.time else [])]
-    grid = Grid(
-        name=f"table{table_number}",
-        title=f"Table {table_number}. {table.title}",
-        header=header + [f"{b} {measure}" if several else measure for b, measure in columns],
-        rows=rows,
-        notes=[*map(str, used), *([_TIME_NOTE] if table.time else [])],
-    )
-    return grid, used
+    names = [f"{b} {measure}" if several else measure for b, measure in columns]
+    online, ms = ["OL"] if with_online else [], ["ms a frame"] if table.has_times else []
+    return ["Method", *online, *ms, *names], rows, used
 
 
 def _belongs_below(method: Method, table_number: int, result: Result) -> bool:
@@ -305,9 +302,9 @@ def _whole(ms: float | None) -> str:
 
 def _draw_figure6(results: Sequence[Result], path: Path) -> None:
     """J&F-Mean against frames a second on DAVIS-2016 val, of the methods of Table 1."""
-    table = published().comparisons[1]
+    table = published().tables[1]
     (benchmark,) = table.benchmarks
-    at = table.measures.index("J&F-Mean")
+    at = table.columns.index("J&F-Mean")
     theirs = [m for m in table.methods if m.scores[benchmark][at] is not None]
     ours = [r for r in results if r.frame_ms and any(_belongs_below(m, 1, r) for m in theirs)]
     series = [
@@ -335,13 +332,12 @@ def _point_name(result: Result) -> str:
 # --- Tables 4 and 5: what each part is worth, in J-Mean on DAVIS-2016 val
 
 
-def _ablation(table_number: int, results: Sequence[Result]) -> tuple[Grid, list[Result]]:
-    """The table, and the results that are in it.
+def _ablation(table_number: int, results: Sequence[Result]) -> _Filled:
+    """A row of ours holds networks that differ in nothing but the variant.
 
-    A row of ours holds networks that differ in nothing but the variant. Where several are of one
-    variant (another seed, say), the cell holds them all.
+    Where several are of one variant (another seed, say), the cell holds them all.
     """
-    table = published().ablations[table_number]
+    table = published().tables[table_number]
     variant_of = _ranking_variant if table_number == 4 else _training_variant
     groups: dict[str, dict[str, list[Result]]] = defaultdict(lambda: defaultdict(list))
     used = []
@@ -352,21 +348,14 @@ def _ablation(table_number: int, results: Sequence[Result]) -> tuple[Grid, list[
         if variant is not None:
             groups[_shared(result, table_number)][variant].append(result)
             used.append(result)
-    rows = [[method.name, *map(number, method.scores)] for method in table.methods]
+    rows = [[method.name, *map(number, method.scores["2016 val"])] for method in table.methods]
     for label, group in (groups or {"": {}}).items():
         cells = [
             " / ".join(r.percent("J-Mean") + r.subset for r in group.get(variant, []))
-            for variant in table.variants
+            for variant in table.columns
         ]
         rows.append([f"RANet, ours{label}", *(cell or NOT_MEASURED for cell in cells)])
-    grid = Grid(
-        name=f"table{table_number}",
-        title=f"Table {table_number}. {table.title}: J-Mean on DAVIS-2016 val",
-        header=["Method", *table.variants],
-        rows=rows,
-        notes=list(map(str, used)),
-    )
-    return grid, used
+    return ["Method", *table.columns], rows, used
 
 
 def _ranking_variant(result: Result) -> str | None:
@@ -381,9 +370,12 @@ def _training_variant(result: Result) -> str | None:
         return {"video": "-IP", "static": "-VF"}[result.only]
     if not result.fully_trained:
         return None
-    left_out = {("ranking", True): "origin", ("concatenation", True): "-CL"}
-    left_out["ranking", False] = "-PM"
-    return left_out.get((result.matching, result.previous_mask))
+    columns = {
+        ("ranking", True): "origin",
+        ("concatenation", True): "-CL",
+        ("ranking", False): "-PM",
+    }
+    return columns.get((result.matching, result.previous_mask))
 
 
 def _shared(result: Result, table_number: int) -> str:
@@ -400,15 +392,21 @@ def _shared(result: Result, table_number: int) -> str:
 # --- Table 6: what online learning brings, and what it costs, on DAVIS-2016 val
 
 
-def _online_learning(table_number: int, results: Sequence[Result]) -> tuple[Grid, list[Result]]:
-    """A list of points, because ours have other numbers of steps; and the results in it.
+def _online_learning(table_number: int, results: Sequence[Result]) -> _Filled:
+    """A list of points, because ours have other numbers of steps.
 
-    Those of networks that were measured with online learning are taken, without it too.
+    Of networks that were measured with online learning, results without it are taken, too.
     """
-    table = published().online_learning
+    table = published().tables[table_number]
     rows = [
-        ["RANet", "not published" if index else "0", "", f"{p.seconds:.3g}", number(p.score)]
-        for index, p in enumerate(table.points)
+        [
+            method.name,
+            "not published" if method.online else "0",
+            "",
+            f"{method.ms / 1000:.3g}",
+            number(method.scores["2016 val"][0]),
+        ]
+        for method in table.methods
     ]
     by_network: dict[str, list[Result]] = defaultdict(list)
     for result in results:
@@ -421,14 +419,8 @@ def _online_learning(table_number: int, results: Sequence[Result]) -> tuple[Grid
         seconds = NOT_MEASURED if result.frame_ms is None else f"{result.frame_ms / 1000:.3g}"
         name = f"RANet, ours: {result.checkpoint.name}{result.subset}"
         rows.append([name, str(steps), moving, seconds, result.percent("J&F-Mean")])
-    grid = Grid(
-        name=f"table{table_number}",
-        title=f"Table {table_number}. {table.title}: DAVIS-2016 val",
-        header=["Method", "steps a video", "what moves", "seconds a frame", "J&F-Mean"],
-        rows=rows if used else [*rows, ["RANet, ours", *[NOT_MEASURED] * 4]],
-        notes=list(map(str, used)),
-    )
-    return grid, used
+    header = ["Method", "steps a video", "what moves", "seconds a frame", "J&F-Mean"]
+    return header, rows if used else [*rows, ["RANet, ours", *[NOT_MEASURED] * 4]], used
 
 
 def _steps(result: Result) -> tuple[int, str]:

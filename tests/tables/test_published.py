@@ -34,7 +34,7 @@ def flat(method, table):
 
 
 def test_table_1_is_as_printed(printed):
-    table = published().comparisons[1]
+    table = published().tables[1]
     rows = printed[1][1:]
     assert len(rows) == len(table.methods) == 19
     for row, method in zip(rows, table.methods, strict=True):
@@ -44,7 +44,7 @@ def test_table_1_is_as_printed(printed):
 
 
 def test_table_2_is_as_printed(printed):
-    table = published().comparisons[2]
+    table = published().tables[2]
     rows = printed[2][1:]
     assert len(rows) == len(table.methods) == 7
     for row, method in zip(rows, table.methods, strict=True):
@@ -52,7 +52,7 @@ def test_table_2_is_as_printed(printed):
 
 
 def test_table_3_is_as_printed(printed):
-    table = published().comparisons[3]
+    table = published().tables[3]
     rows = [row for row in printed[3] if row[1] in ("✓", "✗")]
     assert len(rows) == len(table.methods) == 11
     for row, method in zip(rows, table.methods, strict=True):
@@ -64,42 +64,40 @@ def test_table_3_is_as_printed(printed):
 @pytest.mark.parametrize("table", [4, 5])
 def test_ablations_are_as_printed(printed, table):
     header, *rows = printed[table]
-    ablation = published().ablations[table]
+    ablation = published().tables[table]
     variants = [variant.strip("*").replace("</i>", "").replace("<i>", "") for variant in header[1:]]
-    assert list(ablation.variants) == variants
-    assert [list(m.scores) for m in ablation.methods] == [list(map(number, r[1:])) for r in rows]
+    assert list(ablation.columns) == variants
+    assert [list(m.scores["2016 val"]) for m in ablation.methods] == [
+        list(map(number, r[1:])) for r in rows
+    ]
     if table == 5:
         assert [m.name for m in ablation.methods] == [name(row[0]) for row in rows]
 
 
 def test_table_6_is_as_printed(printed):
     scores, times = printed[6][-2:]
-    points = published().online_learning.points
-    assert [p.score for p in points] == list(map(number, scores[1:]))
-    assert [p.seconds for p in points] == list(map(number, times[1:]))
+    methods = published().tables[6].methods
+    assert [flat(m, published().tables[6]) for m in methods] == [[number(s)] for s in scores[1:]]
+    assert [m.ms / 1000 for m in methods] == list(map(number, times[1:]))
 
 
 def test_the_printed_tables_agree_with_each_other():
-    tables = published().comparisons
+    tables = published().tables
     (ranet,) = [m for m in tables[1].methods if m.name == "RANet"]
     (boosted,) = [m for m in tables[1].methods if m.name == "RANet+"]
     j_mean = ranet.scores["2016 val"][1]
-    points = published().online_learning.points
-    assert points[0].score == ranet.scores["2016 val"][0]
-    assert points[-1].score == boosted.scores["2016 val"][0]
-    assert (1000 * points[0].seconds, 1000 * points[-1].seconds) == (ranet.ms, boosted.ms)
-    assert all(a.methods[-1].scores[0] == j_mean for a in published().ablations.values())
+    for point, row in ((tables[6].methods[0], ranet), (tables[6].methods[-1], boosted)):
+        assert (point.scores["2016 val"][0], point.ms) == (row.scores["2016 val"][0], row.ms)
+    assert all(tables[n].methods[-1].scores["2016 val"][0] == j_mean for n in (4, 5))
 
 
 def test_every_row_has_a_number_for_every_column():
-    for table in published().comparisons.values():
+    for table in published().tables.values():
         for method in table.methods:
             assert tuple(method.scores) == table.benchmarks
-            assert all(len(s) == len(table.measures) for s in method.scores.values())
-            assert (method.ms is not None) == table.time
+            assert all(len(s) == len(table.columns) for s in method.scores.values())
+            assert (method.ms is not None) == table.has_times
         assert set(table.benchmarks) <= published().splits.keys()
-    for ablation in published().ablations.values():
-        assert all(len(m.scores) == len(ablation.variants) for m in ablation.methods)
 
 
 def test_the_splits_are_those_of_davis(shared_data):

@@ -54,7 +54,7 @@ def test_the_published_rows_are_all_there():
     grid = table(1)
     assert list(grid.header[:4]) == ["Method", "OL", "ms a frame", "J&F-Mean"]
     names = [row[0] for row in grid.rows if "ours" not in row[0]]
-    assert names == [method.name for method in published().comparisons[1].methods]
+    assert names == [method.name for method in published().tables[1].methods]
     rows = {row[0]: row for row in grid.rows}
     assert " ".join(rows["OSVOS"]) == "OSVOS ✓ 5000 80.2 79.8 93.6 14.9 80.6 92.6 15.0"
     assert list(rows["VideoMatch"])[2:6] == ["320", "–", "81.0", "–"]
