@@ -104,8 +104,12 @@ class ModelConfig(Section):
         (15, 27), description="rows and columns of the template's features"
     )
     ranked: PositiveInt = Field(256, description="R: similarity maps kept per region")
-    ranking_gradient: Literal["straight_through", "none"] = "straight_through"
-    reduction_kernel: Literal[1, 3] = 3
+    ranking_gradient: Literal["straight_through", "none"] = Field(
+        "straight_through", description="what teaches the ranking network; none: nothing does"
+    )
+    reduction_kernel: Literal[1, 3] = Field(
+        3, description="side of the encoder's reducing convolutions: 3 as released, 1 as published"
+    )
     reduced_channels: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
         None,
         description="of the encoder's features at strides 8, 16, 32; null: a fourth of the "
@@ -114,7 +118,9 @@ class ModelConfig(Section):
     embedding_channels: PositiveInt | None = Field(
         None, description="C; null: as many as the last of the reduced"
     )
-    dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = (1, 3, 6)
+    dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        (1, 3, 6), description="of the Multi-scale blocks' branches"
+    )
     width: Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)] = Field(
         1.0, description="factor on the channels of merge module and decoder"
     )
@@ -131,9 +137,9 @@ class ModelConfig(Section):
 class DavisSource(Section):
     """Videos of a DAVIS tree; 2016 makes one object of all labels."""
 
-    kind: Literal["davis"]
+    kind: Literal["davis"] = Field(description="the layout, here DAVIS's")
     root: Path = Field(description="the folder that holds JPEGImages and Annotations")
-    year: Literal[2016, 2017] = 2017
+    year: Literal[2016, 2017] = Field(2017, description="2016: one object, of all labels")
     split: str = Field("train", description="which list below ImageSets/<year>")
     set_file: Path | None = Field(None, description="a list of sequences instead of the split's")
     resolution: str | None = Field(None, description="folder below JPEGImages; null: the only one")
@@ -143,7 +149,7 @@ class DavisSource(Section):
 class YouTubeVOSSource(Section):
     """Videos of YouTube-VOS 2018 or 2019, which are annotated every fifth frame."""
 
-    kind: Literal["youtube_vos"]
+    kind: Literal["youtube_vos"] = Field(description="the layout, here YouTube-VOS's")
     root: Path = Field(description="the folder that holds train")
     split: str = Field("train", description="folder below the root that holds meta.json")
     weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
@@ -491,17 +497,23 @@ class EvalConfig(Section):
 class OptimizerConfig(Section):
     """Adam (§3.5); weight decay above zero is decoupled (AdamW)."""
 
-    learning_rate: LearningRate = 1e-5
+    learning_rate: LearningRate = Field(1e-5, description="the largest, after the warm-up")
     backbone_rate: Fraction = Field(
         1.0, description="factor on the learning rate of the backbone's parameters"
     )
     weight_decay: NonNegative = Field(
         0.0, description="of convolutions' weights; norms and biases have none"
     )
-    betas: tuple[Decay, Decay] = (0.9, 0.999)
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    schedule: Literal["constant", "poly", "cosine"] = "constant"
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    betas: tuple[Decay, Decay] = Field(
+        (0.9, 0.999), description="decay of Adam's averages of the gradient and of its square"
+    )
+    clip_norm: Positive | None = Field(None, description="largest gradient norm; null: any")
+    schedule: Literal["constant", "poly", "cosine"] = Field(
+        "constant", description="how the learning rate falls to zero over the run, if it does"
+    )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(
+        0, description="steps over which the learning rate climbs"
+    )
 
 
 class ValidationConfig(Section):

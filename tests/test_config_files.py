@@ -184,6 +184,13 @@ def test_a_plugin_that_cannot_be_imported(tmp_path):
 # --- written out again
 
 
+def test_every_value_is_written_with_what_it_means():
+    text = to_yaml(load_config(TrainConfig, CONFIGS / "static_single.yaml"))
+    assert [
+        line for line in text.splitlines() if not line.endswith(":") and "  # " not in line
+    ] == []
+
+
 def test_a_configuration_that_is_written_out_reads_the_same(tmp_path):
     config = load_config(
         TrainConfig,
