@@ -51,6 +51,7 @@ MAY_IMPORT = {
         "datasets.coco",
         "datasets.image_io",
         "datasets.index",
+        "datasets.mask_pixels",  # arrays mean what files do
         "datasets.video_io",
         "datasets.video_writer",
         "device",

@@ -13,7 +13,7 @@ from ranet.annotator.edits import Edit, Scene
 from ranet.annotator.export import ExportRequest, free_folder, write_export, write_marks
 from ranet.annotator.job import BusyError, Job
 from ranet.annotator.segmentation import Segmentation
-from ranet.datasets.image_io import read_labels
+from ranet.datasets.image_io import read_marks
 from ranet.datasets.random_access import random_access
 from ranet.datasets.video_io import FrameSource
 from ranet.errors import DataError, RANetError
@@ -282,7 +282,7 @@ def _annotations_of(masks: dict[int, Mask], size: tuple[int, int]) -> Annotation
     """Of masks that there are already."""
     frames = {}
     for number, mask in masks.items():
-        labels = read_labels(mask) if isinstance(mask, Path) else mask
+        labels = read_marks(mask) if isinstance(mask, Path) else mask
         with naming_mask(mask if isinstance(mask, Path) else f"of frame {number}"):
             labels, _ = checked_labels(labels, size)
         frames[number] = FrameAnnotation(labels, np.zeros(size, bool))

@@ -21,6 +21,7 @@ from ranet.datasets.mask_pixels import (
     deep_values,
     instances_of,
     labels_of,
+    marks_of,
     object_of,
     saliency_of,
 )
@@ -33,11 +34,13 @@ __all__ = [
     "MaskReader",
     "image_size",
     "label_reader",
+    "marks_reader",
     "picture_count",
     "read_binary_mask",
     "read_image",
     "read_instances",
     "read_labels",
+    "read_marks",
     "read_pictures",
     "read_saliency",
     "write_image",
@@ -142,18 +145,28 @@ def image_size(path: str | Path) -> tuple[int, int]:
 def read_labels(path: str | Path) -> np.ndarray:
     """Read a mask as labels; a mask in black and white is one object.
 
-    A grey or colour mask that looks smoothed causes a warning.
+    What the pixels mean, and what is warned of: :mod:`ranet.datasets.mask_pixels`.
 
     Returns:
         H×W uint8: 0 background, 1…254 objects (ids may have gaps), 255 void.
 
     Raises:
-        DataError: the file cannot be read, its colours or values are not ids, or it is black and
-            white with smoothed edges.
+        DataError: the file cannot be read, its colours or values are not ids, or they can be
+            understood in two ways.
     """
-    path = Path(path)
-    with _opened(path) as image:
-        return labels_of(image, path)
+    return _mask(path, labels_of)
+
+
+def read_marks(path: str | Path) -> np.ndarray:
+    """Read a mask that marks objects, as of a first frame: :func:`read_labels` without void.
+
+    Returns:
+        H×W uint8: 0 background, 1…254 objects.
+
+    Raises:
+        DataError: as for :func:`read_labels`, or the colours are those of DAVIS in the order BGR.
+    """
+    return _mask(path, marks_of)
 
 
 def read_binary_mask(path: str | Path) -> np.ndarray:
@@ -167,9 +180,7 @@ def read_binary_mask(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read.
     """
-    path = Path(path)
-    with _opened(path) as image:
-        return object_of(image, path)
+    return _mask(path, object_of)
 
 
 def label_reader(year: int) -> MaskReader:
@@ -181,8 +192,13 @@ def label_reader(year: int) -> MaskReader:
     return _read_foreground if year == 2016 else read_labels
 
 
+def marks_reader(year: int) -> MaskReader:
+    """How the rules of a DAVIS year read a first mask: :func:`label_reader` without void."""
+    return _read_foreground if year == 2016 else read_marks
+
+
 def _read_foreground(path: Path) -> np.ndarray:
-    return read_binary_mask(path).view(np.uint8)
+    return _mask(path, object_of).view(np.uint8)
 
 
 def read_saliency(path: str | Path) -> np.ndarray:
@@ -194,9 +210,7 @@ def read_saliency(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read, or is no such mask.
     """
-    path = Path(path)
-    with _opened(path) as image:
-        return saliency_of(image, path)
+    return _mask(path, saliency_of)
 
 
 def read_instances(path: str | Path) -> np.ndarray:
@@ -208,9 +222,16 @@ def read_instances(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read, or its colours or values are not ids.
     """
+    return _mask(path, instances_of)
+
+
+def _mask(path: str | Path, rule: Callable[[Image.Image, Path], np.ndarray]) -> np.ndarray:
+    """What a rule of :mod:`ranet.datasets.mask_pixels` makes of a file, turned upright."""
     path = Path(path)
     with _opened(path) as image:
-        return instances_of(image, path)
+        turned = _turned(image, _orientation(image, path))
+        turned.format = image.format
+        return rule(turned, path)
 
 
 def write_labels(path: str | Path, labels: np.ndarray) -> None:
@@ -281,6 +302,11 @@ def _opened(
     except (*_UNREADABLE, Image.DecompressionBombError) as error:
         raise DataError(_why_not_open(path, error)) from error
     with image:
+        if image.format == "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+            raise DataError(  # Pillow would turn it otherwise than other formats
+                f"Cannot read {path}: expected a TIFF that is stored upright, found one with an "
+                "orientation (EXIF); save it upright."
+            )
         pictures = 1 if several else len(_pictures(image, path))
         if pictures == 1 and not header_only:
             with _decoding_errors(path):

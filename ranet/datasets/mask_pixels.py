@@ -1,16 +1,21 @@
-"""What the pixels of a mask file mean, in every mode of a file.
+"""What the pixels of a mask mean, in every mode of a file, and in an array.
 
 ===============  =================================================================================
-indexed (P)      the indices are the labels; the colours of the palette mean nothing
+indexed (P)      only black and white, or only colours of the DAVIS palette: as these colours; else
+                 the indices are the labels
 1 bit (1)        0 and 1
-grey (L, LA)     only black and white: 0 and 1; otherwise the values are the labels
+grey (L, LA)     black and white: 0 and 1; otherwise the values are the labels
 grey, 16 bits    the same, with white 65535 (or 255)
 colour (RGB(A))  colours of the DAVIS palette: their labels; all pixels grey: as grey; else an error
+array            as grey
 ===============  =================================================================================
 
-Transparency is ignored. Smoothed edges turn into ids that no object has ("phantom ids"), so a grey
-or colour mask that looks smoothed is reported as a warning (:func:`_phantom_ids` has the rule). A
-black and white one beyond doubt is an error where labels are read.
+Void (255) is a matter of annotations with ids. A black and white picture has none: there white is
+the object, and a few greys between, as along soft edges, are parted at half white, with a warning
+(:func:`labels_of_values` has the rule, and refuses what could be both).
+
+What is transparent counts as black. Where the colour is the same all over, what is opaque is the
+object, with a warning.
 
 Some data sets have rules of their own: :func:`saliency_of` reads black and white whose edges may be
 smoothed, :func:`instances_of` colours that are the authors' own.
@@ -19,12 +24,14 @@ smoothed, :func:`instances_of` colours that are the authors' own.
 import functools
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ranet.errors import DataError
 from ranet.palette import PALETTE
+from ranet.wording import some_of
 
 VOID = 255
 """The label of pixels that are not annotated."""
@@ -34,8 +41,15 @@ DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 
 _COLOUR_MODES = ("RGB", "RGBA")
 
-_MANY_IDS = 10
-"""More than a mask of a few objects, some of them tiny, has."""
+_BLACK, _WHITE = 0x000000, 0xFFFFFF
+
+_DARK, _BRIGHT = 32, 224
+"""Where greys begin and end that nobody could take for black or for white."""
+
+
+class _Labels(NamedTuple):
+    values: np.ndarray  # H×W uint8
+    by_colour: bool = False  # whether colours of the DAVIS palette told them, not indices or greys
 
 
 def labels_of(image: Image.Image, path: Path) -> np.ndarray:
@@ -46,25 +60,28 @@ def labels_of(image: Image.Image, path: Path) -> np.ndarray:
         path: where it comes from, for messages.
 
     Raises:
-        DataError: its colours or values are not ids, or it is black and white with smoothed edges.
+        DataError: its colours or values are not ids, or can be understood in two ways.
     """
-    if image.mode == "P":
-        return np.array(image)
-    if image.mode == "1":
-        return _ones(image).view(np.uint8)
-    if image.mode in _COLOUR_MODES:
-        labels = _palette_labels(image)
-        if labels is not None:
-            return labels
-        grey = _grey_of_colours(image, path)
-    else:
-        grey = _grey_channel(image, path)
-    values = np.array(grey)
-    if not _has_grey_levels(grey):
-        return (values != 0).view(np.uint8)
-    _refuse_smoothed_black_and_white(values, path)
-    _warn_if_smoothed(values, path)
-    return values
+    return _read(image, path).values
+
+
+def marks_of(image: Image.Image, path: Path) -> np.ndarray:
+    """:func:`labels_of` a mask that marks objects: without void, and with ids as they are given.
+
+    Raises:
+        DataError: as there; or the colours are those of objects 1, 2, … in the order BGR.
+    """
+    labels, by_colour = _read(image, path)
+    ids = np.unique(labels[(labels > 0) & (labels < VOID)]).tolist()
+    numbered = list(range(1, len(ids) + 1))
+    swapped = sorted(_label_of_colour()[_packed(PALETTE[ids][:, ::-1])].tolist())
+    if by_colour and ids != numbered and swapped == numbered:
+        raise DataError(
+            f"{path}: expected the colours of objects 1, 2, … in the order RGB, found those of "
+            f"{some_of(list(map(str, ids)))}, which are 1…{len(ids)} in the order BGR, as OpenCV "
+            "writes an RGB array; swap them, or save the mask as an indexed PNG."
+        )
+    return np.where(labels == VOID, 0, labels).astype(np.uint8)
 
 
 def object_of(image: Image.Image, path: Path) -> np.ndarray:
@@ -77,21 +94,21 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
     Raises:
         DataError: it is no mask.
     """
+    image = _opaque(image, path)
     if image.mode == "P":
-        return np.array(image) != 0
+        indices, black = np.array(image), _packed(_palette(image)) == _BLACK
+        # A palette of one's own without black has its background in front.
+        return indices != 0 if not black[np.unique(indices)].any() else ~black[indices]
     if image.mode == "1":
         return _ones(image)
     if image.mode in DEEP_MODES:
         return deep_values(image, path) != 0
     if image.mode in _COLOUR_MODES:
-        red, green, blue = _channels(image)
-        brightness = red | green | blue
+        brightness = np.array(image.convert("RGB")).max(axis=2)
     else:
-        grey = _grey_channel(image, path)
-        brightness = np.array(grey)
-        if not _has_grey_levels(grey):
-            return brightness != 0
-    _warn_if_smoothed(brightness, path)
+        brightness = _grey_values(image, path)
+    if np.any((brightness != 0) & (brightness != VOID)):
+        _warn_if_smoothed(brightness, path, stacklevel=5)
     return brightness != 0
 
 
@@ -110,15 +127,18 @@ def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
             f"{path} is no mask: expected black and white in an image of 8 bits a channel, "
             f"but its mode is {image.mode}. Save it as a grey PNG."
         )
+    image = _opaque(image, path)
+    if image.mode == "P":
+        image = Image.fromarray(_palette(image).astype(np.uint8)[np.array(image)])
     return (np.array(image.convert("L")) >= 128).view(np.uint8)
 
 
 def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8 labels of a decoded mask in which each object has a colour, whichever.
 
-    The indices of an indexed mask and the values of a grey one are the labels, as ever. In a
-    colour mask the objects are numbered in the order of their colours 0xRRGGBB; black is
-    background, and a colour that nowhere fills 2×2 pixels, as along smoothed edges, is void.
+    Indexed and grey masks are read as ever. In a colour mask the objects are numbered in the order
+    of their colours 0xRRGGBB; black is background, and a colour that nowhere fills 2×2 pixels, as
+    along smoothed edges, is void.
 
     Args:
         image: the mask.
@@ -129,7 +149,7 @@ def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     """
     if image.mode not in _COLOUR_MODES:
         return labels_of(image, path)
-    colours = _packed_colours(image)
+    colours = _packed(np.array(_opaque(image, path).convert("RGB")))
     objects = np.unique(colours[:-1, :-1][_solid(colours) & (colours[:-1, :-1] != 0)])
     if len(objects) >= VOID:
         raise DataError(
@@ -143,6 +163,62 @@ def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
+def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = False) -> np.ndarray:
+    """H×W uint8 labels of a grey picture, by what its values fill areas of 2×2 pixels or more.
+
+    ======================================================  ======================================
+    only 0 and 255                                          black and white: 0 and 1
+    white (255), and nothing else fills an area             the same, parted at 128, with a warning
+    white, and ids below 32 fill areas, or all is thin      ids, and 255 is void
+    white, and greys between fill areas, as in a trimap     an error: which of them are objects?
+    no white                                                ids; a warning if they look smoothed
+    ======================================================  ======================================
+
+    Args:
+        values: H×W uint8.
+        name: where it comes from, for messages.
+        lossy: whether it was compressed so that values are not kept: no ids can be told then.
+
+    Raises:
+        DataError: it can be understood in two ways.
+    """
+    present = np.bincount(values.ravel(), minlength=256) > 0
+    if not present[1:VOID].any():
+        return (values != 0).view(np.uint8)
+    blocks = values[:-1, :-1][_solid(values)]
+    filling = np.bincount(blocks, minlength=256) > 0
+    thin = present & ~filling
+    bright_area = bool(_solid(values >= _BRIGHT)[values[:-1, :-1] >= _BRIGHT].any())
+    smoothed = np.count_nonzero(thin[_DARK:_BRIGHT]) > 1
+    if not (present[VOID] or (bright_area and (lossy or smoothed))):
+        _warn_if_smoothed(values, name, stacklevel=7)
+        return values
+    if filling[_DARK:_BRIGHT].any():
+        grey = int(np.argmax(np.where(filling[_DARK:_BRIGHT], np.arange(_DARK, _BRIGHT), 0)))
+        raise DataError(
+            f"{name} holds areas of white (255) and of grey ({grey + _DARK}): expected black and "
+            "white, or ids; white would be void among ids, so number the objects 1, 2, … and save "
+            "an indexed PNG."
+        )
+    dark_alone = not present[_DARK:VOID].any() and not bright_area
+    if (filling[1:_DARK].any() and not lossy) or dark_alone:
+        if smoothed or present[_BRIGHT:VOID].any():
+            raise DataError(
+                f"{name} holds ids, white (255), and {np.count_nonzero(thin)} greys in lines one "
+                "pixel wide, as of smoothing: expected ids alone, or black and white; save the "
+                "mask without smoothing."
+            )
+        return values
+    between = np.count_nonzero((values > 0) & (values < VOID))
+    warnings.warn(
+        f"{name} looks black and white with soft edges ({between} grey pixels): what is at least "
+        "half white (128) is object 1. Save masks without smoothing, best as indexed PNGs.",
+        UserWarning,
+        stacklevel=6,
+    )
+    return (values >= 128).view(np.uint8)
+
+
 def deep_values(image: Image.Image, path: Path) -> np.ndarray:
     """H×W integers in 0…65535 of a deep grey image (mode "I" may hold 32 bits)."""
     values = np.array(image)
@@ -154,23 +230,159 @@ def deep_values(image: Image.Image, path: Path) -> np.ndarray:
     return values
 
 
+def _read(image: Image.Image, path: Path) -> _Labels:
+    lossy = image.format in ("JPEG", "MPO")
+    image = _opaque(image, path)
+    if image.mode == "P":
+        return _indexed(image, path)
+    if image.mode == "1":
+        return _Labels(_ones(image).view(np.uint8))
+    if image.mode in _COLOUR_MODES:
+        colours = _packed(np.array(image.convert("RGB")))
+        labels = _label_of_colour()[colours]
+        if np.array_equal(labels == 0, colours == _BLACK):
+            return _Labels(labels, by_colour=True)
+        if np.any(colours % 0x010101):
+            raise _foreign_colour(colours, labels, path)
+        values = (colours & 0xFF).astype(np.uint8)
+    else:
+        values = _grey_values(image, path)
+    return _Labels(labels_of_values(values, path, lossy=lossy))
+
+
+def _opaque(image: Image.Image, path: Path) -> Image.Image:
+    """The image without transparency: what is transparent is black.
+
+    Where only one colour shows, or those of a photograph, what shows is white instead. An indexed
+    image keeps its indices; its palette tells (:func:`_palette`).
+    """
+    if not image.has_transparency_data or image.mode == "P":
+        return image
+    grey = image.mode in ("L", "LA", "1")
+    pixels = np.array(image.convert("RGBA"))
+    colours, shown = pixels[..., :3].copy(), pixels[..., 3] >= 128
+    if shown.any() and not shown.all():
+        kinds = np.unique(_packed(colours[shown]))
+        one = len(kinds) == 1 and (grey or _label_of_colour()[kinds[0]] == 0)
+        if one or len(kinds) >= VOID:
+            warnings.warn(
+                f"{path} has its shape in its transparency: what is opaque is object 1.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return Image.fromarray(shown.astype(np.uint8) * 255)
+        colours[~shown] = 0
+    return Image.fromarray(colours[..., 0] if grey else colours)
+
+
+def _indexed(image: Image.Image, path: Path) -> _Labels:
+    """Labels of an indexed mask: tools reorder palettes, and then the colours are what is left."""
+    indices, palette = np.array(image), _palette(image)
+    used = np.flatnonzero(image.histogram())
+    colours = _packed(palette)
+    if _is_davis(palette, used):
+        return _Labels(indices)
+    shown, davis = colours[used], _label_of_colour()[np.maximum(colours, 0)]
+    grey = bool(np.all(shown % 0x010101 == 0) and shown.min() >= 0)
+    table, by_colour = np.arange(256, dtype=np.uint8), False
+    if np.array_equal(np.unique(shown), [_BLACK, _WHITE]):
+        table[used] = shown == _WHITE
+    elif np.all((davis[used] > 0) | (shown == _BLACK)):
+        table[used], by_colour = davis[used], True
+    elif grey and (_WHITE in shown or np.array_equal(shown, used * 0x010101)) and len(used) > 1:
+        # A grey picture, with soft edges perhaps, that was made an indexed one.
+        return _Labels(labels_of_values((colours & 0xFF).astype(np.uint8)[indices], path))
+    else:
+        known = (davis[used] > 0) | (shown == _BLACK)
+        if np.all(known | (shown == _WHITE)) and np.any(davis[used][known] != used[known]):
+            raise _reordered(used, davis[used], path)
+        _refuse_black(used[shown == _BLACK], path)
+        _warn_if_smoothed(indices, path, stacklevel=7)
+    if np.array_equal(table[used], used):
+        return _Labels(indices)
+    others = np.setdiff1d(np.arange(len(_stored(image))), used)
+    own = (davis[others] == 0) & (colours[others] % 0x010101 != 0)  # colours that no tool adds
+    if own.any():
+        # Somebody's own palette, of which the frame happens to use such colours alone.
+        _refuse_black(used[shown == _BLACK], path)
+        if len(used) <= 2:
+            return _Labels(indices)
+        raise _reordered(used, table[used], path)
+    return _Labels(table[indices], by_colour)
+
+
+def _reordered(used: np.ndarray, labels: np.ndarray, path: Path) -> DataError:
+    at = np.flatnonzero((labels > 0) & (labels != used))[-1]
+    return DataError(
+        f"{path}: expected a palette in the order of the ids, but index {used[at]} has the DAVIS "
+        f"colour of {labels[at]}, and other entries have colours of their own; save the mask with "
+        "the DAVIS palette."
+    )
+
+
+def _refuse_black(black: np.ndarray, path: Path) -> None:
+    """Raise DataError where black is not what the index 0 means: the background."""
+    if black.any():
+        raise DataError(
+            f"{path}: expected black at index 0 of the palette, which is background, found it at "
+            f"{black.max()}, as where a tool has reordered a palette; save the mask with the "
+            "DAVIS palette, or in its colours as RGB."
+        )
+
+
+def _is_davis(palette: np.ndarray, used: np.ndarray) -> bool:
+    """Whether indices and colours of what is used agree with a palette of DAVIS.
+
+    There are two: that of :mod:`ranet.palette`, and one whose entries from 22 on are grey. A
+    palette of DAVIS whose channels are in the wrong order is taken as one, too.
+    """
+    beginning = PALETTE[:7]
+    if np.array_equal(palette[:7], beginning[:, ::-1]):
+        return True
+    if not np.array_equal(palette[:2], beginning[:2]):
+        return False
+    codes = _packed(palette[used])
+    agrees = _label_of_colour()[np.maximum(codes, 0)] == used
+    return bool(np.all(agrees | ((used >= 22) & (codes == used * 0x010101))))
+
+
+def _stored(image: Image.Image) -> np.ndarray:
+    """N×3 uint8: the entries that the palette of an indexed image has."""
+    return np.array(image.getpalette(), np.uint8).reshape(-1, 3)
+
+
+def _palette(image: Image.Image) -> np.ndarray:
+    """256×3 integers: the colours of an indexed image, −1 where its palette has none.
+
+    Transparent entries are black, and the one that shows is white then, if it is black itself.
+    """
+    palette = np.full((256, 3), -1)
+    stored = _stored(image)
+    palette[: len(stored)] = stored
+    transparency = image.info.get("transparency", b"")
+    if isinstance(transparency, int):
+        transparency = b"\xff" * transparency + b"\0"
+    alpha = np.full(256, 255)
+    alpha[: len(transparency)] = list(transparency)[:256]
+    used = np.array(image.histogram()) > 0
+    if (alpha[used] < 128).any() and (alpha[used] >= 128).any():
+        palette[alpha < 128] = 0
+        if not palette[used].any():
+            palette[used & (alpha >= 128)] = 255
+    return palette
+
+
 def _ones(image: Image.Image) -> np.ndarray:
     """H×W bool of a 1-bit image; numpy would take its bytes, 0 and 255, for bools as they are."""
     return np.array(image.convert("L")) != 0
 
 
-def _channels(image: Image.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Red, green and blue of a colour image, each H×W uint8."""
-    red, green, blue = (np.array(channel) for channel in image.split()[:3])
-    return red, green, blue
-
-
-def _grey_channel(image: Image.Image, path: Path) -> Image.Image:
-    """The values of a grey mask, as a mode L image."""
+def _grey_values(image: Image.Image, path: Path) -> np.ndarray:
+    """H×W uint8: the values of a grey mask."""
     if image.mode == "L":
-        return image
+        return np.array(image)
     if image.mode == "LA":
-        return image.getchannel(0)
+        return np.array(image.getchannel(0))
     if image.mode not in DEEP_MODES:
         raise DataError(
             f"{path} is no mask: expected an indexed, grey, RGB(A) or 1-bit image, "
@@ -186,12 +398,7 @@ def _grey_channel(image: Image.Image, path: Path) -> Image.Image:
             f"16-bit value at row {row}, column {column} is {values.max()}. Number the objects "
             "through, and save the mask as an indexed PNG whose indices are the ids."
         )
-    return Image.fromarray(values.astype(np.uint8))
-
-
-def _has_grey_levels(grey: Image.Image) -> bool:
-    """Whether a mode L image holds values other than 0 and 255."""
-    return any(grey.histogram()[1:255])
+    return values.astype(np.uint8)
 
 
 @functools.cache
@@ -201,42 +408,31 @@ def _label_of_colour() -> np.ndarray:
     16 MiB of address space, of which the system hands out only the pages that are touched.
     """
     table = np.zeros(1 << 24, dtype=np.uint8)
-    red, green, blue = PALETTE.T.astype(np.int32)
-    table[red << 16 | green << 8 | blue] = np.arange(len(PALETTE))
+    labels = np.arange(len(PALETTE))
+    table[_packed(np.where(PALETTE == 192, 191, PALETTE))] = labels  # as DAVIS itself writes them
+    table[_packed(PALETTE)] = labels
     return table
 
 
-def _packed_colours(image: Image.Image) -> np.ndarray:
-    """H×W int32 of 0xRRGGBB."""
-    red, green, blue = _channels(image)
-    return red.astype(np.int32) << 16 | green.astype(np.int32) << 8 | blue
+def _packed(colours: np.ndarray) -> np.ndarray:
+    """Colours …×3 as int32 0xRRGGBB."""
+    red, green, blue = np.moveaxis(colours, -1, 0).astype(np.int32)
+    packed: np.ndarray = red << 16 | green << 8 | blue
+    return packed
 
 
-def _palette_labels(image: Image.Image) -> np.ndarray | None:
-    """H×W labels of an image in palette colours alone; None if it holds another colour."""
-    colours = _packed_colours(image)
-    labels = _label_of_colour()[colours]
-    return labels if np.array_equal(labels == 0, colours == 0) else None
-
-
-def _grey_of_colours(image: Image.Image, path: Path) -> Image.Image:
-    """The one channel of a colour image that is all grey, as a mode L image."""
-    colours = _packed_colours(image)
-    if not np.any(colours % 0x010101):
-        return image.getchannel(0)
-    foreign = (_label_of_colour()[colours] == 0) & (colours != 0)
+def _foreign_colour(colours: np.ndarray, labels: np.ndarray, path: Path) -> DataError:
+    foreign = (labels == 0) & (colours != _BLACK)
     row, column = np.unravel_index(np.argmax(foreign), foreign.shape)
-    found = image.getpixel((int(column), int(row)))[:3]
-    raise DataError(
-        f"{path} is no mask: expected the colours of the DAVIS palette (1 is {_colour(1)}, "
-        f"2 is {_colour(2)}, …), black and white, or grey values that are the ids, but the pixel "
-        f"at row {row}, column {column} is {found}. Smoothed edges and JPEG make such colours: "
-        "save it as an indexed PNG whose indices are the ids, without smoothing."
+    code = int(colours[row, column])
+    found = (code >> 16, code >> 8 & 0xFF, code & 0xFF)
+    one, two = (tuple(PALETTE[label].tolist()) for label in (1, 2))
+    return DataError(
+        f"{path} is no mask: expected the colours of the DAVIS palette (1 is {one}, 2 is {two}, "
+        f"…), black and white, or grey values that are the ids, but the pixel at row {row}, column "
+        f"{column} is {found}. Smoothed edges and JPEG make such colours: save it as an indexed "
+        "PNG whose indices are the ids, without smoothing."
     )
-
-
-def _colour(label: int) -> tuple[int, ...]:
-    return tuple(int(value) for value in PALETTE[label])
 
 
 def _solid(values: np.ndarray) -> np.ndarray:
@@ -248,51 +444,23 @@ def _solid(values: np.ndarray) -> np.ndarray:
     return solid
 
 
-def _phantom_ids(labels: np.ndarray) -> tuple[list[int], int]:
-    """The ids that come from smoothed edges, and the number of all ids (0 and 255 not counted).
+def _warn_if_smoothed(labels: np.ndarray, name: str | Path, *, stacklevel: int) -> None:
+    """Warn if at least two, and at least half, of the ids are nowhere two pixels wide.
 
     The pixels of an object fill a 2×2 block somewhere; the grey levels along a smoothed edge form
-    lines one pixel wide. So an id without any 2×2 block is called a phantom.
+    lines one pixel wide. One tiny object, or a few among many, is a mask as it should be.
     """
     present = np.bincount(labels.ravel(), minlength=256)[1:VOID] > 0
     filling = np.bincount(labels[:-1, :-1][_solid(labels)], minlength=256)[1:VOID] > 0
-    phantoms = np.flatnonzero(present & ~filling) + 1
-    return [int(label) for label in phantoms], int(present.sum())
-
-
-def _refuse_smoothed_black_and_white(labels: np.ndarray, path: Path) -> None:
-    """Raise :class:`DataError` if white fills an area, and many ids a thin rim at most.
-
-    Void, the other meaning of 255, lies around objects that fill areas themselves.
-    """
-    white = np.count_nonzero(labels == VOID)
-    between = np.count_nonzero(labels) - white
-    if white <= between:
-        return
-    phantoms, ids = _phantom_ids(labels)
-    if ids <= _MANY_IDS or len(phantoms) < 0.9 * ids:
-        return
-    raise DataError(
-        f"{path} looks black and white with smoothed edges: expected ids, but 255 fills {white} "
-        f"pixels, and {ids} other values are spread over {between} pixels, in lines one pixel "
-        "wide. Each would count as an object. Save the mask without smoothing, or make it black "
-        "and white again: white where it is at least 128, black elsewhere."
-    )
-
-
-def _warn_if_smoothed(labels: np.ndarray, path: Path) -> None:
-    """Warn if at least two, and at least half, of the ids are phantoms.
-
-    One tiny object, or a few among many, is a mask as it should be.
-    """
-    phantoms, ids = _phantom_ids(labels)
+    phantoms = (np.flatnonzero(present & ~filling) + 1).tolist()
+    ids = int(present.sum())
     if len(phantoms) < max(2, ids / 2):
         return
     shown = ", ".join(map(str, phantoms[:5])) + (", …" if len(phantoms) > 5 else "")
     warnings.warn(
-        f"{path} looks smoothed: {len(phantoms)} of its {ids} ids ({shown}) are nowhere two pixels "
+        f"{name} looks smoothed: {len(phantoms)} of its {ids} ids ({shown}) are nowhere two pixels "
         "wide, as the grey levels of anti-aliased edges or JPEG are. They would count as objects. "
         "Save masks without smoothing, best as indexed PNGs.",
         UserWarning,
-        stacklevel=4,
+        stacklevel=stacklevel,
     )

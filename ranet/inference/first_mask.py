@@ -14,7 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from ranet.config import Section, parse_config
-from ranet.datasets.image_io import VOID, read_labels
+from ranet.datasets.image_io import VOID, read_marks
+from ranet.datasets.mask_pixels import labels_of_values
 from ranet.errors import ConfigError, DataError
 from ranet.wording import size_text
 
@@ -49,7 +50,8 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
     """Check the labels of a frame and drop void.
 
     Args:
-        labels: H×W integers or booleans: 0 background, 1…254 objects, 255 void.
+        labels: H×W integers or booleans: 0 background, 1…254 objects, 255 void; or black and white
+            as in a grey file: 0, and 255 for object 1.
         size: (H, W) of the frame.
 
     Returns:
@@ -79,10 +81,14 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
             "Ids of objects should be 1…254 (0 is background, 255 void), found "
             f"{values[0]} to {values[-1]}. At most 254 objects can be followed at once."
         )
+    labels = labels.astype(np.uint8)
+    if values[-1] == VOID:
+        labels = labels_of_values(labels, "The array of labels")
+        values = np.unique(labels)
     ids = tuple(int(value) for value in values if value not in (0, VOID))
     if not ids:
         raise DataError(
-            "The labels mark no object: every pixel is 0 (background) or 255 (void). "
+            "The labels mark no object: every pixel is background or void. "
             "Mark at least one object with an id of 1…254."
         )
     return np.where(labels == VOID, 0, labels).astype(np.uint8), ids
@@ -117,7 +123,7 @@ def first_labels(
     if isinstance(mask, np.ndarray):
         return checked_labels(mask, size)
     with naming_first_mask(mask):
-        return checked_labels(read_labels(mask), size)
+        return checked_labels(read_marks(mask), size)
 
 
 def labels_of_boxes(boxes: Sequence[Box], size: tuple[int, int]) -> np.ndarray:

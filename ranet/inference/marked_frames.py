@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ranet.datasets.image_io import read_labels
+from ranet.datasets.image_io import read_marks
 from ranet.datasets.index import images_in
 from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.errors import DataError
@@ -97,7 +97,7 @@ class MarkedFrames:
 
     def _checked(self, number: int) -> np.ndarray:
         mask = self._masks[number]
-        labels = read_labels(mask) if isinstance(mask, Path) else mask
+        labels = read_marks(mask) if isinstance(mask, Path) else mask
         with naming_mask(self.name(number)):
             return checked_labels(labels, self._size)[0]
 
@@ -146,7 +146,8 @@ def correct(segmenter: VideoSegmenter, frame: np.ndarray, labels: np.ndarray) ->
     Raises:
         DataError: as for :meth:`VideoSegmenter.add_objects`.
     """
-    forget(segmenter.video, set(np.unique(labels).tolist()))
+    labels, ids = checked_labels(labels, frame.shape[:2])
+    forget(segmenter.video, set(ids))
     return segmenter.add_objects(frame, labels)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ranet.datasets.image_io import image_size, label_reader
+from ranet.datasets.image_io import image_size, marks_reader
 from ranet.datasets.index import VideoSequence
 from ranet.errors import DataError, OutputError
 from ranet.files import check_outside
@@ -44,7 +44,7 @@ def checked_first_frames(sequences: Sequence[VideoSequence], year: int) -> dict[
         first = sequence.annotations[0]
         try:
             with warnings.catch_warnings(action="ignore"):  # told when the sequence is segmented
-                labels = label_reader(year)(first)
+                labels = marks_reader(year)(first)
             size = image_size(sequence.frames[0])
             with naming_first_mask(first):
                 _, ids = checked_labels(labels, size)

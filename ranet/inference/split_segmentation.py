@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ranet.datasets.image_io import label_reader
+from ranet.datasets.image_io import marks_reader
 from ranet.datasets.index import VideoSequence
 from ranet.datasets.video_io import ImageFrames
 from ranet.inference.batch_segmenter import BatchSegmenter, Group
@@ -44,7 +44,7 @@ def one_by_one(
         timing = segment_sequence(
             follower,
             ImageFrames(sequence.frames),
-            label_reader(year)(first),
+            marks_reader(year)(first),
             masks / sequence.name,
             labels_from=first,
             after_frame=lambda frame, labels, name=sequence.name: progress([name]),
@@ -91,7 +91,7 @@ def _job(sequence: VideoSequence, masks: Path, year: int) -> Job:
     return Job(
         sequence.name,
         ImageFrames(sequence.frames),
-        label_reader(year)(first),
+        marks_reader(year)(first),
         labels_from=first,
         folder=masks / sequence.name,
     )

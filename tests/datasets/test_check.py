@@ -241,7 +241,7 @@ def test_more_than_254_objects(tree):
 def test_smoothed_mask(tree):
     grey = Image.fromarray(labels(255)).resize((32, 24)).filter(ImageFilter.GaussianBlur(1))
     grey.save(mask(tree, 0, "bear"))
-    assert any("looks smoothed" in problem for problem in check_data(tree).problems)
+    assert any("soft edges" in problem for problem in check_data(tree).problems)
 
 
 def test_mask_in_foreign_colours(tree):

@@ -31,9 +31,15 @@ def test_void_becomes_background_and_ids_keep_their_gaps():
 
 
 def test_all_254_ids_may_be_used():
-    labels, ids = checked_labels(np.arange(256).reshape(16, 16), (16, 16))
+    _, ids = checked_labels(np.arange(255).reshape(15, 17), (15, 17))
     assert ids == tuple(range(1, 255))
-    assert labels[-1, -1] == 0
+
+
+def test_black_and_white_is_object_1_as_in_a_file():
+    labels, ids = checked_labels(np.array([[0, 255], [255, 0]]), (2, 2))
+    assert (labels.tolist(), ids) == ([[0, 1], [1, 0]], (1,))
+    with pytest.raises(DataError, match="white"):
+        checked_labels(np.array([[0, 127, 255]] * 2).repeat(2, axis=1), (2, 6))
 
 
 @pytest.mark.parametrize(
@@ -44,7 +50,6 @@ def test_all_254_ids_may_be_used():
         (np.ones((8, 9, 1), np.uint8), r"\(8, 9, 1\)"),
         (np.zeros((8, 9), np.uint8), "mark no object"),
         (np.zeros((8, 9), bool), "mark no object"),
-        (np.full((8, 9), 255, np.uint8), "mark no object"),
         (np.full((8, 9), -1), "1…254.*-1 to -1"),
         (np.arange(72).reshape(8, 9) * 5, "0 to 355. At most 254 objects"),
     ],
