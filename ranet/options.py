@@ -5,6 +5,9 @@ from pathlib import Path
 
 from ranet.cli import positive_int, usable_cores
 
+SMALLEST_SIDE = 33
+"""Of what a network can see, :data:`ranet.model.ranet.SMALLEST_SIDE`: known without torch."""
+
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
     """``key=value``, any number, for :func:`ranet.config.load_config`.

@@ -6,14 +6,12 @@ from typing import Any
 import pytest
 from scripts_in_process import ScriptRunner
 
-from ranet.commands import demo
-
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The arguments of the demos that were run; none is."""
     calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(demo, "run_demo", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr("ranet.demo.run_demo", lambda *arguments: calls.append(arguments))
     return calls
 
 

@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.commands.parser import command_parser, parse
-from ranet.datasets.check import check_data
 from ranet.datasets.image_sets import IMAGE_SETS
 from ranet.options import add_workers
 
@@ -42,6 +41,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = parse(parser, arguments)
     if options.masks is not None and len(options.roots) > 1:
         parser.error("--masks belongs to one folder of frames, so give one ROOT")
+    from ranet.datasets.check import check_data
+
     sound = True
     for root in options.roots:
         report = check_data(

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.commands.parser import command_parser, parse
-from ranet.model.released_parity import compare_with_fixture
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -26,6 +25,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
         "is stored in (default: %(default)g)",
     )
     options = parse(parser, arguments)
+    from ranet.model.released_parity import compare_with_fixture
 
     failed = False
     for fixture in options.fixtures:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.commands.parser import command_parser, parse
-from ranet.model.weights import fingerprint, load_released_checkpoint, save_checkpoint
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -26,6 +25,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="where to write the .pt file")
     options = parse(parser, arguments)
+    from ranet.model.weights import fingerprint, load_released_checkpoint, save_checkpoint
 
     model = load_released_checkpoint(options.checkpoint, options.objects)
     save_checkpoint(options.out, model, converted_from={"sha256": fingerprint(options.checkpoint)})

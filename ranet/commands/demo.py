@@ -9,15 +9,16 @@ first mask. An interrupted demo goes on where it was.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ranet.cli import usable_cores
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.places import CONFIGS
-from ranet.config import EvalConfig, TrainConfig, load_config
-from ranet.demo import DemoVideos, run_demo
 from ranet.files import check_writable
-from ranet.model.pretrained import pretrained_path
 from ranet.options import add_overrides
+
+if TYPE_CHECKING:
+    from ranet.config import TrainConfig
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -32,8 +33,13 @@ def main(program: str, arguments: Sequence[str]) -> None:
     )
     add_overrides(parser, "steps=50")
     options = parse(parser, arguments)
+    from ranet.config import EvalConfig, TrainConfig, load_config
+
     check_writable(options.out)
     config = load_config(TrainConfig, CONFIGS / "quickstart.yaml", options.overrides)
+    from ranet.demo import DemoVideos, run_demo
+    from ranet.model.pretrained import pretrained_path
+
     run_demo(
         DemoVideos(),
         _in_folder(config, options.out),
@@ -44,7 +50,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     )
 
 
-def _in_folder(config: TrainConfig, out: Path) -> TrainConfig:
+def _in_folder(config: "TrainConfig", out: Path) -> "TrainConfig":
     """The same training on the videos below ``out``, and with its results there."""
     videos, *others = config.data.sources
     sources = (videos.model_copy(update={"root": out / "data"}), *others)

@@ -20,10 +20,7 @@ from collections.abc import Sequence
 from ranet.cli import positive_int
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.report_options import add_report, write_asked
-from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
-from ranet.inference.run import copying, evaluate_split, network, repeatable
-from ranet.model.pretrained import pretrained_path
 from ranet.options import (
     add_checkpoint,
     add_davis,
@@ -36,10 +33,15 @@ from ranet.options import (
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = _parsed(program, arguments)
+    from ranet.config import EvalConfig, load_config
+
     config = load_config(EvalConfig, options.config, options.overrides)
     check_writable(options.out)
     if options.report:
         check_writable(options.report)
+    from ranet.inference.run import copying, evaluate_split, network, repeatable
+    from ranet.model.pretrained import pretrained_path
+
     method = (
         copying()
         if options.copy_first_mask

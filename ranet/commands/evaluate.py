@@ -16,15 +16,16 @@ from pathlib import Path
 
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.report_options import add_report, write_asked
-from ranet.datasets.index import read_set_file
 from ranet.files import check_outside, check_writable
-from ranet.metrics import evaluate_davis, format_table
 from ranet.options import add_workers
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = _parsed(program, arguments)
+    from ranet.datasets.index import read_set_file
+    from ranet.metrics import evaluate_davis, format_table
+
     if options.out:
         check_outside(options.out, [options.annotations])
         check_writable(options.out)

@@ -20,12 +20,8 @@ from pathlib import Path
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.segment_options import add_how_to_segment, add_marked_video
-from ranet.config import InferenceConfig, load_config
 from ranet.errors import ConfigError
 from ranet.files import check_writable
-from ranet.inference.explain import explain
-from ranet.model.pretrained import pretrained_path
-from ranet.model.weights import load_checkpoint
 from ranet.options import add_checkpoint
 from ranet.wording import distinct_ends
 
@@ -33,8 +29,14 @@ from ranet.wording import distinct_ends
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = parse(_parser(program), arguments)
+    from ranet.config import InferenceConfig, load_config
+
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
+    from ranet.inference.explain import explain
+    from ranet.model.pretrained import pretrained_path
+    from ranet.model.weights import load_checkpoint
+
     networks = [options.checkpoint or pretrained_path(), *options.compare]
     name, *others = _names(networks)
     explain(

@@ -11,18 +11,21 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
-from ranet.model.exchange import SUFFIX, write_exchange_file
-from ranet.model.ranet import SMALLEST_SIDE
-from ranet.model.weights import description_of, load_checkpoint
+from ranet.options import SMALLEST_SIDE
+
+_SUFFIX = ".safetensors"
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = _parsed(program, arguments)
+    import torch
+
+    from ranet.model.exchange import write_exchange_file
+    from ranet.model.weights import description_of, load_checkpoint
+
     model = load_checkpoint(options.checkpoint)
     if options.input_size:
         model.input_size = tuple(options.input_size)
@@ -35,7 +38,7 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
     parser = command_parser(program, __doc__)
     parser.add_argument("checkpoint", type=Path, help="a network of ours, or one of the authors'")
     parser.add_argument(
-        "--out", type=_exchange_file, required=True, metavar="FILE", help=f"the {SUFFIX} file"
+        "--out", type=_exchange_file, required=True, metavar="FILE", help=f"the {_SUFFIX} file"
     )
     parser.add_argument(
         "--dtype",
@@ -55,6 +58,6 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _exchange_file(text: str) -> Path:
-    if Path(text).suffix != SUFFIX:
-        raise argparse.ArgumentTypeError(f"expected a file that ends in {SUFFIX}, found {text!r}")
+    if Path(text).suffix != _SUFFIX:
+        raise argparse.ArgumentTypeError(f"expected a file that ends in {_SUFFIX}, found {text!r}")
     return Path(text)

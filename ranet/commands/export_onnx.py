@@ -18,21 +18,22 @@ from pathlib import Path
 from ranet.cli import number_within, positive_int
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.places import CONFIGS
-from ranet.config import InferenceConfig, load_config
-from ranet.export.files import write_onnx, write_pt2
-from ranet.export.programs import export_programs
 from ranet.files import check_writable
-from ranet.model.pretrained import pretrained_path
-from ranet.model.ranet import SMALLEST_SIDE
-from ranet.model.weights import fingerprint, load_checkpoint
-from ranet.options import add_checkpoint, add_overrides
+from ranet.options import SMALLEST_SIDE, add_checkpoint, add_overrides
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = _parsed(program, arguments)
+    from ranet.config import InferenceConfig, load_config
+
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
+    from ranet.export.files import write_onnx, write_pt2
+    from ranet.export.programs import export_programs
+    from ranet.model.pretrained import pretrained_path
+    from ranet.model.weights import fingerprint, load_checkpoint
+
     checkpoint = options.checkpoint or pretrained_path()
     programs = export_programs(
         load_checkpoint(checkpoint),

@@ -18,21 +18,23 @@ from collections.abc import Sequence
 
 from ranet.cli import usable_cores
 from ranet.commands.parser import command_parser, parse
-from ranet.config import EvalConfig, load_config
 from ranet.files import check_writable
-from ranet.inference.online_curve import measure_online_curve
-from ranet.inference.run import repeatable
-from ranet.model.pretrained import pretrained_path
 from ranet.options import add_checkpoint, add_davis, add_overrides
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = _parsed(program, arguments)
+    from ranet.config import EvalConfig, load_config
+
     # --steps takes the place of this number; it lets the other fields be set on their own.
     overrides = ["inference.online.steps=1", *options.overrides]
     config = load_config(EvalConfig, options.config, overrides)
     check_writable(options.out)
+    from ranet.inference.online_curve import measure_online_curve
+    from ranet.inference.run import repeatable
+    from ranet.model.pretrained import pretrained_path
+
     with repeatable():
         points = measure_online_curve(
             config,

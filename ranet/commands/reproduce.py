@@ -15,7 +15,8 @@ from pathlib import Path
 
 from ranet.commands.parser import command_parser, parse
 from ranet.files import check_writable
-from ranet.tables.reproduce import TABLES, reproduce
+
+_TABLES = range(1, 7)
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -25,8 +26,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
         "--table",
         type=int,
         nargs="+",
-        choices=TABLES,
-        default=TABLES,
+        choices=_TABLES,
+        default=_TABLES,
         metavar="N",
         help="numbers of tables, 1 to 6 (default: all)",
     )
@@ -42,5 +43,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = parse(parser, arguments)
     if options.out is not None:
         check_writable(options.out)
+    from ranet.tables.reproduce import reproduce
+
     grids = reproduce(options.table, options.results, options.out)
     print("\n".join(grid.markdown() for grid in grids))

@@ -32,23 +32,20 @@ import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.segment_options import add_how_to_segment
-from ranet.config import InferenceConfig, load_config
-from ranet.datasets.live import PIXEL_FORMATS, CameraFrames, RawFrames, camera_index
-from ranet.datasets.video_io import FrameSource, open_frames
-from ranet.inference.first_mask import Box, labels_of_boxes, labels_of_polygons
-from ranet.inference.marked_frames import masks_by_name
-from ranet.inference.outputs import Outputs
-from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.video import segment_video
-from ranet.model.pretrained import pretrained_path
-from ranet.model.weights import fingerprint, load_checkpoint
 from ranet.options import add_checkpoint, add_print_config
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ranet.datasets.video_io import FrameSource
+    from ranet.inference.first_mask import Box
+
+_PIXEL_FORMATS = ("rgb24", "bgr24", "gray", "rgba", "bgra")
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -56,8 +53,16 @@ def main(program: str, arguments: Sequence[str]) -> None:
     parser = _parser(program)
     options = parse(parser, arguments)
     _check_combination(parser, options)
+    from ranet.config import InferenceConfig, load_config
+
     config = load_config(InferenceConfig, options.config, options.overrides)
     source = _frame_source(options)
+    from ranet.inference.outputs import Outputs
+    from ranet.inference.segmenter import VideoSegmenter
+    from ranet.inference.video import segment_video
+    from ranet.model.pretrained import pretrained_path
+    from ranet.model.weights import fingerprint, load_checkpoint
+
     masks = _annotated_frames(options, source)
     checkpoint = options.checkpoint or pretrained_path()
     model = load_checkpoint(checkpoint, options.released_objects)
@@ -74,7 +79,10 @@ def main(program: str, arguments: Sequence[str]) -> None:
     )
 
 
-def _frame_source(options: argparse.Namespace) -> FrameSource:
+def _frame_source(options: argparse.Namespace) -> "FrameSource":
+    from ranet.datasets.live import CameraFrames, RawFrames, camera_index
+    from ranet.datasets.video_io import open_frames
+
     if options.video == "-":
         return RawFrames(sys.stdin.buffer, options.raw_size, options.pixel_format)
     camera = camera_index(options.video)
@@ -84,8 +92,11 @@ def _frame_source(options: argparse.Namespace) -> FrameSource:
 
 
 def _annotated_frames(
-    options: argparse.Namespace, source: FrameSource
-) -> dict[int, np.ndarray | Path]:
+    options: argparse.Namespace, source: "FrameSource"
+) -> "dict[int, np.ndarray | Path]":
+    from ranet.inference.first_mask import labels_of_boxes, labels_of_polygons
+    from ranet.inference.marked_frames import masks_by_name
+
     start = options.start or 0
     if options.masks:
         return masks_by_name(options.masks, source)
@@ -96,7 +107,7 @@ def _annotated_frames(
     return {start: labels_of_boxes(options.box, source.size)}
 
 
-def _box(text: str) -> Box:
+def _box(text: str) -> "Box":
     try:
         top, left, bottom, right = (int(number) for number in text.split(","))
     except ValueError:
@@ -171,7 +182,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--pixel-format",
-        choices=tuple(PIXEL_FORMATS),
+        choices=_PIXEL_FORMATS,
         default="rgb24",
         help="of raw frames, as ffmpeg calls it (default: %(default)s)",
     )

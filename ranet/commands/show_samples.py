@@ -14,17 +14,19 @@ from pathlib import Path
 
 from ranet.cli import positive_int
 from ranet.commands.parser import command_parser, parse
-from ranet.config import TrainConfig, load_config
-from ranet.datasets.image_io import write_image
-from ranet.datasets.sampling import TrainingSamples
 from ranet.options import add_overrides
-from ranet.visual.contact_sheet import sample_sheet
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = _parsed(program, arguments)
+    from ranet.config import TrainConfig, load_config
+
     config = load_config(TrainConfig, options.config, options.overrides)
+    from ranet.datasets.image_io import write_image
+    from ranet.datasets.sampling import TrainingSamples
+    from ranet.visual.contact_sheet import sample_sheet
+
     samples = TrainingSamples(config.data, seed=config.seed)
     write_image(options.out, sample_sheet([samples[n] for n in range(options.count)]))
     print(f"wrote {options.out}")

@@ -16,9 +16,7 @@ from pathlib import Path
 
 from ranet.cli import usable_cores
 from ranet.commands.parser import command_parser, parse
-from ranet.config import TrainConfig, load_config
 from ranet.options import add_overrides, add_print_config
-from ranet.training.run import train
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -31,6 +29,10 @@ def main(program: str, arguments: Sequence[str]) -> None:
     add_print_config(parser)
     add_overrides(parser, "optimizer.clip_norm=1")
     options = parse(parser, arguments)
+    from ranet.config import TrainConfig, load_config
+
     config = load_config(TrainConfig, options.config, options.overrides)
+    from ranet.training.run import train
+
     # Others wait while the first process validates: it may use all cores.
     train(config, options.resume, scorers=usable_cores())

@@ -1,5 +1,6 @@
 """``ranet``: one name for all commands."""
 
+import json
 import os
 import subprocess
 import sys
@@ -42,6 +43,58 @@ def test_help_lists_every_command_with_a_line_and_loads_none():
         assert line.endswith("."), line
         assert len(program.summary(name)) <= 80, line
     assert not {"torch", "numpy", "cv2"} & set(loaded.split())
+
+
+HEAVY = {"torch", "matplotlib", "av"}
+QUICK = sorted({*NAMES} - {"annotate", "benchmark", "compare-precision"})
+
+ASKS = """
+import contextlib, io, json, os, sys
+from ranet.commands import program
+said = {}
+for name in json.loads(sys.argv[1]):
+    for words in (["--help"], ["--no-such-option"], ["positional", "--out"]):
+        before = set(sys.modules)
+        sys.argv = ["ranet", name, *words]
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            try:
+                program.main()
+            except SystemExit as leaving:
+                status = leaving.code
+        said[f"{name} {words[0]}"] = [status, sorted(set(sys.modules) - before)]
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def asked():
+    """By command and first word: the status, and the modules that were loaded to tell it."""
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS, json.dumps(QUICK)], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_help_and_wrong_words_are_told_before_anything_heavy_is_loaded(asked, name):
+    for word, expected in [("--help", 0), ("--no-such-option", 2), ("positional", 2)]:
+        status, loaded = asked[f"{name} {word}"]
+        assert status == expected
+        assert not HEAVY & set(loaded)
+
+
+def test_a_wrong_configuration_is_told_before_torch_is_loaded():
+    words = ["train", "--config", "configs/quickstart.yaml", "stepps=3"]
+    asks = f"""
+import sys
+from ranet.commands import program
+sys.modules["torch"] = None
+sys.argv = ["ranet", *{words!r}]
+program.main()
+"""
+    done = subprocess.run([sys.executable, "-c", asks], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "steps" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 
 from ranet import device as devices
+from ranet import options
+from ranet.commands import export_checkpoint
 from ranet.commands.export_onnx import main
 from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, OnlineLearning, load_config
@@ -24,7 +26,9 @@ from ranet.errors import ConfigError, RANetError
 from ranet.export import files
 from ranet.export.programs import INPUTS, OUTPUTS, export_programs
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.model.exchange import SUFFIX
 from ranet.model.pretrained import load_pretrained
+from ranet.model.ranet import SMALLEST_SIDE
 from ranet.model.weights import fingerprint, save_checkpoint
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segment_with_onnxruntime.py"
@@ -79,6 +83,10 @@ def needs_onnx():
         pytest.importorskip(package, reason=f"{package} is not installed: pip install '.[export]'")
 
 
+def test_limits_known_without_torch_are_the_networks():
+    assert (options.SMALLEST_SIDE, export_checkpoint._SUFFIX) == (SMALLEST_SIDE, SUFFIX)
+
+
 def test_the_command_writes_every_graph(graphs):
     names = ["step.onnx", "step.pt2", "template.onnx", "template.pt2"]
     assert sorted(path.name for path in graphs.iterdir()) == names
@@ -88,12 +96,12 @@ def test_a_checkpoint_can_be_named(tmp_path, monkeypatch):
     """And one object is the default; without --pt2, none of torch's files is written."""
     save_checkpoint(tmp_path / "tiny.pt", tiny_ranet("multi"))
     exported, written = [], []
-    command = "ranet.commands.export_onnx"
     monkeypatch.setattr(
-        f"{command}.export_programs", lambda network, **how: exported.append((network, how))
+        "ranet.export.programs.export_programs",
+        lambda network, **how: exported.append((network, how)),
     )
     monkeypatch.setattr(
-        f"{command}.write_onnx", lambda programs, out, facts: written.append(facts) or []
+        "ranet.export.files.write_onnx", lambda programs, out, facts: written.append(facts) or []
     )
     given = ["--checkpoint", tmp_path / "tiny.pt", "--out", tmp_path / "out", "--frame-size", *SIZE]
     main("ranet export-onnx", list(map(str, given)))
