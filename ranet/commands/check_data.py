@@ -1,7 +1,7 @@
 """List what is in data folders and everything that is wrong with them.
 
-Knows all that data/README.md tells of: DAVIS trees, YouTube-VOS, sets of images with masks, folders
-of frames, and video files:
+Knows all that data/README.md tells of: DAVIS trees and those like them (MOSE, LVOS, VOST),
+YouTube-VOS, sets of images with masks, folders of frames, and video files:
 
     ranet check-data data/DAVIS
     ranet check-data data/YouTubeVOS data/MSRA10K_Imgs_GT data/static --quick

@@ -71,7 +71,8 @@ def index_davis(
     Args:
         root: the folder that holds ``JPEGImages``, ``Annotations`` and ``ImageSets``.
         year: 2016 or 2017; picks the list ``ImageSets/<year>/<split>.txt``, or
-            ``ImageSets/<split>.txt`` in a tree without years.
+            ``ImageSets/<split>.txt`` in a tree without years. A tree without lists and without
+            resolutions, as of MOSE and LVOS, is a split itself: all sequences are taken.
         split: name of the list.
         set_file: another list, in place of the one that ``year`` and ``split`` name.
         resolution: folder below ``JPEGImages`` and ``Annotations``. None takes the only one, and
@@ -86,9 +87,14 @@ def index_davis(
     """
     root = Path(root)
     resolution = choose_resolution(root, resolution)
-    set_file = find_set_file(root, year=year, split=split) if set_file is None else Path(set_file)
+    if set_file is None and resolution == "." and not (root / "ImageSets").exists():
+        set_file = root / "JPEGImages"
+        names = [path.name for path in entries(set_file) if path.is_dir()]
+    else:
+        set_file = set_file or find_set_file(root, year=year, split=split)
+        names = read_set_file(set_file)
     sequences, problems = [], []
-    for name in read_set_file(set_file):
+    for name in names:
         try:
             sequences.append(index_davis_sequence(root, resolution, name))
         except DataError as error:
@@ -252,6 +258,8 @@ def find_set_file(root: str | Path, *, year: int, split: str) -> Path:
 def choose_resolution(root: str | Path, resolution: str | None) -> str:
     """The folder below ``JPEGImages`` to use: the given one, the only one, or 480p.
 
+    It is ``.``, ``JPEGImages`` itself, where there are no resolutions, as in MOSE, LVOS and VOST.
+
     Raises:
         DataError: ``root`` is no DAVIS tree, or there is no such folder or no way to choose.
     """
@@ -265,6 +273,8 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
             f"scripts/make_synthetic.py --out {root}."
         )
     folders = [path.name for path in entries(frames) if path.is_dir()]
+    if resolution is None and holds_sequences(frames):
+        return "."
     if resolution is not None and resolution in folders:
         return resolution
     if resolution is None and len(folders) == 1:
@@ -276,6 +286,13 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
         f"Which resolution of {root}? Expected {wanted} in {frames}, but {contents_of(frames)}. "
         "Name one of these as the resolution; below it there is one folder a sequence."
     )
+
+
+def holds_sequences(frames: Path) -> bool:
+    """Whether the folders in ``JPEGImages`` are sequences, without one for the resolution."""
+    folders = [path for path in entries(frames) if path.is_dir()]
+    named = any(re.fullmatch(r"[0-9]+p", path.name) for path in folders)
+    return bool(folders) and not named and all(any(map(is_image, entries(f))) for f in folders)
 
 
 def images_in(folder: str | Path) -> dict[str, Path]:

@@ -66,8 +66,10 @@ def find_split(root: Path, split: str) -> Path:
     return folder
 
 
-def read_meta(path: Path) -> dict[str, frozenset[int]]:
-    """The ids of the objects of each video in a ``meta.json``.
+def read_meta(path: Path) -> dict[str, dict[int, frozenset[str] | None]]:
+    """The objects of each video in a ``meta.json``: in which frames each of them is, by its id.
+
+    The frames are by name, and None where the file does not tell.
 
     Raises:
         DataError: the file cannot be read, or holds something else.
@@ -75,7 +77,7 @@ def read_meta(path: Path) -> dict[str, frozenset[int]]:
     try:
         videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
         objects = {
-            str(name): frozenset(int(label) for label in video["objects"])
+            str(name): {int(label): _frames(about) for label, about in video["objects"].items()}
             for name, video in videos.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -86,6 +88,11 @@ def read_meta(path: Path) -> dict[str, frozenset[int]]:
     if not objects:
         raise DataError(f"{path} lists no videos; unpack this file again.")
     return objects
+
+
+def _frames(about: object) -> frozenset[str] | None:
+    frames = about.get("frames") if isinstance(about, dict) else None
+    return frozenset(map(str, frames)) if isinstance(frames, list) else None
 
 
 def _index_video(folder: Path, name: str) -> VideoSequence:

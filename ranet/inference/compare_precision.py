@@ -18,7 +18,7 @@ from ranet.device import device_name
 from ranet.errors import ConfigError, DataError
 from ranet.inference.acceleration import Shortfall
 from ranet.inference.tracker import FollowedVideo, Tracker
-from ranet.metrics.region import jaccard
+from ranet.metrics.measures import jaccard
 from ranet.model.ranet import RANet
 
 

@@ -1,8 +1,15 @@
 """The DAVIS measures J, F, recall and decay; numpy and OpenCV, no torch."""
 
-from ranet.metrics.boundary import boundary_map, boundary_radius, f_measure
 from ranet.metrics.davis import evaluate_davis
-from ranet.metrics.region import jaccard
+from ranet.metrics.measures import (
+    boundary_map,
+    boundary_radius,
+    decay,
+    f_measure,
+    jaccard,
+    mean,
+    recall,
+)
 from ranet.metrics.result import (
     DavisResult,
     Measure,
@@ -11,7 +18,6 @@ from ranet.metrics.result import (
     format_table,
     score_files,
 )
-from ranet.metrics.statistics import decay, mean, recall
 
 __all__ = [
     "DavisResult",

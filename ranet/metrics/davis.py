@@ -15,10 +15,8 @@ import numpy as np
 
 from ranet.datasets.numbering import skipped_numbers
 from ranet.errors import DataError
-from ranet.metrics.boundary import boundary_radius, f_measure
-from ranet.metrics.masks import labelled_box
+from ranet.metrics.measures import boundary_radius, f_measure, jaccard, labelled_box
 from ranet.metrics.protocol import ScoredFrame, ScoredVideo, find_videos, raise_all
-from ranet.metrics.region import jaccard
 from ranet.metrics.result import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.wording import size_text, some_of
 

@@ -5,12 +5,13 @@ being the largest id of the first annotation (void apart); in 2016, all that is 
 one object. Every check that a mask exists stands here.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_labels
-from ranet.datasets.index import entries, images_by_name
+from ranet.datasets.index import contents_of, entries, images_by_name, unmatched
 from ranet.errors import ConfigError, DataError
 from ranet.wording import bullets, count, some_of
 
@@ -119,11 +120,19 @@ def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVi
             "folder of annotations is the one above the sequences, such as Annotations/480p."
         )
     scored = list(truths)[1:-1]
-    missing = [f"{frame}.png" for frame in scored if frame not in predicted]
+    missing = unmatched(scored, predicted)
+    explanation = _misnamed(list(truths), list(predicted))
     if missing:
         raise DataError(
             f"{predictions} lacks {len(missing)} of the {len(scored)} scored frames: "
-            f"{some_of(missing)}. Write a mask for each, named like its annotation."
+            f"{some_of([f'{frame}.png' for frame in missing])}.{explanation} Write a mask for "
+            "each, named like its annotation."
+        )
+    if explanation:
+        raise DataError(
+            f"{predictions} has no mask of {some_of(unmatched(truths, predicted))}, and masks of "
+            f"frames without annotation: {some_of(unmatched(predicted, truths))}.{explanation} "
+            "Name each mask like its annotation."
         )
     first = next(iter(truths.values()))
     objects = rules.count_objects(first)
@@ -133,11 +142,40 @@ def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVi
     return ScoredVideo(annotations.name, tuple(truths), objects, tuple(frames))
 
 
+def _misnamed(annotated: list[str], predicted: list[str]) -> str:
+    """What masks are probably called instead of the names of their annotations; else empty.
+
+    Predictions may be of more frames than are annotated, and may lack the first and the last.
+    """
+    if not unmatched(annotated, predicted) or not unmatched(predicted, annotated):
+        return ""
+    endings = [re.search(r"[0-9]+$", name) for name in (*annotated, *predicted)]
+    if None in endings:
+        return ""
+    numbers = [int(ending[0]) for ending in endings if ending]
+    wanted, found = numbers[: len(annotated)], numbers[len(annotated) :]
+    if set(wanted) <= set(found):
+        return (
+            f" They seem to be named otherwise: {predicted[0]}, where {annotated[0]} is expected."
+        )
+    shift = found[0] - wanted[0]
+    through = wanted == list(range(wanted[0], wanted[0] + len(wanted)))
+    shifted_beyond = through and (
+        (wanted[0] not in found and wanted[-1] + 1 in found)
+        or (wanted[-1] not in found and wanted[0] - 1 in found)
+    )
+    if found == [number + shift for number in wanted] or (abs(shift) == 1 and shifted_beyond):
+        return f" They seem to be numbered from {found[0]}, the annotations from {wanted[0]}."
+    if len(found) == len(wanted) and found == list(range(found[0], found[0] + len(found))):
+        return f" They seem to be numbered through; the annotations are {some_of(annotated)}."
+    return ""
+
+
 def _masks_in(folder: Path) -> dict[str, Path]:
     """The PNG files of a folder by frame name, in order; other images are no masks."""
     if not folder.is_dir():
         raise DataError(
-            f"No folder {folder}: expected the masks of this sequence, one PNG file a frame. Check "
-            "the path and the list of sequences."
+            f"No folder {folder}: {contents_of(folder.parent)}. Expected the masks of this "
+            "sequence, one PNG file a frame; check the path and the list of sequences."
         )
     return images_by_name(path for path in entries(folder) if path.suffix.lower() == ".png")

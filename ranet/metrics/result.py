@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ranet.files import make_folder, write_csv, write_json
-from ranet.metrics import statistics
+from ranet.metrics.measures import decay, mean, recall
 from ranet.wording import aligned_table, count
 
 
@@ -31,9 +31,9 @@ class Measure:
         if not scored:
             return cls(mean=None, recall=None, decay=None, per_frame=(None,) * frames)
         return cls(
-            mean=statistics.mean(scored),
-            recall=statistics.recall(scored),
-            decay=statistics.decay(scored),
+            mean=mean(scored),
+            recall=recall(scored),
+            decay=decay(scored),
             per_frame=(None, *scored, None),
         )
 

@@ -10,6 +10,7 @@ from youtube_vos_tree import write_youtube_vos
 from ranet.datasets.check import check_data
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.image_sets import IMAGE_SETS
+from ranet.datasets.index import index_davis
 
 
 def labels(*ids: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
@@ -262,14 +263,51 @@ def test_two_frames_of_one_name(tree):
     assert "Two images of one name" in only_problem(tree)
 
 
-def test_a_tree_without_resolutions(tree):
-    for folder in ("JPEGImages", "Annotations"):
-        for name in ("bear", "camel"):
-            shutil.move(tree / folder / "480p" / name, tree / folder)
-        (tree / folder / "480p").rmdir()
-    for problem, name in zip(check_data(tree).problems[:2], ("bear", "camel"), strict=True):
-        assert f"{tree / 'JPEGImages' / name} holds images" in problem
-        assert "put a folder for the resolution in between" in problem
+def test_a_resolution_that_holds_images(tree):
+    shutil.move(frame(tree, 0), tree / "JPEGImages" / "480p")
+    assert any("480p holds images" in problem for problem in check_data(tree).problems)
+
+
+# --- trees like DAVIS -----------------------------------------------------------------------------
+
+
+def like_davis(root: Path, name: str) -> Path:
+    """Two videos without a folder for the resolution; ``name`` has the number of a frame."""
+    for video, ids in (("a1", (1,)), ("b2", (1, 2))):
+        for number in (1, 6, 11):
+            write_image(root / "JPEGImages" / video / f"{name.format(number)}.jpg", image())
+            write_labels(root / "Annotations" / video / f"{name.format(number)}.png", labels(*ids))
+    return root
+
+
+def test_mose_is_like_davis(tmp_path):
+    like_davis(tmp_path / "train", "{:05d}")
+    like_davis(tmp_path / "valid", "{:05d}")
+    for number in (6, 11):  # only first masks there
+        (tmp_path / f"valid/Annotations/a1/{number:05d}.png").unlink()
+    report = check_data(tmp_path)
+    assert report.problems == ()
+    assert "train: 2 sequences, 6 frames, 6 masks" in report.contents
+    assert "MOSE" in check_data(tmp_path / "train").kind
+    assert [s.name for s in index_davis(tmp_path / "train", year=2017)] == ["a1", "b2"]
+
+
+def test_lvos_is_like_davis(tmp_path):
+    like_davis(tmp_path / "train", "{:08d}")
+    (tmp_path / "train" / "train_meta.json").write_text("{}")
+    assert check_data(tmp_path).problems == ()
+    mask_file = tmp_path / "train/Annotations/b2/00000006.png"
+    write_labels(mask_file, labels(1, 3))
+    assert "b2" in only_problem(tmp_path)
+
+
+def test_vost_is_like_davis(tmp_path):
+    like_davis(tmp_path, "frame{:05d}")
+    (tmp_path / "ImageSets").mkdir()
+    (tmp_path / "ImageSets" / "train.txt").write_text("b2\n")
+    report = check_data(tmp_path)
+    assert (report.problems, report.contents[-1]) == ((), "ImageSets/train.txt: 1 sequence")
+    assert [s.name for s in index_davis(tmp_path, year=2017, split="train")] == ["b2"]
 
 
 # --- lists ----------------------------------------------------------------------------------------
@@ -412,8 +450,22 @@ def test_sound_videos_whose_objects_appear_later(youtube_vos):
         f"{youtube_vos}: YouTube-VOS",
         "  train: 2 videos, 8 frames, 8 masks",
         "  meta.json: 2 videos, 3 objects",
+        "  1 mask without any object",  # before the first appears
         "  nothing is wrong",
     ]
+
+
+def test_masks_without_objects_and_objects_without_masks(youtube_vos):
+    masks = youtube_vos / "train/Annotations/dog"
+    write_labels(masks / "00005.png", labels())
+    assert "1 mask without any object, where meta.json has some: 00005" in only_problem(youtube_vos)
+    for mask_file in masks.iterdir():
+        write_labels(mask_file, labels(1))
+    assert "dog has no mask of 1 object that meta.json lists: 2" in only_problem(youtube_vos)
+    assert check_data(youtube_vos, quick=True).problems == ()
+    meta = youtube_vos / "train/meta.json"
+    meta.write_text('{"videos": {"dog": {"objects": {"1": {}}}, "cat": {"objects": {"1": {}}}}}')
+    assert "cat has 1 mask without any object" in only_problem(youtube_vos)
 
 
 def test_mistakes_in_youtube_vos(youtube_vos):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ranet.metrics import boundary_map, boundary_radius, f_measure
-from ranet.metrics.masks import labelled_box
+from ranet.metrics.measures import labelled_box
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)))
 

@@ -93,3 +93,47 @@ def test_first_annotation_without_objects_is_named(trees):
     videos = {"bear": [EMPTY, LEFT, LEFT]}
     with pytest.raises(DataError, match=r"bear/00000.png holds no object.*first annotation"):
         trees(videos, videos)
+
+
+def renamed(folder, name):
+    """Masks of five frames under other names, by their numbers."""
+    for number, path in enumerate(sorted(folder.iterdir(), reverse=True)):
+        path.rename(folder / f"{name(4 - number)}.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "explanation"),
+    [
+        (lambda number: f"{number + 1:05d}", "numbered from 1, the annotations from 0"),
+        (lambda number: f"{number + 7:05d}", "numbered from 7"),
+        (lambda number: f"frame_{number:05d}", "named otherwise: frame_00000"),
+        (str, "named otherwise: 0, where 00000"),
+    ],
+)
+def test_masks_of_other_names_are_not_scored(trees, tmp_path, name, explanation):
+    folder = write_tree(tmp_path / "predictions", {"bear": still_video(LEFT, 5)}) / "bear"
+    renamed(folder, name)
+    with pytest.raises(DataError, match=explanation):
+        trees({"bear": still_video(LEFT, 5)}, {})
+
+
+def test_a_longer_video_numbered_from_1_is_not_scored(trees, tmp_path):
+    folder = write_tree(tmp_path / "predictions", {"bear": still_video(LEFT, 5)}) / "bear"
+    renamed(folder, lambda number: f"{number + 1:05d}")
+    with pytest.raises(DataError, match="from 1"):
+        trees({"bear": still_video(LEFT, 4)}, {})
+
+
+def test_sparse_annotations_of_masks_numbered_through(trees, tmp_path):
+    folder = write_tree(tmp_path / "annotations", {"bear": still_video(LEFT, 5)}) / "bear"
+    renamed(folder, lambda number: f"{5 * number:05d}")
+    with pytest.raises(DataError, match="numbered through"):
+        trees({}, {"bear": still_video(LEFT, 5)})
+
+
+def test_predictions_may_lack_the_first_mask_and_go_on_after_the_last(trees, tmp_path):
+    folder = write_tree(tmp_path / "annotations", {"bear": still_video(LEFT, 3)}) / "bear"
+    renamed(folder, lambda number: f"{5 * (number - 2):05d}")
+    predictions = write_tree(tmp_path / "predictions", {"bear": still_video(LEFT, 14)}) / "bear"
+    (predictions / "00000.png").unlink()
+    assert trees({}, {}).averages["J-Mean"] == 1

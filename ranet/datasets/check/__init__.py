@@ -1,17 +1,17 @@
 """What is in a data folder, and everything that is wrong with it, in one go.
 
-Known are a DAVIS tree (``JPEGImages``, ``Annotations``, ``ImageSets``), YouTube-VOS (``train`` with
-a ``meta.json``), the image sets of :mod:`ranet.datasets.image_sets`, and a folder of frames, whose
-masks may lie in another. A video file is decoded to its end.
+Known are a DAVIS tree (``JPEGImages``, ``Annotations``, ``ImageSets``) and those laid out like it
+(MOSE, LVOS, VOST), YouTube-VOS (``train`` with a ``meta.json``), the image sets of
+:mod:`ranet.datasets.image_sets`, and a folder of frames, whose masks may lie in another. A video
+file is decoded to its end.
 """
 
 from pathlib import Path
 
-from ranet.datasets.check.davis import check_davis
-from ranet.datasets.check.file_facts import Reading
+from ranet.datasets.check.davis import check_davis, check_splits
+from ranet.datasets.check.findings import DataReport, Reading
 from ranet.datasets.check.pairs import check_image_set
-from ranet.datasets.check.report import DataReport
-from ranet.datasets.check.video import check_frames, check_video
+from ranet.datasets.check.sequence import check_frames, check_video
 from ranet.datasets.check.youtube_vos import check_youtube_vos
 from ranet.datasets.image_sets import IMAGE_SETS, recognise_image_set
 from ranet.datasets.index import contents_of, entries, is_image
@@ -19,7 +19,8 @@ from ranet.errors import DataError
 
 __all__ = ["DataReport", "check_data"]
 
-_YOUTUBE_VOS = "train"  # the folder that its archive unpacks to; the others have no masks to check
+_SPLITS = ("train", "valid", "val", "test")
+"""What archives unpack to; of YouTube-VOS, all but the first have no masks to check."""
 
 
 def check_data(
@@ -61,10 +62,13 @@ def check_data(
 
 def _check(root: Path, resolution: str | None, reading: Reading) -> DataReport:
     """Check ``root`` for what it looks like."""
-    if (root / _YOUTUBE_VOS / "JPEGImages").is_dir():
-        return check_youtube_vos(root, _YOUTUBE_VOS, reading)
     if (root / "JPEGImages").is_dir():
         return check_davis(root, resolution, reading)
+    splits = [root / name for name in _SPLITS if (root / name / "JPEGImages").is_dir()]
+    if (root / _SPLITS[0] / "meta.json").exists():
+        return check_youtube_vos(root, _SPLITS[0], reading)
+    if splits:
+        return check_splits(root, splits, reading)
     image_set = recognise_image_set(root)
     if image_set is not None:
         return check_image_set(root, image_set, reading)
@@ -73,8 +77,9 @@ def _check(root: Path, resolution: str | None, reading: Reading) -> DataReport:
     if root.is_file() and not is_image(root):
         return check_video(root)
     raise DataError(
-        f"No data in {root}. Expected a DAVIS tree (JPEGImages, Annotations, ImageSets), "
-        f"YouTube-VOS (train), image-mask pairs (images, masks) or another image set "
+        f"No data in {root}. Expected a DAVIS tree (JPEGImages, Annotations, ImageSets), or one "
+        f"like it (MOSE, LVOS, VOST), YouTube-VOS (train/meta.json), image-mask pairs (images, "
+        "masks) or another image set "
         f"({', '.join(sorted(IMAGE_SETS))}), a folder of frames, or a video file, but "
         f"{contents_of(root)}. data/README.md tells where to put what."
     )

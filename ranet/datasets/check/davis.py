@@ -1,12 +1,15 @@
-"""The check of a DAVIS tree: frames, masks, and lists of sequences."""
+"""The check of a DAVIS tree: frames, masks, and lists of sequences.
+
+MOSE, LVOS and VOST are laid out like it, but for the folder of the resolution; MOSE and LVOS have
+no lists either, and a tree for each split (:func:`check_splits`).
+"""
 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from ranet.datasets.check.file_facts import Reading
-from ranet.datasets.check.report import DataReport
+from ranet.datasets.check.findings import DataReport, Reading
 from ranet.datasets.check.sequence import (
     ListedSequence,
     first_masks,
@@ -17,6 +20,7 @@ from ranet.datasets.check.sequence import (
 from ranet.datasets.index import (
     choose_resolution,
     entries,
+    holds_sequences,
     is_image,
     read_set_file,
 )
@@ -31,7 +35,8 @@ def check_davis(root: Path, resolution: str | None, reading: Reading) -> DataRep
     Raises:
         DataError: there is no such resolution.
     """
-    if resolution is None:
+    flat = holds_sequences(root / "JPEGImages")
+    if resolution is None and not flat:
         resolutions = [path.name for path in entries(root / "JPEGImages") if path.is_dir()]
     else:
         resolutions = [choose_resolution(root, resolution)]
@@ -46,12 +51,29 @@ def check_davis(root: Path, resolution: str | None, reading: Reading) -> DataRep
     contents: list[str] = []
     for name, group in listed.items():
         summary, *lines = sequence_table(group, facts)
-        contents += [f"{name}: {summary}", *lines]
+        contents += [summary if flat else f"{name}: {summary}", *lines]
     if not listed:
         problems.append(f"{root / 'JPEGImages'} is empty: expected 480p/<sequence>/ in it.")
     problems += chain.from_iterable(sequence_problems(sequence, facts) for sequence in sequences)
-    contents += _check_lists(root, resolutions, problems)
-    return DataReport(root, "a DAVIS tree", tuple(contents), tuple(problems))
+    contents += _check_lists(root, resolutions, problems, needed=not flat)
+    kind = "a tree like DAVIS, without resolutions (MOSE, LVOS, VOST)" if flat else "a DAVIS tree"
+    return DataReport(root, kind, tuple(contents), tuple(problems))
+
+
+def check_splits(root: Path, splits: Sequence[Path], reading: Reading) -> DataReport:
+    """Check several such trees below ``root``, as MOSE and LVOS have: train, valid."""
+    reports = [check_davis(split, None, reading) for split in splits]
+    return DataReport(
+        root,
+        f"trees like DAVIS (MOSE, LVOS): {', '.join(split.name for split in splits)}; YouTube-VOS "
+        "would have train/meta.json",
+        tuple(
+            f"{split.name}: {line}"
+            for split, report in zip(splits, reports, strict=True)
+            for line in report.contents
+        ),
+        tuple(chain.from_iterable(report.problems for report in reports)),
+    )
 
 
 def _list_resolution(root: Path, resolution: str, problems: list[str]) -> list[ListedSequence]:
@@ -78,11 +100,13 @@ def _list_resolution(root: Path, resolution: str, problems: list[str]) -> list[L
     ]
 
 
-def _check_lists(root: Path, resolutions: Sequence[str], problems: list[str]) -> Iterator[str]:
+def _check_lists(
+    root: Path, resolutions: Sequence[str], problems: list[str], *, needed: bool
+) -> Iterator[str]:
     """A line for each list of sequences; mistakes are added to ``problems``."""
     folder = root / "ImageSets"
     paths = sorted(folder.rglob("*.txt"), key=lambda path: natural_key(str(path)))
-    if not paths:
+    if not paths and needed:
         problems.append(f"No lists in {folder}: expected 2016/val.txt or others, a name a line.")
     for path in paths:
         try:

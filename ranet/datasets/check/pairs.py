@@ -1,11 +1,10 @@
 """The check of still images with masks."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ranet.datasets.check.file_facts import Facts, FileFacts, Reading
-from ranet.datasets.check.report import DataReport
+from ranet.datasets.check.findings import DataReport, FileFacts, Reading
 from ranet.datasets.check.sequence import no_object, stray_files
 from ranet.datasets.image_sets import ImageSet
 from ranet.datasets.index import unmatched
@@ -16,10 +15,15 @@ from ranet.wording import count, size_text, some_of
 def check_image_set(root: Path, image_set: ImageSet, reading: Reading) -> DataReport:
     """Check the images and masks of a set, and that they pair up."""
     problems: list[str] = []
-    images = _listed(image_set.find_images, root, problems)
-    masks = _listed(image_set.find_masks, root, problems)
-    if images is None or masks is None:
+    found = []
+    for find in (image_set.find_images, image_set.find_masks):
+        try:
+            found.append(find(root))
+        except DataError as error:
+            problems.append(str(error))
+    if problems:
         return DataReport(root, image_set.title, (), tuple(dict.fromkeys(problems)))
+    images, masks = found
     image_folder, mask_folder = root / image_set.images, root / image_set.mask_folder(root)
     for folder in dict.fromkeys((image_folder, mask_folder)):
         problems += stray_files(folder)
@@ -30,21 +34,11 @@ def check_image_set(root: Path, image_set: ImageSet, reading: Reading) -> DataRe
     problems += _lonely(masks, images, mask_folder, "image")
     facts = reading.facts(images.values(), masks.values(), read_mask=image_set.read_mask)
     pairs = [(facts[images[name]], facts[masks[name]]) for name in images if name in masks]
-    problems += _file_problems(facts)
+    for file in facts.values():
+        problems += file.problems
     for image, mask in pairs:
         problems += _pair_problems(image, mask)
     return DataReport(root, image_set.title, tuple(_contents(pairs)), tuple(problems))
-
-
-def _listed(
-    find: Callable[[Path], dict[str, Path]], root: Path, problems: list[str]
-) -> dict[str, Path] | None:
-    """Files by name, or None if they cannot be listed; adds to ``problems``."""
-    try:
-        return find(root)
-    except DataError as error:
-        problems.append(str(error))
-        return None
 
 
 def _lonely(
@@ -56,11 +50,6 @@ def _lonely(
             f"{folder} holds {count(lonely, 'file')} without {partner}: {some_of(lonely)}. "
             "Give partners one name, or remove these files."
         )
-
-
-def _file_problems(facts: Facts) -> Iterator[str]:
-    for file in facts.values():
-        yield from file.problems
 
 
 def _pair_problems(image: FileFacts, mask: FileFacts) -> Iterator[str]:

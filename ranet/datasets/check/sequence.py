@@ -1,4 +1,4 @@
-"""The rules that the files of one video must follow."""
+"""The rules that the files of one video must follow: frames with masks, or a video file."""
 
 import itertools
 import statistics
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ranet.datasets.check.file_facts import Facts, FileFacts
+from ranet.datasets.check.findings import DataReport, Facts, FileFacts, Reading
 from ranet.datasets.index import entries, images_in, is_image, unmatched
 from ranet.datasets.numbering import holes, masks_among, skipped_numbers
+from ranet.datasets.video_io import VideoFrames
 from ranet.errors import DataError
 from ranet.wording import aligned_table, count, size_text, some_of
 
@@ -26,6 +27,38 @@ class ListedSequence:
     def paths(self) -> list[Path]:
         """All files: frames, then masks."""
         return [*self.frames.values(), *self.masks.values()]
+
+
+def check_frames(root: Path, masks: Path | None, reading: Reading) -> DataReport:
+    """Check a folder of frames and, if there is one, the folder of their masks."""
+    sequence = list_sequence(root.name, root, masks)
+    facts = reading.facts(
+        sequence.frames.values(), sequence.masks.values(), always_whole=first_masks([sequence])
+    )
+    return DataReport(
+        root,
+        "a folder of frames" + ("" if masks is None else f", with masks in {masks}"),
+        tuple(sequence_table([sequence], facts)),
+        tuple(sequence_problems(sequence, facts)),
+    )
+
+
+def check_video(path: Path) -> DataReport:
+    """Decode a video file to its end.
+
+    Raises:
+        DataError: it is no video.
+    """
+    video = VideoFrames(path)
+    number, problems = 0, []
+    try:
+        for _ in video:
+            number += 1
+    except DataError as error:
+        problems.append(str(error))
+    rate = "" if video.frame_rate is None else f", {float(video.frame_rate):g} frames a second"
+    contents = f"{count(number, 'frame')} of {size_text(video.size)}{rate}"
+    return DataReport(path, "a video file", (contents,), tuple(problems))
 
 
 def list_sequence(name: str, frames: Path, masks: Path | None) -> ListedSequence:

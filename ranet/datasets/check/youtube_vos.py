@@ -1,11 +1,10 @@
 """The check of the training videos of YouTube-VOS."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from ranet.datasets.check.file_facts import Facts, Reading
-from ranet.datasets.check.report import DataReport
+from ranet.datasets.check.findings import DataReport, Facts, Reading
 from ranet.datasets.check.sequence import (
     ListedSequence,
     file_problems,
@@ -18,8 +17,8 @@ from ranet.datasets.numbering import natural_key
 from ranet.datasets.youtube_vos import find_split, read_meta
 from ranet.wording import count, some_of
 
-Objects = dict[str, frozenset[int]]
-"""The ids of each video's objects, as ``meta.json`` lists them."""
+Objects = dict[int, frozenset[str] | None]
+"""The objects of a video as ``meta.json`` lists them: in which frames each is, if it tells."""
 
 
 def check_youtube_vos(root: Path, split: str, reading: Reading) -> DataReport:
@@ -39,19 +38,22 @@ def check_youtube_vos(root: Path, split: str, reading: Reading) -> DataReport:
     problems = list(_unlisted(folder, objects, [video.name for video in videos]))
     for video in videos:
         problems += file_problems(video, facts)
-        problems += _foreign_ids(video, facts, objects.get(video.name))
+        if video.masks and video.name in objects:
+            problems += _objects(video, facts, objects[video.name])
     frames, masks = (
         sum(len(files) for files in group)
         for group in zip(*((video.frames, video.masks) for video in videos), strict=True)
     )
+    empty = sum(facts[path].objects == () for video in videos for path in video.masks.values())
     contents = (
         f"{split}: {count(videos, 'video')}, {count(frames, 'frame')}, {count(masks, 'mask')}",
         f"meta.json: {count(objects, 'video')}, {count(sum(map(len, objects.values())), 'object')}",
+        *([f"{count(empty, 'mask')} without any object"] if empty else ()),
     )
     return DataReport(root, "YouTube-VOS", contents, tuple(problems))
 
 
-def _names(folder: Path, objects: Objects) -> list[str]:
+def _names(folder: Path, objects: dict[str, Objects]) -> list[str]:
     """All videos that are listed, or have frames or masks."""
     found = {
         path.name
@@ -73,7 +75,7 @@ def _list_video(folder: Path, name: str) -> ListedSequence:
     return ListedSequence(name, frames or {}, masks or {}, tuple(problems))
 
 
-def _unlisted(folder: Path, objects: Objects, names: list[str]) -> Iterator[str]:
+def _unlisted(folder: Path, objects: dict[str, Objects], names: list[str]) -> Iterator[str]:
     strangers = [name for name in names if name not in objects]
     if strangers:
         yield (
@@ -82,14 +84,29 @@ def _unlisted(folder: Path, objects: Objects, names: list[str]) -> Iterator[str]
         )
 
 
-def _foreign_ids(video: ListedSequence, facts: Facts, objects: Set[int] | None) -> Iterator[str]:
-    """Ids in the masks of a video that ``meta.json`` does not list."""
-    if objects is None:
-        return
-    seen = chain.from_iterable(facts[path].objects or () for path in video.masks.values())
-    foreign = sorted(set(seen) - objects)
+def _objects(video: ListedSequence, facts: Facts, objects: Objects) -> Iterator[str]:
+    """Where the masks of a video and ``meta.json`` tell of different objects."""
+    folder = next(iter(video.masks.values())).parent
+    found = {name: facts[path].objects for name, path in video.masks.items()}
+    seen = set(chain.from_iterable(ids for ids in found.values() if ids))
+    foreign, unseen = (sorted(ids) for ids in (seen - objects.keys(), objects.keys() - seen))
     if foreign:
         yield (
-            f"{next(iter(video.masks.values())).parent} has objects that meta.json does not list: "
-            f"{some_of(list(map(str, foreign)))}. Unpack masks and meta.json of one version."
+            f"{folder} has objects that meta.json does not list: {some_of(list(map(str, foreign)))}"
+            ". Unpack masks and meta.json of one version."
+        )
+    if unseen and None not in found.values():  # all were decoded
+        yield (
+            f"{folder} has no mask of {count(unseen, 'object')} that meta.json lists: "
+            f"{some_of(list(map(str, unseen)))}. Unpack masks and meta.json of one version."
+        )
+    empty = [
+        name
+        for name, ids in found.items()
+        if ids == () and any(frames is None or name in frames for frames in objects.values())
+    ]
+    if empty:
+        yield (
+            f"{folder} has {count(empty, 'mask')} without any object, where meta.json has some: "
+            f"{some_of(empty)}. Unpack the masks again."
         )
