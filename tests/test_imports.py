@@ -73,7 +73,6 @@ MAY_IMPORT = {
         "visual.plots",
     },
     "annotator": {  # a person marks objects and watches them being followed
-        "config",
         "datasets.image_io",
         "datasets.random_access",
         "datasets.video_io",
@@ -150,6 +149,8 @@ ONLY_IN = {
     # annotator: checks what a page asks for; inference: polygon files
     "pydantic": {"annotator", "config", "config_files", "inference"},
     "matplotlib": {"visual"},
+    "starlette": {"annotator"},
+    "uvicorn": {"annotator"},
 }
 
 

@@ -10,18 +10,25 @@ lengths:
     ranet annotate surf.mp4 --masks outputs/surf/annotations --out outputs/surf_corrected \\
         input_size=[240,432]
 
-Exports go to OUT, or to OUT-2, OUT-3, … where it holds something already: nothing is overwritten.
-Ctrl-C ends it; marks that were not exported are saved first, for --masks.
+Every change of the marks is kept on the disk, in a .journal beside OUT, until the next one: however
+the annotator ends, the same command goes on with them, and --fresh begins anew. Exports go to OUT,
+or to OUT-2, OUT-3, … where it holds something already: nothing is overwritten. Ctrl-C ends it;
+marks that were not exported are saved first, as masks.
 """
 
 import argparse
+import hashlib
 import logging
+import signal
 import tempfile
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ranet.annotator.server import AnnotatorServer
+from ranet import VideoSegmenter, load_checkpoint
+from ranet.annotator.journal import journal_path, open_journal
+from ranet.annotator.marks import marks_of_masks
 from ranet.annotator.session import Session
 from ranet.cli import Terminated, number_within
 from ranet.commands.parser import command_parser, parse
@@ -32,31 +39,59 @@ from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.errors import DataError
 from ranet.files import check_writable
 from ranet.inference.marked_frames import masks_by_name
-from ranet.inference.segmenter import VideoSegmenter
 from ranet.model.pretrained import pretrained_path
-from ranet.model.weights import load_checkpoint
 from ranet.options import add_checkpoint
+
+if TYPE_CHECKING:
+    from ranet.annotator.server import AnnotatorServer
+
+_logger = logging.getLogger(__name__)
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = parse(_parser(program), arguments)
+    # Told before the work where its packages, an extra, are missing; --help needs none.
+    from ranet.annotator.server import AnnotatorServer
+
     config = load_config(InferenceConfig, options.config, options.overrides)
-    check_writable(options.out.parent)
+    out = options.out.absolute()
+    check_writable(out.parent)
     source = _frame_source(options.video)
-    masks = masks_by_name(options.masks, source) if options.masks else None
-    checkpoint = options.checkpoint or pretrained_path()
-    segmenter = VideoSegmenter(load_checkpoint(checkpoint, options.released_objects), config)
-    # What following a video says about its folders is of no use to who sees a page.
-    logging.getLogger("ranet.inference").setLevel(logging.WARNING)
-    title = Path(options.video).name or options.video
-    with tempfile.TemporaryDirectory(prefix="ranet-annotate-") as work:
-        session = Session(title, source, segmenter, out=options.out, work=Path(work), masks=masks)
+    masks = masks_by_name(options.masks, source) if options.masks else {}
+    place, beginning = journal_path(out, options.video), marks_of_masks(masks, source.size)
+    with (
+        tempfile.TemporaryDirectory(prefix="ranet-annotate-") as work,
+        open_journal(place, _identity(source, masks), beginning, fresh=options.fresh) as journal,
+    ):
+        if journal.resumed:
+            _logger.info("going on with the marks in %s; --fresh begins anew, and keeps it", place)
+        checkpoint = options.checkpoint or pretrained_path()
+        segmenter = VideoSegmenter(load_checkpoint(checkpoint, options.released_objects), config)
+        # What following a video says about its folders is of no use to who sees a page.
+        logging.getLogger("ranet.inference").setLevel(logging.WARNING)
+        title = Path(options.video).name or options.video
+        session = Session(title, source, segmenter, journal, out=out, work=Path(work))
         try:
-            with AnnotatorServer(session, options.port) as server:
-                _serve(server, show=options.browser)
+            server = AnnotatorServer(session, options.port)
+            print(f"Open {server.url}\nCtrl-C ends the annotator.", flush=True)
+            if options.browser:
+                webbrowser.open(server.url)
+            _end_when_hung_up(server)
+            server.run()
+        except Terminated:
+            raise
+        except KeyboardInterrupt:
+            print()  # behind the ^C of the terminal
         finally:
             session.close()
+
+
+def _end_when_hung_up(server: "AnnotatorServer") -> None:
+    """Have a closed terminal end it as Ctrl-C does, unless that is ignored, as under nohup."""
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is signal.SIG_DFL:
+        signal.signal(hangup, server.handle_exit)
 
 
 def _frame_source(video: str) -> FrameSource:
@@ -68,17 +103,17 @@ def _frame_source(video: str) -> FrameSource:
     return open_frames(video)
 
 
-def _serve(server: AnnotatorServer, *, show: bool) -> None:
-    """Until Ctrl-C, which is how this ends."""
-    print(f"Open {server.url}\nCtrl-C ends the annotator.", flush=True)
-    if show:
-        webbrowser.open(server.url)
-    try:
-        server.serve_forever()
-    except Terminated:
-        raise
-    except KeyboardInterrupt:
-        print()  # behind the ^C of the terminal
+def _identity(source: FrameSource, masks: Mapping[int, Path]) -> dict[str, Any]:
+    """What marks must be made with to fit: the same files, and the same masks, if any are given."""
+    files = "\n".join(f"{path.name} {path.stat().st_size}" for path in source.paths)
+    drawn = hashlib.sha256()
+    for number, path in sorted(masks.items()):
+        drawn.update(f"{number} ".encode() + path.read_bytes())
+    return {
+        "size": list(source.size),
+        "files": hashlib.sha256(files.encode()).hexdigest(),
+        "masks": drawn.hexdigest() if masks else None,
+    }
 
 
 def _parser(program: str) -> argparse.ArgumentParser:
@@ -100,6 +135,11 @@ def _parser(program: str) -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="marks to begin with, named as the frames that they are of",
+    )
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="begin anew; the journal of earlier marks is kept under another name",
     )
     add_checkpoint(parser)
     parser.add_argument(

@@ -1,28 +1,19 @@
-import threading
-
 import pytest
 from annotated_squares import FRAMES, SIZE
-from annotator_client import Client
 from moving_squares import moving
 from tiny_ranet import tiny_ranet
 
-from ranet.annotator.server import AnnotatorServer
+from ranet import InferenceConfig, VideoSegmenter
+from ranet.annotator.journal import Journal
+from ranet.annotator.marks import Marks
 from ranet.annotator.session import Session
-from ranet.config import InferenceConfig
 from ranet.datasets.image_io import write_image
 from ranet.datasets.video_io import open_frames
-from ranet.inference.segmenter import VideoSegmenter
 
 
 @pytest.fixture(scope="session")
 def network():
     return tiny_ranet("multi")
-
-
-@pytest.fixture
-def segmenter(network):
-    config = InferenceConfig(input_size=SIZE, frame_size=SIZE, device="cpu")
-    return VideoSegmenter(network, config)
 
 
 @pytest.fixture
@@ -35,16 +26,19 @@ def squares(tmp_path):
 
 
 @pytest.fixture
-def make_session(squares, segmenter, tmp_path):
-    """Makes a session of the squares; it is closed at the end."""
+def make_session(squares, network, tmp_path):
+    """Makes a session of the squares, or of another ``source``; it is closed at the end."""
     made = []
 
-    def make(**options):
+    def make(out="out", source=None, size=SIZE, beginning=None, title="squares"):
         work = tmp_path / f"work{len(made)}"
         work.mkdir()
-        source = options.pop("source", None) or open_frames(tmp_path / "frames")
-        given = {"out": tmp_path / "out", "work": work, **options}
-        made.append(Session("squares", source, segmenter, **given))
+        source = source or open_frames(tmp_path / "frames")
+        config = InferenceConfig(input_size=size, frame_size=size, device="cpu")
+        identity = {"size": list(source.size)}
+        journal = Journal(tmp_path / f"{out}.journal", identity, beginning or Marks())
+        segmenter = VideoSegmenter(network, config)
+        made.append(Session(title, source, segmenter, journal, out=tmp_path / out, work=work))
         return made[-1]
 
     yield make
@@ -55,18 +49,3 @@ def make_session(squares, segmenter, tmp_path):
 @pytest.fixture
 def session(make_session):
     return make_session()
-
-
-@pytest.fixture
-def server(session):
-    with AnnotatorServer(session) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def client(server):
-    return Client(server)

@@ -1,28 +1,24 @@
-"""``ranet annotate``: how it starts and how it ends."""
+"""``ranet annotate``: how it starts, how it ends, and what is there when it starts again."""
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
+import urllib.request
 
 import pytest
 from annotated_squares import SIZE
-from annotator_client import Client
 from scripts_in_process import SCRIPTS
 
+from ranet.annotator.journal import journal_path
+from ranet.annotator.server import TOKEN_HEADER
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.model.weights import save_checkpoint
 
-BOX = {"frame": 1, "edit": {"kind": "box", "object": 1, "box": [2, 4, 22, 24]}}
+BOX = {"frame": 1, "object": 1, "kind": "box", "box": [2, 4, 22, 24]}
 SMALL = f"input_size=[{SIZE[0]},{SIZE[1]}]"
-
-
-@pytest.fixture
-def checkpoint(network, tmp_path):
-    save_checkpoint(tmp_path / "tiny.pt", network)
-    return tmp_path / "tiny.pt"
 
 
 @pytest.fixture
@@ -33,64 +29,118 @@ def temporary(tmp_path):
 
 
 @pytest.fixture
-def started(squares, checkpoint, tmp_path, temporary):
-    """The running command, and what asks it."""
-    words = [tmp_path / "frames", "--checkpoint", checkpoint, "--out", tmp_path / "out"]
-    process = subprocess.Popen(
-        [sys.executable, SCRIPTS / "annotate.py", *words, "--no-browser", SMALL, "device=cpu"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(temporary)},
-    )
-    url = re.fullmatch(r"Open http://127\.0\.0\.1:(\d+)/#(\S+)\n", process.stdout.readline())
-    yield process, Client(SimpleNamespace(server_port=int(url[1]), token=url[2]))
+def start(squares, network, tmp_path, temporary):
+    """Starts the command; gives the process, and what asks it."""
+    save_checkpoint(tmp_path / "tiny.pt", network)
+    words = [tmp_path / "frames", "--checkpoint", tmp_path / "tiny.pt", "--out", tmp_path / "out"]
+    words += [SMALL, "device=cpu"]
+    processes = []
+
+    def started(*more):
+        process = subprocess.Popen(
+            [sys.executable, SCRIPTS / "annotate.py", *words, *more, "--no-browser"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TMPDIR": str(temporary)},
+        )
+        processes.append(process)
+        address = re.fullmatch(
+            r"Open (http://127\.0\.0\.1:\d+)/#(\S+)\n", process.stdout.readline()
+        )
+        headers = {TOKEN_HEADER: address[2], "Content-Type": "application/json"}
+
+        def ask(path, body=None):
+            data = None if body is None else json.dumps(body).encode()
+            request = urllib.request.Request(f"{address[1]}/api/{path}", data, headers)
+            with urllib.request.urlopen(request, timeout=60) as response:
+                return json.load(response)
+
+        return process, ask
+
+    yield started
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_whatever_ends_it_the_next_one_goes_on(start, tmp_path, temporary):
+    """Killed; hung up, as by a closed terminal; terminated."""
+    process, ask = start()
+    assert not ask("state")["resumed"]
+    ask("edit", BOX)
     process.kill()
     process.wait()
-    process.stdout.close()
-    process.stderr.close()
 
-
-@pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)]
-)
-def test_it_ends_cleanly_and_saves_the_marks(started, tmp_path, temporary, number, status):
-    process, client = started
-    client.get("/api/edit", BOX)
-    client.get("/api/segment", {"backward": True})
-    process.send_signal(number)
+    process, ask = start()
+    told = ask("state")
+    assert (told["resumed"], told["marked"], told["can_undo"]) == (True, [1], True)
+    ask("add_object", {"frame": 4})
+    ask("edit", {**BOX, "frame": 4, "object": 2})
+    process.send_signal(signal.SIGHUP)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == status, said
+    assert process.returncode == 0, said
+    assert "going on with the marks" in said
+    assert len(list((tmp_path / "out" / "annotations").iterdir())) == 2
+
+    process, ask = start()
+    assert [each["frames"] for each in ask("state")["objects"]] == [[1], [4]]
+    process.terminate()
+    process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not (tmp_path / "out-2").exists()  # they are saved already
+
+
+def test_ctrl_c_ends_it_cleanly_and_saves_the_marks(start, tmp_path, temporary):
+    journal = journal_path(tmp_path / "out", str(tmp_path / "frames"))
+    journal.write_bytes(b"damaged\n")
+    process, ask = start("--fresh")
+    ask("edit", BOX)
+    ask("segment", {"backward": True})
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
     assert "Traceback" not in said
-    assert f"marks that were not exported are saved in {tmp_path / 'out'}" in said
+    assert f"saved in {tmp_path / 'out'}" in said
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["annotations"]
     assert (read_labels(tmp_path / "out" / "annotations" / "01.png") == 1).sum() == 20 * 20
     assert not list(temporary.iterdir())
     assert not list(tmp_path.glob(".*"))
+    assert journal.with_suffix(".2.journal").read_bytes() == b"damaged\n"
 
 
-def test_a_missing_video_is_told(run_script, tmp_path):
-    done = run_script("annotate.py", tmp_path / "nowhere.mp4", "--no-browser")
-    assert done.status == 1
-    assert "No video" in done.error
-
-
-def test_a_camera_is_told(run_script):
-    done = run_script("annotate.py", "0", "--no-browser")
-    assert done.status == 1
-    assert "camera 0 cannot be annotated" in done.error
-
-
-def test_masks_of_no_frame_are_told(run_script, squares, tmp_path):
-    write_labels(tmp_path / "marks" / "99.png", squares[0][1])
+def test_a_damaged_journal_is_told(run_script, squares, tmp_path):
+    journal = journal_path(tmp_path / "out", str(tmp_path / "frames"))
+    journal.write_bytes(b"damaged\n")
     done = run_script(
-        *("annotate.py", tmp_path / "frames", "--masks", tmp_path / "marks", "--no-browser")
+        *("annotate.py", tmp_path / "frames", "--out", tmp_path / "out", "--no-browser")
     )
     assert done.status == 1
-    assert "No frame is named as 1 mask" in done.error
+    assert f"{journal} is damaged" in done.error
+    assert journal.read_bytes() == b"damaged\n"
+
+
+def test_a_missing_extra_is_told(run_script, squares, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "ranet.annotator.server")
+    done = run_script("annotate.py", tmp_path / "frames", "--no-browser")
+    assert done.status == 1
+    assert "[annotator]" in done.error
+
+
+def test_what_cannot_be_annotated_is_told(run_script, squares, tmp_path):
+    write_labels(tmp_path / "marks" / "99.png", squares[0][1])
+    for words, told in (
+        ([tmp_path / "nowhere.mp4"], "No video"),
+        (["0"], "camera 0"),
+        ([tmp_path / "frames", "--masks", tmp_path / "marks"], "No frame is named"),
+    ):
+        done = run_script("annotate.py", *words, "--no-browser")
+        assert done.status == 1
+        assert told in done.error
 
 
 def test_a_wrong_port_is_told(run_script, tmp_path):
     done = run_script("annotate.py", tmp_path, "--port", "70000")
     assert done.status == 2
-    assert "from 0 to 65535" in done.error
+    assert "65535" in done.error

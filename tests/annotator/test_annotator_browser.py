@@ -4,20 +4,18 @@ import threading
 
 import numpy as np
 import pytest
-from annotator_client import wait_until
+from annotated_squares import wait_until
 from headless_chromium import console_errors
 from moving_squares import iou
 
 from ranet.annotator.server import AnnotatorServer
-from ranet.annotator.session import Session
-from ranet.config import InferenceConfig
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.datasets.video_io import open_frames
-from ranet.inference.segmenter import VideoSegmenter
 
 SIZE = (96, 160)
 FRAMES = 5
+TITLE = "A <b>synthetic</b> video"
 
 
 @pytest.fixture(scope="module")
@@ -33,44 +31,28 @@ def video(tmp_path_factory):
 
 
 @pytest.fixture
-def session(video, network, tmp_path):
-    work = tmp_path / "work"
-    work.mkdir()
-    config = InferenceConfig(input_size=SIZE, frame_size=SIZE, device="cpu")
-    segmenter = VideoSegmenter(network, config)
-    session = Session(
-        "A <b>synthetic</b> video",
-        open_frames(video[0]),
-        segmenter,
-        out=tmp_path / "out",
-        work=work,
-    )
-    yield session
-    session.close()
-
-
-@pytest.fixture
-def page(browser, session):
+def page(browser, video, make_session):
     """The page of a running server; in the end it must not have complained."""
-    with AnnotatorServer(session) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        browser.get(server.url)
-        page = Page(browser)
-        page.wait("facts.textContent.includes('160×96')")
-        page.wait_for_pictures()
-        yield page
-        found = console_errors(browser)
-        server.shutdown()
-        thread.join()
+    session = make_session(source=open_frames(video[0]), size=SIZE, title=TITLE)
+    server = AnnotatorServer(session)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    browser.get(server.url)
+    page = Page(browser, session)
+    page.wait("facts.textContent.includes('160×96')")
+    page.wait_for_pictures()
+    yield page
+    found = console_errors(browser)
+    server.should_exit = True
+    thread.join()
     assert found == []
 
 
 class Page:
     """What a person sees and does."""
 
-    def __init__(self, driver):
-        self.driver = driver
+    def __init__(self, driver, session):
+        self.driver, self.session = driver, session
 
     def ask(self, expression):
         """The value of a JavaScript expression, in which elements have the names of their ids."""
@@ -120,8 +102,8 @@ class Page:
         for point in points:
             self.drag(point)
 
-    def marked(self, session, number=0, label=1):
-        return session.history.now.marked().get(number, np.zeros(SIZE, np.uint8)) == label
+    def marked(self, number=0, label=1):
+        return self.session.journal.now.labels().get(number, np.zeros(SIZE, np.uint8)) == label
 
     def wait_until_idle(self):
         self.wait("!hint.textContent.includes('Working') && work.hidden")
@@ -143,56 +125,21 @@ def box_around(mask, margin=3):
     )
 
 
-def test_from_a_box_to_files(page, session, video, tmp_path):
-    """The whole way: a box, GrabCut, Segment, the masks arrive, Export."""
+def test_from_a_box_to_files(page, video, tmp_path, monkeypatch):
+    """The whole way: a box, GrabCut, Segment, the masks arrive, Stop, Go on, Export."""
     pytest.importorskip("av", reason="videos need the extra ranet[video]")
-    truth = read_labels(sorted(video[1].iterdir())[0]) == 1
+    session, truth = page.session, read_labels(sorted(video[1].iterdir())[0]) == 1
     left, top, right, bottom = box_around(truth)
     assert not page.driver.find_element("id", "segment").is_enabled()
-
     page.drag((left, top), (right, bottom))
-    wait_until(lambda: session.history.version == 2)  # drawn, then refined
-    page.wait_until_idle()
+    wait_until(lambda: session.journal.can_step(-1))
+    page.wait_until_idle()  # drawn, then refined
     assert page.text(".object .where") == "frame 0"
     box_alone = np.zeros(SIZE, bool)
     box_alone[top:bottom, left:right] = True
-    assert iou(page.marked(session), truth) > max(0.6, iou(box_alone, truth))
+    assert iou(page.marked(), truth) > max(0.6, iou(box_alone, truth))
     assert page.ask(f"{pixels('layer')}.some((value) => value > 0)")
 
-    page.click("#segment")
-    page.wait("!document.getElementById('work').hidden || segment.textContent === 'Segment again'")
-    page.wait("segment.textContent === 'Segment again'")
-    assert session.as_json()["found"] == [(0, FRAMES - 1)]
-    page.wait(f"number.value === '{FRAMES - 1}'")  # the last one is shown
-
-    page.click("#coco")
-    page.click("#cut-out option[value=png]")
-    page.click("#export")
-    page.wait("!exported.hidden")
-    assert page.text("#exported p") == f"Written to {tmp_path / 'out'}"
-    out = tmp_path / "out"
-    assert sorted(path.name for path in out.iterdir()) == [
-        *("annotations", "cut_out", "masks", "masks.json", "overlay.mp4"),
-    ]
-    names = [f"{number:05d}.png" for number in range(FRAMES)]
-    assert sorted(path.name for path in (out / "masks").iterdir()) == names
-    assert sorted(path.name for path in (out / "cut_out").iterdir()) == names
-    assert (read_labels(out / "masks" / names[0]) == session.labels(0)).all()
-    assert len(list(open_frames(out / "overlay.mp4"))) == FRAMES
-
-
-def test_marks_alone_are_exported(page, session, tmp_path):
-    page.click("#at-once")
-    page.drag((20, 20), (50, 50))
-    wait_until(lambda: session.as_json()["marked"])
-    page.wait_until_idle()
-    for folder in ("out", "out-2"):
-        page.click("#export")
-        page.wait(f"!exported.hidden && exported.textContent.includes('{tmp_path / folder}')")
-        assert [path.name for path in (tmp_path / folder).iterdir()] == ["annotations"]
-
-
-def test_a_running_segmentation_is_watched_and_stopped(page, session, monkeypatch):
     step, seen, opened = session._segmenter.step, threading.Event(), threading.Event()
 
     def held(frame):
@@ -201,10 +148,6 @@ def test_a_running_segmentation_is_watched_and_stopped(page, session, monkeypatc
         return step(frame)
 
     monkeypatch.setattr(session._segmenter, "step", held)
-    page.click("#at-once")
-    page.drag((40, 20), (100, 70))
-    wait_until(lambda: session.as_json()["marked"])
-    page.wait_until_idle()
     page.keys("s")
     assert seen.wait(60)
     page.wait("document.getElementById('progress-text').textContent.includes('segmenting: 1 of 5')")
@@ -215,12 +158,27 @@ def test_a_running_segmentation_is_watched_and_stopped(page, session, monkeypatc
     page.wait("segment.textContent === 'Go on'")
     page.click("#segment")
     page.wait("segment.textContent === 'Segment again'")
+    assert session.as_json()["found"] == [(0, FRAMES - 1)]
+    page.wait(f"number.value === '{FRAMES - 1}'")  # the last one is shown
+
+    page.click("#coco")
+    page.click("#cut-out option[value=png]")
+    page.click("#export")
+    page.wait("!told.hidden")
+    assert page.text("#told p") == f"Written to {tmp_path / 'out'}"
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("annotations", "cut_out", "masks", "masks.json", "overlay.mp4"),
+    ]
+    names = [f"{number:05d}.png" for number in range(FRAMES)]
+    assert sorted(path.name for path in (out / "masks").iterdir()) == names
+    assert len(list(open_frames(out / "overlay.mp4"))) == FRAMES
 
 
-def test_two_objects_with_all_tools_and_the_way_back(page, session):
+def test_two_objects_with_all_tools_and_the_way_back(page):
     page.click("#at-once")
     page.drag((20, 20), (50, 50))
-    wait_until(lambda: 900 <= page.marked(session).sum() <= 32 * 32)
+    wait_until(lambda: 900 <= page.marked().sum() <= 32 * 32)
 
     page.click("#add-object")
     page.wait("document.querySelectorAll('.object').length === 2")
@@ -228,31 +186,31 @@ def test_two_objects_with_all_tools_and_the_way_back(page, session):
     page.click_at((80, 20), (120, 20), (120, 60))
     assert "Click the first corner again" in page.text("#hint")
     page.click_at((80, 20))
-    wait_until(lambda: 600 < page.marked(session, label=2).sum() < 1000)
+    wait_until(lambda: 600 < page.marked(label=2).sum() < 1000)
 
     page.keys("d")
     page.drag((80, 80), (100, 80), (120, 80))
-    wait_until(lambda: page.marked(session, label=2)[80, 85:116].all())
+    wait_until(lambda: page.marked(label=2)[80, 85:116].all())
     page.wait_until_idle()
 
     page.keys("1", "e")
     page.drag((35, 35), (36, 35))
-    wait_until(lambda: not page.marked(session)[35, 35])
+    wait_until(lambda: not page.marked()[35, 35])
     page.wait_until_idle()
-    assert page.marked(session, label=2)[80, 100]
+    assert page.marked(label=2)[80, 100]
 
     page.click("#undo")
-    wait_until(lambda: page.marked(session)[35, 35])
+    wait_until(lambda: page.marked()[35, 35])
     page.click("#redo")
-    wait_until(lambda: not page.marked(session)[35, 35])
+    wait_until(lambda: not page.marked()[35, 35])
     page.keys(keys().DELETE)
-    wait_until(lambda: not page.marked(session).any())
+    wait_until(lambda: not page.marked().any())
     page.wait_until_idle()
     page.click("[aria-label='Remove object 2']")
     page.wait("document.querySelectorAll('.object').length === 1")
 
 
-def test_the_frame_is_chosen_with_slider_number_and_keys(page, session):
+def test_the_view_follows_slider_keys_and_zoom(page):
     page.click("#at-once")
     page.keys(keys().ARROW_RIGHT)
     page.wait("number.value === '1'")
@@ -263,29 +221,44 @@ def test_the_frame_is_chosen_with_slider_number_and_keys(page, session):
     number.send_keys("2", keys().ENTER)
     page.wait("document.getElementById('frame').value === '2'")
     number.send_keys(keys().TAB)
-    page.drag((20, 20), (50, 50))
-    wait_until(lambda: session.as_json()["marked"] == [2])
-    page.wait_until_idle()
-    page.click("#play")
-    page.wait("number.value === '4' && play.textContent === '▶'")
 
-
-def test_the_view_is_magnified_where_the_pointer_draws(page, session):
-    page.click("#at-once")
     before = page.ask("sheet.clientWidth")
     page.click("#zoom-in")
     page.wait("zoom.textContent === '150 %'")
     assert page.ask("sheet.clientWidth") > 1.4 * before
     page.drag((60, 40), (100, 60))
-    wait_until(lambda: session.as_json()["marked"])
-    rows, columns = np.nonzero(page.marked(session))
+    wait_until(lambda: page.marked(2).any())
+    rows, columns = np.nonzero(page.marked(2))
     assert abs(np.array([rows.min(), columns.min()]) - (40, 60)).max() <= 1
     assert abs(np.array([rows.max(), columns.max()]) - (60, 100)).max() <= 1
-    page.keys("0")
-    page.wait("zoom.textContent === '100 %'")
+    page.wait_until_idle()
+    page.click("#play")
+    page.wait("number.value === '4' && play.textContent === '▶'")
+
+    for width, height in ((1280, 800), (600, 900)):
+        page.driver.set_window_size(width, height)
+        page.wait(f"innerWidth <= {width}")
+        assert page.ask("document.documentElement.scrollWidth <= innerWidth")
+    bottom = "document.querySelector('main').getBoundingClientRect().bottom"
+    assert page.ask(f"document.querySelector('aside').getBoundingClientRect().top >= {bottom}")
 
 
-def test_errors_are_shown_and_go(page, session):
+def test_what_the_page_says(page):
+    assert page.text("#title") == f"{TITLE} – RANet annotator"  # no HTML
+    names = page.ask("performance.getEntriesByType('resource').map((entry) => entry.name)")
+    assert names
+    assert all(name.startswith(page.ask("location.origin")) for name in names)
+    nameless = page.ask(
+        "[...document.querySelectorAll('button, input, select')].filter((each) => "
+        "!each.textContent.trim() && !each.labels?.length && !each.getAttribute('aria-label'))"
+        ".map((each) => each.outerHTML)"
+    )
+    assert nameless == []
+
+    page.keys("?")
+    page.wait("document.getElementById('help-dialog').open")
+    page.keys("s", keys().ESCAPE)  # no key works behind it
+    page.wait("!document.getElementById('help-dialog').open")
     page.keys("g")
     page.wait("!error.hidden")
     assert "not marked in this frame" in page.text("#error p")
@@ -294,79 +267,10 @@ def test_errors_are_shown_and_go(page, session):
     (refused,) = console_errors(page.driver)  # the browser itself tells of every status of 400
     assert "400" in refused
 
-
-def test_names_are_shown_as_they_are(page):
-    assert page.text("#title") == "A <b>synthetic</b> video – RANet annotator"
-
-
-def test_nothing_is_fetched_from_elsewhere(page):
-    names = page.ask("performance.getEntriesByType('resource').map((entry) => entry.name)")
-    assert names
-    assert all(name.startswith(page.ask("location.origin")) for name in names)
-
-
-def test_every_control_has_a_name(page):
-    nameless = page.ask(
-        "[...document.querySelectorAll('button, input, select')].filter((each) => "
-        "!each.textContent.trim() && !each.labels?.length && !each.getAttribute('aria-label'))"
-        ".map((each) => each.outerHTML)"
-    )
-    assert nameless == []
-
-
-def test_all_of_it_fits_on_a_small_screen(page):
-    page.driver.set_window_size(1280, 800)
-    page.wait("innerWidth <= 1280")
-    fits = "({width: root.scrollWidth <= innerWidth, height: root.scrollHeight <= innerHeight})"
-    assert page.ask(fits.replace("root", "document.documentElement")) == {
-        "width": True,
-        "height": True,
-    }
-    assert page.ask("document.querySelector('aside').scrollHeight <= innerHeight")
-
-
-def test_in_a_narrow_window_the_tools_are_below_the_frame(page, session):
-    page.driver.set_window_size(600, 900)
-    page.wait("innerWidth <= 600")
-    bottom = "document.querySelector('main').getBoundingClientRect().bottom"
-    assert page.ask(f"document.querySelector('aside').getBoundingClientRect().top >= {bottom}")
-    assert page.ask("document.documentElement.scrollWidth <= innerWidth")
-    assert page.ask("stage.clientWidth") > 500
-    page.click("#at-once")  # scrolls there
-    page.ask("scrollTo(0, 0)")
-    page.drag((20, 20), (50, 50))
-    wait_until(lambda: 900 <= page.marked(session).sum() <= 32 * 32)
-
-
-def test_nothing_can_be_pressed_before_the_video_is_known(page, session, monkeypatch):
-    asked, answer = threading.Event(), threading.Event()
-    as_json = session.as_json
-
-    def held():
-        asked.set()
-        assert answer.wait(60)
-        return as_json()
-
-    monkeypatch.setattr(session, "as_json", held)
+    page.session.journal.resumed = True
     page.driver.refresh()
-    assert asked.wait(60)
-    enabled = "[...document.querySelectorAll('aside button, .timeline button')].filter((each) => "
-    enabled += "!each.disabled).map((each) => each.id)"
-    assert page.ask(enabled) == []
-    answer.set()
-    page.wait("!play.disabled")
-    page.wait_for_pictures()
-    assert set(page.ask(enabled)) == {"add-object", "refine", "clear", "play"}
-
-
-def test_help_opens_and_closes(page):
-    page.keys("?")
-    page.wait("document.getElementById('help-dialog').open")
-    page.keys("s", keys().ESCAPE)  # no key works behind it
-    page.wait("!document.getElementById('help-dialog').open")
-
-
-def test_an_ended_annotator_is_told(page):
+    page.wait("!document.getElementById('told').hidden")
+    assert "--fresh" in page.text("#told p")
     page.ask("void (window.fetch = () => Promise.reject(new TypeError('Failed to fetch')))")
     page.keys("n")
     page.wait("!error.hidden")

@@ -5,27 +5,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from annotated_squares import FRAMES, SIZE
-from annotator_client import wait_until
+from annotated_squares import FRAMES, SIZE, wait_until
 from moving_squares import iou
 
-from ranet.annotator.edits import Box, Brush, Clear, Refine
-from ranet.annotator.export import ExportRequest
-from ranet.annotator.job import BusyError
+from ranet.annotator.marks import marks_of_masks
+from ranet.annotator.session import BusyError
 from ranet.datasets.image_io import read_image, read_labels, write_labels
 from ranet.datasets.video_io import open_frames
 from ranet.errors import DataError
 
 BOX_1 = (2, 4, 22, 24)
-MASKS_ONLY = ExportRequest(overlay=False)
 
 
 def mark(session, frame=0, label=1, of=BOX_1):
-    session.edit(frame, Box(object=label, kind="box", box=of))
+    session.edit(frame, label, "box", box=of)
 
 
 def done(session):
-    session.job.wait()
+    session.job.join()
     assert session.job.state == "done", session.job.error
     return session.job
 
@@ -62,7 +59,7 @@ def files_in(folder):
 
 def test_a_box_is_marked_and_refined(session, squares):
     mark(session)
-    session.edit(0, Refine(object=1, kind="refine"))
+    session.edit(0, 1, "refine")
     assert iou(session.labels(0) == 1, squares[0][1] == 1) > 0.8
     told = session.as_json()
     assert told["objects"] == [{"id": 1, "colour": "#800000", "frames": [0]}]
@@ -74,9 +71,9 @@ def test_objects_are_marked_in_any_frame_and_taken_back(session):
     assert session.add_object(3) == 2
     mark(session, 3, 2, (24, 54, 44, 76))
     assert session.as_json()["objects"][1]["frames"] == [3]
-    assert session.undo() == 3
+    assert session.step(-1) == 3
     assert not session.labels(3).any()
-    assert session.redo() == 3
+    assert session.step(1) == 3
     session.remove_object(2, 0)
     assert [each["id"] for each in session.as_json()["objects"]] == [1]
     assert not session.labels(3).any()
@@ -87,7 +84,7 @@ def test_wrong_edits_change_nothing(session):
         with pytest.raises(DataError, match=r"There is no (frame|object)"):
             mark(session, frame, label)
     with pytest.raises(DataError, match="not marked"):
-        session.edit(0, Refine(object=1, kind="refine"))
+        session.edit(0, 1, "refine")
     assert not session.as_json()["can_undo"]
 
 
@@ -105,7 +102,7 @@ def test_masks_are_seen_while_they_come(session, monkeypatch):
     assert (session.labels(0) == 1).any()
     for forbidden in (
         lambda: session.segment(backward=False),
-        lambda: session.export(MASKS_ONLY),
+        lambda: session.export(overlay=False),
     ):
         with pytest.raises(BusyError, match="Still segmenting"):
             forbidden()
@@ -119,7 +116,7 @@ def test_masks_are_seen_while_they_come(session, monkeypatch):
 def test_a_stopped_segmentation_keeps_what_there_is_and_goes_on(
     session, make_session, monkeypatch, tmp_path
 ):
-    whole = make_session(out=tmp_path / "whole")
+    whole = make_session(out="whole")
     mark(whole)
     segmented(whole)
 
@@ -129,7 +126,7 @@ def test_a_stopped_segmentation_keeps_what_there_is_and_goes_on(
     assert gate.reached.wait(60)
     session.stop()
     gate.opened.set()
-    session.job.wait()
+    session.job.join()
     assert session.job.state == "stopped"
     (span,) = session.as_json()["found"]
     assert 2 <= span[1] < FRAMES - 1
@@ -146,8 +143,8 @@ def test_other_marks_begin_anew(session, monkeypatch):
     assert gate.reached.wait(60)
     session.stop()
     gate.opened.set()
-    session.job.wait()
-    session.edit(0, Clear(object=1, kind="clear"))
+    session.job.join()
+    session.edit(0, 1, "clear")
     mark(session, 2)
     assert not session.as_json()["can_go_on"]
     segmented(session)
@@ -156,15 +153,15 @@ def test_other_marks_begin_anew(session, monkeypatch):
 
 def test_frames_before_the_marks_are_segmented_if_wanted(session):
     mark(session, 3)
-    assert segmented(session, backward=True).done == (FRAMES - 3) + 4
+    assert segmented(session, backward=True).done == FRAMES
     assert session.as_json()["found"] == [(0, FRAMES - 1)]
 
 
 def test_nothing_cannot_be_segmented_or_exported(session, tmp_path):
-    with pytest.raises(DataError, match="No frame is annotated"):
+    with pytest.raises(DataError, match="mark an object"):
         session.segment(backward=False)
-    with pytest.raises(DataError, match="nothing to export"):
-        session.export(MASKS_ONLY)
+    with pytest.raises(DataError, match="mark an object"):
+        session.export(overlay=False)
     assert session.job is None
 
 
@@ -172,7 +169,7 @@ def test_a_mark_is_shown_in_front_of_what_was_found(session):
     mark(session)
     segmented(session)
     session.add_object(2)
-    session.edit(2, Brush(object=2, kind="brush", points=[(70, 40)], radius=4))
+    session.edit(2, 2, "brush", points=[(70, 40)], radius=4)
     shown = session.labels(2)
     assert shown[40, 70] == 2
     found = session.as_json()["found"]
@@ -183,7 +180,7 @@ def test_everything_is_exported(session, squares, tmp_path):
     pytest.importorskip("av", reason="videos need the extra ranet[video]")
     mark(session)
     segmented(session)
-    session.export(ExportRequest(overlay=True, cut_out="png", coco=True))
+    session.export(overlay=True, cut_out="png", coco=True)
     assert done(session).done == FRAMES
     out = tmp_path / "out"
     names = [f"{number:02d}.png" for number in range(FRAMES)]
@@ -202,7 +199,7 @@ def test_a_relative_folder_is_told_in_full(session, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "_out", Path("out"))
     mark(session)
-    session.export(MASKS_ONLY)
+    session.export(overlay=False)
     done(session)
     assert session.as_json()["exported"] == [str(tmp_path.resolve() / "out")]
 
@@ -211,7 +208,7 @@ def test_nothing_is_overwritten(session, tmp_path):
     (tmp_path / "out").mkdir()
     mark(session)
     for _ in range(2):
-        session.export(MASKS_ONLY)
+        session.export(overlay=False)
         done(session)
     assert session.exported == [tmp_path / "out", tmp_path / "out-2"]
     assert files_in(tmp_path / "out") == files_in(tmp_path / "out-2") == ["annotations/00.png"]
@@ -234,8 +231,8 @@ def test_a_stopped_export_leaves_nothing(session, tmp_path, monkeypatch):
                 yield named
 
     monkeypatch.setattr(session, "source", Stopping())
-    session.export(ExportRequest())
-    session.job.wait()
+    session.export()
+    session.job.join()
     assert session.job.state == "stopped"
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".*"))
@@ -245,8 +242,8 @@ def test_what_cannot_be_done_is_told(session, tmp_path):
     mark(session)
     segmented(session)
     (tmp_path / "frames" / "03.png").write_bytes(b"no image")
-    session.export(ExportRequest())
-    session.job.wait()
+    session.export()
+    session.job.join()
     assert session.job.state == "failed"
     assert "03.png" in session.as_json()["job"]["error"]
     assert not (tmp_path / "out").exists()
@@ -259,7 +256,7 @@ def test_a_mistake_of_the_program_is_told(session, monkeypatch, caplog):
     monkeypatch.setattr(session._segmenter, "start", broken)
     mark(session)
     session.segment(backward=False)
-    session.job.wait()
+    session.job.join()
     assert "ZeroDivisionError: oh" in session.as_json()["job"]["error"]
     assert "Traceback" in caplog.text
 
@@ -284,27 +281,23 @@ def test_closing_stops_and_saves_the_marks(make_session, monkeypatch, tmp_path):
 def test_closing_saves_no_marks_twice(make_session, tmp_path):
     session = make_session()
     mark(session)
-    session.export(MASKS_ONLY)
+    session.export(overlay=False)
     done(session)
     session.close()
     assert not (tmp_path / "out-2").exists()
 
 
-def test_marks_can_be_gone_on_with(make_session, tmp_path, squares):
+def test_masks_are_marks_to_begin_with(make_session, tmp_path, squares):
     write_labels(tmp_path / "marks.png", squares[2][1])
-    session = make_session(masks={2: tmp_path / "marks.png"})
+    session = make_session(beginning=marks_of_masks({2: tmp_path / "marks.png"}, SIZE))
     told = session.as_json()
     assert [each["id"] for each in told["objects"]] == [1, 2]
     assert told["marked"] == [2]
     assert (session.labels(2) == squares[2][1]).all()
     session.close()
     assert not (tmp_path / "out").exists()
-
-
-def test_marks_of_another_size_are_refused(make_session, tmp_path):
-    write_labels(tmp_path / "marks.png", np.ones((5, 5), np.uint8))
-    with pytest.raises(DataError, match=r"marks.png cannot be used.*5×5"):
-        make_session(masks={0: tmp_path / "marks.png"})
+    with pytest.raises(DataError, match=r"marks.png.*48×80"):
+        marks_of_masks({0: tmp_path / "marks.png"}, (5, 5))
 
 
 def test_frames_of_a_video_file_are_counted_in_the_background(make_session, tmp_path):
@@ -323,6 +316,6 @@ def test_frames_of_a_video_file_are_counted_in_the_background(make_session, tmp_
     assert np.abs(session.image(4).astype(int) - frames[4]).mean() < 8
     mark(session, 2)
     segmented(session)
-    session.export(MASKS_ONLY)
+    session.export(overlay=False)
     done(session)
     assert files_in(tmp_path / "out")[0] == "annotations/00002.png"

@@ -7,6 +7,8 @@ import { Box, Brush, Eraser, Polygon } from "./tools.js";
 
 const POLL = 250; // milliseconds between two looks at work that is being done
 
+const RESUMED = "These are the marks of last time. To begin anew, start the annotator with --fresh, which keeps them.";
+
 const by = (id) => document.getElementById(id);
 const stage = new Stage();
 const timeline = new Timeline((number) => look(number));
@@ -31,7 +33,7 @@ function note(id, text) {
 
 const complain = (error) => note("error", error.message);
 
-for (const id of ["error", "exported"]) {
+for (const id of ["error", "told"]) {
   by(id).lastElementChild.addEventListener("click", () => note(id, ""));
 }
 
@@ -80,7 +82,7 @@ function ask(path, body) {
     try {
       note("error", "");
       const { show, select, ...next } = await post(path, body);
-      if (select !== null) selected = select;
+      if (select !== undefined) selected = select;
       update(next);
       await go(show ?? timeline.frame);
       return true;
@@ -154,7 +156,7 @@ function removal(id) {
   button.title = `Remove object ${id}`;
   button.setAttribute("aria-label", button.title);
   button.addEventListener("click", () =>
-    ask("/api/object/remove", { object: id, frame: timeline.frame }));
+    ask("/api/remove_object", { object: id, frame: timeline.frame }));
   return button;
 }
 
@@ -169,7 +171,7 @@ function select(id) {
 // --- marks ---
 
 function edit(change, object = selected, frame = timeline.frame) {
-  return ask("/api/edit", { frame, edit: { object, ...change } });
+  return ask("/api/edit", { frame, object, ...change });
 }
 
 async function finished(change) {
@@ -281,7 +283,7 @@ function finish(job) {
   finishedJob = job.number;
   if (job.state === "failed") complain(new Error(job.error));
   if (job.doing === "exporting" && job.state === "done") {
-    note("exported", `Written to ${state.exported.at(-1)}`);
+    note("told", `Written to ${state.exported.at(-1)}`);
   }
   look(following ? job.frame ?? timeline.frame : timeline.frame);
 }
@@ -296,7 +298,7 @@ by("segment").addEventListener("click", segment);
 by("backward").addEventListener("change", () => showJob(state.job));
 by("stop").addEventListener("click", () => ask("/api/stop"));
 by("export").addEventListener("click", () => {
-  note("exported", "");
+  note("told", "");
   ask("/api/export", {
     overlay: by("overlay").checked,
     coco: by("coco").checked,
@@ -342,11 +344,11 @@ by("opacity").addEventListener("input", () => {
 });
 by("size").addEventListener("input", () => resizeBrush(Number(by("size").value)));
 by("help").addEventListener("click", () => by("help-dialog").showModal());
-by("add-object").addEventListener("click", () => ask("/api/object", { frame: timeline.frame }));
+by("add-object").addEventListener("click", () => ask("/api/add_object", { frame: timeline.frame }));
 by("refine").addEventListener("click", () => edit({ kind: "refine" }));
 by("clear").addEventListener("click", () => edit({ kind: "clear" }));
-by("undo").addEventListener("click", () => ask("/api/undo"));
-by("redo").addEventListener("click", () => ask("/api/redo"));
+by("undo").addEventListener("click", () => ask("/api/step", { by: -1 }));
+by("redo").addEventListener("click", () => ask("/api/step", { by: 1 }));
 for (const choice of document.querySelectorAll('[name="tool"]')) {
   choice.addEventListener("change", () => chooseTool(choice.value));
 }
@@ -427,6 +429,7 @@ async function begin() {
   if (first.job?.state === "running") following = true; // the page was loaded again
   else finishedJob = first.job?.number ?? 0;
   update(first);
+  if (first.resumed) note("told", RESUMED);
   for (const id of ["add-object", "refine", "clear", "play"]) by(id).disabled = false;
   await go(timeline.frame);
 }

@@ -68,8 +68,8 @@ export class Stage {
   async show(number) {
     const turn = ++this.wanted;
     const [image, layer] = await Promise.all([
-      number === this.shown ? null : picture(`/api/frame?n=${number}`),
-      picture(`/api/layer?n=${number}`),
+      number === this.shown ? null : picture(`/api/frame/${number}`),
+      picture(`/api/layer/${number}`),
     ]);
     if (turn !== this.wanted) return false;
     if (image) this.contexts[0].drawImage(image, 0, 0);
