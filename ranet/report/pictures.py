@@ -5,7 +5,7 @@ A frame is stored once, however many masks of it there are to show.
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,83 +80,70 @@ def pictures_of(
     Raises:
         DataError: images or masks are missing; those of all sequences are told at once.
     """
-    files = find_files(runs, names, pictures)
-    kept = {}
-    for name in names:
-        last = len(files[name].frames) - 1
-        bad = {one.frame for one in worst if one.sequence == name}
-        shown = sorted({*range(0, last + 1, pictures.every), last, *bad})
-        kept[name] = [files[name].picture(f, pictures, contours=f in bad) for f in shown]
-    return kept
-
-
-@dataclass(frozen=True)
-class SequenceFiles:
-    """Where the pictures of a sequence come from: files by name of the frame."""
-
-    frames: tuple[str, ...]  # the annotated ones
-    images: dict[str, Path]
-    masks: list[dict[str, Path]]  # of each run, then the true ones; empty: the run has none
-    read: MaskReader
-
-    def picture(self, frame: int, pictures: Pictures, *, contours: bool) -> Picture:
-        """The pictures of an annotated frame."""
-        name = self.frames[frame]
-        image = read_image(self.images[name])
-        height, width = image.shape[:2]
-        if width > pictures.width:
-            size = (pictures.width, max(1, round(height * pictures.width / width)))
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        masks = [self._labels(files.get(name), image.shape[:2]) for files in self.masks]
-        return Picture(
-            frame,
-            image=_encoded(image, "JPEG", quality=pictures.quality),
-            layers=[None if mask is None else _tinted(mask) for mask in masks],
-            contours=[None if m is None else _outlined(m) for m in masks] if contours else [],
-        )
-
-    def _labels(self, path: Path | None, size: tuple[int, int]) -> np.ndarray | None:
-        """The mask in a file at the size of the reduced image; void is background."""
-        if path is None:
-            return None
-        labels = self.read(path)
-        labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
-        return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-
-
-def find_files(
-    runs: Sequence[Run], names: Sequence[str], pictures: Pictures
-) -> dict[str, SequenceFiles]:
-    """The files of all sequences.
-
-    Raises:
-        DataError: images or masks are missing; those of all sequences are told at once.
-    """
     images = pictures.frames or next((run.frames for run in runs if run.frames), None)
     if images is None:
         raise DataError(f"{runs[0].folder} does not tell where the frames are. {_ADVICE}")
     truth = pictures.annotations or runs[0].scores.annotations
-    found, problems = {}, []
+    frames, masks, problems = {}, {}, []
     for name in names:
         videos = [run.scores.videos.get(name) for run in runs]
-        annotated = next(video.frames for video in videos if video)
-        folders = [run.masks / name if v else None for run, v in zip(runs, videos, strict=True)]
-        problems += _missing(annotated, [images / name, truth / name])
+        frames[name] = next(video.frames for video in videos if video)
+        found = [run.masks / name if v else None for run, v in zip(runs, videos, strict=True)]
+        problems += _missing(frames[name], [images / name, truth / name])
         # The first and the last frame are not scored, and a method need not write them.
-        problems += _missing(annotated[1:-1], [folder for folder in folders if folder])
-        if not problems:
-            found[name] = SequenceFiles(
-                annotated,
-                images=images_in(images / name),
-                masks=[*(images_in(f) if f else {} for f in folders), images_in(truth / name)],
-                read=label_reader(runs[0].scores.year),
-            )
+        problems += _missing(frames[name][1:-1], filter(None, found))
+        masks[name] = [*found, truth / name]
     if problems:
         raise DataError(f"Pictures for the report are missing:\n{bullets(problems)}\n{_ADVICE}")
-    return found
+    read, kept = label_reader(runs[0].scores.year), {}
+    for name in names:
+        bad, last = {one.frame for one in worst if one.sequence == name}, len(frames[name]) - 1
+        image_files = images_in(images / name)
+        mask_files = [images_in(folder) if folder else {} for folder in masks[name]]
+        kept[name] = [
+            _picture(
+                frame,
+                image_files[frames[name][frame]],
+                [files.get(frames[name][frame]) for files in mask_files],
+                read,
+                pictures,
+                contours=frame in bad,
+            )
+            for frame in sorted({*range(0, last + 1, pictures.every), last, *bad})
+        ]
+    return kept
 
 
-def _missing(frames: Sequence[str], folders: Sequence[Path]) -> Iterator[str]:
+def _picture(
+    frame: int,
+    image_file: Path,
+    mask_files: Sequence[Path | None],
+    read: MaskReader,
+    pictures: Pictures,
+    *,
+    contours: bool,
+) -> Picture:
+    image = read_image(image_file)
+    height, width = image.shape[:2]
+    if width > pictures.width:
+        size = (pictures.width, max(1, round(height * pictures.width / width)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    masks = [None if f is None else _labels(read(f), image.shape[:2]) for f in mask_files]
+    return Picture(
+        frame,
+        image=_encoded(image, "JPEG", quality=pictures.quality),
+        layers=[None if mask is None else _tinted(mask) for mask in masks],
+        contours=[None if m is None else _outlined(m) for m in masks] if contours else [],
+    )
+
+
+def _labels(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask at the size of the reduced image; void is background."""
+    labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def _missing(frames: Sequence[str], folders: Iterable[Path]) -> Iterator[str]:
     for folder in folders:
         if not folder.is_dir():
             yield f"there is no folder {folder}"

@@ -51,7 +51,7 @@ class Result:
     checkpoint: Path
     checkpoint_sha256: str
     device: str
-    videos_at_once: float  # of whose common steps a frame's time is its share, on average
+    videos_at_once: float  # on average; the time of a step is divided among them
 
     @property
     def online(self) -> Mapping[str, Any] | None:

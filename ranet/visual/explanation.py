@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -345,20 +345,11 @@ def _show(
     title: str,
     *,
     size: Sequence[int] | None = None,
-    limits: tuple[float | None, float | None] = (None, None),
-    colours: str = "viridis",
-    interpolation: str = "antialiased",
+    **options: Any,
 ) -> "AxesImage":
-    """A picture or a map, as large as ``size`` (height, width; None: its own)."""
+    """A picture or a map, as large as ``size`` (height, width; None: its own); as ``imshow``."""
     height, width = (size or picture.shape)[:2]
-    image = axes.imshow(
-        picture,
-        cmap=colours,
-        vmin=limits[0],
-        vmax=limits[1],
-        interpolation=interpolation,
-        extent=(0, width, height, 0),
-    )
+    image = axes.imshow(picture, extent=(0, width, height, 0), **options)
     axes.set_title(title, fontsize="small")
     axes.set(xticks=[], yticks=[])
     return image
@@ -382,20 +373,16 @@ def _show_crop(axes: "Axes", view: View, e: Explanation, title: str) -> None:
 
 
 def _show_map(
-    axes: "Axes",
-    values: np.ndarray,
-    title: str,
-    e: Explanation,
-    limits: tuple[float | None, float | None] = (None, None),
+    axes: "Axes", values: np.ndarray, title: str, e: Explanation, **limits: float
 ) -> "AxesImage":
     """A map of the current crop, smoothly enlarged."""
     size = e.current.crop.shape
-    return _show(axes, values, title, size=size, limits=limits, interpolation="bilinear")
+    return _show(axes, values, title, size=size, interpolation="bilinear", **limits)
 
 
 def _show_probability(axes: "Axes", e: Explanation) -> None:
     title = f"probability of object {e.object_id}"
-    _show(axes, e.probability, title, limits=(0, 1), colours="magma")
+    _show(axes, e.probability, title, vmin=0, vmax=1, cmap="magma")
 
 
 def _show_similarities(
@@ -409,7 +396,7 @@ def _show_similarities(
     ``numbers``: of the positions; None: as the explanation has them.
     """
     shown = [e.similarity_of(pixel) for pixel in e.pixels]
-    limits = float(np.min(shown)), float(np.max(shown))
+    limits = {"vmin": float(np.min(shown)), "vmax": float(np.max(shown))}
     images = []
     for axes in row[len(pixels) :]:
         axes.set_axis_off()
@@ -417,7 +404,7 @@ def _show_similarities(
     for axes, pixel, number in zip(row, pixels, numbers, strict=False):
         where = "on the object" if pixel.of_object else "beside it"
         title = f"{number}: {where} (row {pixel.row}, column {pixel.column})"
-        images.append(_show_map(axes, e.similarity_of(pixel), title, e, limits))
+        images.append(_show_map(axes, e.similarity_of(pixel), title, e, **limits))
         axes.plot(*e.peak(pixel), "+", color="white", markersize=9, markeredgewidth=1.6)
     return images
 
@@ -434,8 +421,9 @@ def _show_scores(
         scores,
         f"{name}: {scores.count()} of {scores.size} positions, {kept} kept",
         size=e.template.crop.shape,
-        limits=(0, high),
-        colours="magma",
+        vmin=0,
+        vmax=high,
+        cmap="magma",
         interpolation="nearest",
     )
     _outline(axes, e.template.mask, "white")
@@ -444,9 +432,9 @@ def _show_scores(
 
 def _show_ranked(row: Sequence["Axes"], e: Explanation, region: Region, name: str) -> None:
     """Maps of the first half of the ranks, the best one first, and a merged feature."""
-    limits = (0.0, float(region.maps.max()))
+    high = float(region.maps.max())
     for axes, rank in zip(row, (0, region.filled // 4, region.filled // 2), strict=False):
-        _show_map(axes, region.maps[rank], f"{name} map, rank {rank + 1}", e, limits)
+        _show_map(axes, region.maps[rank], f"{name} map, rank {rank + 1}", e, vmin=0, vmax=high)
     channel = _telling_channels(region.merged, e.probability)[0]
     _show_map(row[-1], region.merged[channel], f"{name}, merged: channel {channel}", e)
 

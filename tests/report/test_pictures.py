@@ -15,7 +15,7 @@ from ranet.datasets.image_io import read_labels, write_labels
 from ranet.errors import DataError
 from ranet.metrics import Measure, ObjectResult, VideoResult
 from ranet.report import Pictures
-from ranet.report.pictures import APART, BadFrame, find_files, pictures_of, worst_frames
+from ranet.report.pictures import APART, BadFrame, pictures_of, worst_frames
 from ranet.report.runs import read_runs
 
 
@@ -23,14 +23,15 @@ def decoded(text):
     return Image.open(io.BytesIO(base64.b64decode(text)))
 
 
-@pytest.fixture
-def files(copied, scored):
-    runs = read_runs([copied, scored])
-    return find_files(runs, ["plain"], Pictures())["plain"]
+def pictures(*folders, worst=(), **asked):
+    """Of the sequence ``plain``, by frame."""
+    bad = [BadFrame(0.5, "plain", frame) for frame in worst]
+    kept = pictures_of(read_runs(folders), ["plain"], bad, Pictures(**asked))["plain"]
+    return {picture.frame: picture for picture in kept}
 
 
-def test_a_frame_is_reduced_and_its_masks_lie_on_it(files):
-    picture = files.picture(3, Pictures(width=80), contours=True)
+def test_a_frame_is_reduced_and_its_masks_lie_on_it(copied, scored):
+    picture = pictures(copied, scored, worst=[3], width=80)[3]
     assert decoded(picture.image).format == "JPEG"
     assert len(picture.layers) == len(picture.contours) == 3  # two runs, and the truth
     for layer in (*picture.layers, *picture.contours):
@@ -38,15 +39,15 @@ def test_a_frame_is_reduced_and_its_masks_lie_on_it(files):
         assert decoded(layer).size == decoded(picture.image).size == (80, 48)
 
 
-def test_small_frames_are_not_enlarged(files):
-    picture = files.picture(3, Pictures(width=4000), contours=False)
+def test_small_frames_are_not_enlarged(copied):
+    picture = pictures(copied, every=3, width=4000)[3]
     assert decoded(picture.image).size == (160, 96)
     assert picture.contours == []
 
 
-def test_layers_are_clear_where_there_is_no_object(files, tree):
+def test_layers_are_clear_where_there_is_no_object(copied, tree):
     truth = read_labels(annotations_of(tree) / "plain/00003.png")
-    picture = files.picture(3, Pictures(), contours=True)
+    picture = pictures(copied, worst=[3])[3]
     alpha = np.array(decoded(picture.layers[-1]))[..., 3]
     assert ((alpha > 0) == (truth > 0)).all()
     line = np.array(decoded(picture.contours[-1]))
@@ -54,25 +55,23 @@ def test_layers_are_clear_where_there_is_no_object(files, tree):
     assert line[truth > 0].max() == 255  # bright colours
 
 
-def test_void_pixels_are_no_object(files, tree, tmp_path):
-    labels = read_labels(annotations_of(tree) / "plain/00003.png")
+def test_void_pixels_are_no_object(copied, tree, tmp_path):
+    shutil.copytree(annotations_of(tree) / "plain", tmp_path / "plain")
+    labels = read_labels(tmp_path / "plain/00003.png")
     labels[labels > 0] = 255
-    write_labels(tmp_path / "void.png", labels)
-    files.masks[-1]["00003"] = tmp_path / "void.png"
-    layer = files.picture(3, Pictures(), contours=False).layers[-1]
+    write_labels(tmp_path / "plain/00003.png", labels)
+    layer = pictures(copied, every=3, annotations=tmp_path)[3].layers[-1]
     assert np.array(decoded(layer)).max() == 0
 
 
 @pytest.mark.parametrize(
-    ("every", "expected"), [(1, range(FRAMES)), (4, [0, 4, 6]), (3, [0, 3, 6]), (99, [0, 2, 6])]
+    ("every", "worst", "expected"),
+    [(1, [], range(FRAMES)), (4, [], [0, 4, 6]), (3, [], [0, 3, 6]), (99, [2], [0, 2, 6])],
 )
-def test_each_nth_frame_the_last_and_the_worst_are_kept(copied, every, expected):
-    worst = [BadFrame(0.5, "plain", 2)] if every == 99 else []
-    kept = pictures_of(read_runs([copied]), ["plain"], worst, Pictures(every=every))["plain"]
-    assert [picture.frame for picture in kept] == list(expected)
-    assert [bool(picture.contours) for picture in kept] == [
-        picture.frame == 2 and every == 99 for picture in kept
-    ]
+def test_each_nth_frame_the_last_and_the_worst_are_kept(copied, every, worst, expected):
+    kept = pictures(copied, every=every, worst=worst)
+    assert list(kept) == list(expected)
+    assert [frame for frame in kept if kept[frame].contours] == worst
 
 
 def test_all_that_is_missing_is_told_at_once(copied, tree, tmp_path):
@@ -83,7 +82,7 @@ def test_all_that_is_missing_is_told_at_once(copied, tree, tmp_path):
     (results / "masks/plain/00004.png").unlink()
     shutil.rmtree(frames / ODD)
     with pytest.raises(DataError) as error:
-        find_files(read_runs([results]), ["plain", ODD], Pictures(frames=frames))
+        pictures_of(read_runs([results]), ["plain", ODD], [], Pictures(frames=frames))
     message = str(error.value)
     assert f"{frames / 'plain'} lacks 1 image: 00002" in message
     assert f"{results / 'masks/plain'} lacks 1 image: 00004" in message
@@ -94,15 +93,13 @@ def test_all_that_is_missing_is_told_at_once(copied, tree, tmp_path):
 def test_masks_of_frames_that_do_not_count_may_be_missing(copied, tmp_path):
     results = copied_to(copied, tmp_path / "results")
     (results / "masks/plain/00000.png").unlink()
-    files = find_files(read_runs([results]), ["plain"], Pictures())["plain"]
-    assert files.picture(0, Pictures(), contours=False).layers[0] is None
+    assert pictures(results)[0].layers[0] is None
 
 
 def test_scores_alone_do_not_tell_where_the_frames_are(scored, tree):
     with pytest.raises(DataError, match="--frames"):
-        find_files(read_runs([scored]), ["plain"], Pictures())
-    files = find_files(read_runs([scored]), ["plain"], Pictures(frames=frames_of(tree)))
-    assert len(files["plain"].images) == FRAMES
+        pictures(scored)
+    assert pictures(scored, frames=frames_of(tree))
 
 
 # --- the worst frames
