@@ -7,16 +7,22 @@ channels_last, compile or cuda_graph:
     ranet compare-precision --video surf.mp4 --mask surf_first.png --frames 50 \\
         --checkpoint outputs/small_clips/model.pt dtype=float16 compile=true
 
-The table shows intersection over union, mean and least over objects and frames: of single steps,
-which both take from the same masks; and of the video, which each follows on its own, so that
-differences add up. The last line is the scale: the plain step, in frames with noise that nobody
-would see, where a quarter of the values is larger or smaller by one.
+Half precision, a compiled step or another memory layout round in other places than the plain step.
+What that changes in one step is small, but it adds up: every frame is cropped around the masks of
+the frame before. The table shows intersection over union, mean and least over objects and frames:
+of single steps, which both take from the same masks; and of the video, which each follows on its
+own. The last line is the scale: the plain step, in frames with noise that nobody would see, where a
+quarter of the values is larger or smaller by one.
 """
 
 import argparse
+import copy
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from ranet.cli import number_within
@@ -24,13 +30,50 @@ from ranet.commands.parser import command_parser, parse
 from ranet.commands.segment_options import add_how_to_segment, add_marked_video
 from ranet.config import PLAIN_STEP, InferenceConfig, load_config
 from ranet.datasets.video_io import open_frames
-from ranet.inference.acceleration import ran_without
-from ranet.inference.compare_precision import Agreement, Comparison, compare_with_plain
+from ranet.device import device_name
+from ranet.errors import ConfigError, DataError
+from ranet.inference.acceleration import Shortfall, ran_without
 from ranet.inference.first_mask import first_labels
+from ranet.inference.tracker import FollowedVideo, Tracker
+from ranet.metrics.measures import jaccard
 from ranet.model.pretrained import pretrained_path
+from ranet.model.ranet import RANet
 from ranet.model.weights import load_checkpoint
 from ranet.options import add_checkpoint
 from ranet.wording import aligned_table, count
+
+
+class Agreement(NamedTuple):
+    """Intersection over union with the plain step's masks, in [0, 1].
+
+    A value for each object in each frame after the first, but none where both have lost it.
+    """
+
+    step: list[float]
+    """Of single steps, each from the plain step's result of the frame before."""
+    video: list[float]
+    """Of the video, each frame following from its own result of the frame before."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found in a video.
+
+    Attributes:
+        faster: how the step as configured agrees.
+        noisy: how the plain step agrees with itself when its frames are :func:`with_noise`.
+        objects: how many there are.
+        frames: how many were segmented, those after the first.
+        device: where, in words.
+        shortfalls: what of the configuration did not happen.
+    """
+
+    faster: Agreement
+    noisy: Agreement
+    objects: int
+    frames: int
+    device: str
+    shortfalls: Sequence[Shortfall]
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -48,6 +91,82 @@ def main(program: str, arguments: Sequence[str]) -> None:
     print(f"{checkpoint}, {options.video}")
     for line in table(comparison, config):
         print(line)
+
+
+def compare_with_plain(
+    model: RANet, config: InferenceConfig, frames: Iterable[np.ndarray], labels: np.ndarray
+) -> Comparison:
+    """Follow a video with the step as configured and with the plain one.
+
+    Args:
+        model: the network; it is moved to the device and set to evaluation.
+        config: how to segment; the plain step differs from it in
+            :data:`~ranet.config.PLAIN_STEP` alone.
+        frames: at least two, H×W×3 uint8 RGB; one at a time is in memory.
+        labels: of the first, H×W integers: 0 background, 1…254 objects, 255 void.
+
+    Raises:
+        ConfigError: the configuration is that of the plain step, or asks for online learning, or
+            the machine lacks the device.
+        DataError: there are fewer frames, or as for
+            :class:`~ranet.inference.segmenter.VideoSegmenter`.
+    """
+    plain_config = config.model_copy(update=dict(PLAIN_STEP))
+    if config == plain_config:
+        raise ConfigError(
+            "The configuration is that of the plain step, which it would be compared with. Set one "
+            f"of {', '.join(PLAIN_STEP)}, such as dtype=bfloat16."
+        )
+    if config.online is not None:
+        raise ConfigError(
+            "With online learning, two networks that learned apart would be compared, not two ways "
+            "to compute one. Set online=null."
+        )
+    plain, faster = Tracker(model, plain_config), Tracker(model, config)
+    trackers, generator = (faster, plain), np.random.default_rng(0)
+    agreements = Agreement([], []), Agreement([], [])
+    number = 0
+    for number, frame in enumerate(frames):
+        seen = frame, with_noise(frame, generator)  # by the trackers
+        if number == 0:
+            reference = plain.start(frame, labels)
+            alone = [t.start(each, labels) for t, each in zip(trackers, seen, strict=True)]
+            guided = [copy.copy(video) for video in alone]  # from the reference's masks
+            continue
+        for video in guided:
+            video.probabilities = reference.probabilities
+        plain.step(reference, frame)
+        for i, tracker in enumerate(trackers):
+            tracker.step(guided[i], seen[i])
+            tracker.step(alone[i], seen[i])
+            agreements[i].step.extend(_overlaps(guided[i], reference))
+            agreements[i].video.extend(_overlaps(alone[i], reference))
+    if number == 0:
+        raise DataError("A comparison needs at least two frames: one with its masks, and the next.")
+    return Comparison(
+        *agreements,
+        objects=len(reference.ids),
+        frames=number,
+        device=device_name(faster.device),
+        shortfalls=faster.frame_step.accelerated.shortfalls,
+    )
+
+
+def with_noise(frame: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """A frame, H×W×3 uint8, with noise: of its values, 1/8 are one larger, and 1/8 one smaller.
+
+    Within 0…255, that is.
+    """
+    draw = generator.integers(8, size=frame.shape, dtype=np.uint8)
+    noisy = frame.astype(np.int16) + (draw == 0) - (draw == 1)
+    return noisy.clip(0, 255).astype(np.uint8)
+
+
+def _overlaps(video: FollowedVideo, reference: FollowedVideo) -> Iterator[float]:
+    for k in reference.ids:
+        mask, expected = video.labels == k, reference.labels == k
+        if mask.any() or expected.any():
+            yield jaccard(mask, expected)
 
 
 def table(comparison: Comparison, config: InferenceConfig) -> list[str]:

@@ -37,4 +37,4 @@ def _as_scripts(text: str) -> str:
     """The text with scripts in the place of commands."""
     # Longer names first: `eval-davis` begins with what may be a name, too.
     names = "|".join(sorted(NAMES, key=len, reverse=True))
-    return re.sub(rf"\branet ({names})\b", lambda found: script_of(found[1]), text)
+    return re.sub(rf"(?<!-m )\branet ({names})\b", lambda found: script_of(found[1]), text)

@@ -4,7 +4,7 @@
     ranet train --config configs/quickstart.yaml steps=500 optimizer.learning_rate=1e-4
     ranet train --config configs/quickstart.yaml --resume
     ranet train --config configs/quickstart.yaml --print-config
-    torchrun --nproc-per-node 4 scripts/train.py --config configs/static_multi.yaml
+    torchrun --nproc-per-node 4 -m ranet train --config configs/static_multi.yaml
 
 With torchrun, batch_size stays that of all processes together, data.workers is of each process, and
 several machines need an output folder that all of them see.

@@ -104,7 +104,7 @@ def index_davis(
         raise DataError(
             f"{len(problems)} of the {count(total, 'sequence')} in {set_file} cannot be used:\n"
             + bullets(problems)
-            + f"\nAll that is wrong with this folder: python scripts/check_data.py {root}"
+            + f"\nAll that is wrong with this folder: ranet check-data {root}"
         )
     return sequences
 
@@ -270,7 +270,7 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
             f"No DAVIS data in {root}. Expected\n{_DAVIS_TREE.format(root=root)}\n"
             f"but {contents_of(root)}.{_nested_tree(root)} data/README.md tells where to get the "
             "data and where to put it; synthetic videos are made by "
-            f"scripts/make_synthetic.py --out {root}."
+            f"ranet make-synthetic --out {root}."
         )
     folders = [path.name for path in entries(frames) if path.is_dir()]
     if resolution is None and holds_sequences(frames):

@@ -55,5 +55,5 @@ class TrainingSamples:
         raise DataError(
             f"{_DRAWS} samples drawn from {self._config.sources[which].root} had no object that "
             f"covers {self._config.smallest_object:.2%} of its frame. Are its masks empty? "
-            "scripts/check_data.py tells; or lower data.smallest_object."
+            "ranet check-data tells; or lower data.smallest_object."
         )

@@ -43,7 +43,7 @@ def index_youtube_vos(root: str | Path, *, split: str = "train") -> list[VideoSe
             f"{len(problems)} of the {len(videos)} videos in {folder / 'meta.json'} cannot be "
             "used:\n"
             + bullets(problems)
-            + f"\nAll that is wrong with this folder: python scripts/check_data.py {root}"
+            + f"\nAll that is wrong with this folder: ranet check-data {root}"
         )
     return sequences
 

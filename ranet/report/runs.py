@@ -124,8 +124,8 @@ def _read_run(folder: Path, name: str) -> Run:
     davis = _parsed(folder / "davis.json", lambda davis: (_scores(davis), davis["settings"]["set"]))
     if davis is None:
         raise DataError(
-            f"No davis.json in {folder}, which scripts/eval_davis.py and scripts/evaluate.py write "
-            "with --out."
+            f"No davis.json in {folder}, which ranet eval-davis and ranet evaluate write with "
+            "--out."
         )
     scores, set_name = davis
     known = _parsed(folder / "result.json", lambda content: _known(content, scores))

@@ -172,7 +172,7 @@ def find_results(folders: Iterable[Path]) -> tuple[list[Result], dict[Path, str]
         paths = sorted(folder.rglob("result.json"))
         if not paths:
             raise DataError(
-                f"No result.json in or below {folder}: scripts/eval_davis.py --out writes it when "
+                f"No result.json in or below {folder}: ranet eval-davis --out writes it when "
                 "a split is finished."
             )
         for path in paths:
@@ -191,7 +191,7 @@ def _read(path: Path) -> Result | str:
         return _why_not(content) or _result(path.parent, content)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path} is not a result of scripts/eval_davis.py ({type(error).__name__}: {error})."
+            f"{path} is not a result of ranet eval-davis ({type(error).__name__}: {error})."
         ) from error
 
 

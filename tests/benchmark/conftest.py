@@ -1,7 +1,9 @@
 import pytest
 from tiny_ranet import tiny_ranet
 
-from ranet.benchmark import flop
+from ranet import benchmark
+from ranet.benchmark import Case
+from ranet.config import InferenceConfig
 from ranet.model.weights import save_checkpoint
 
 
@@ -16,4 +18,17 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_matrices(monkeypatch):
     """The machine's peak is not of interest here."""
-    monkeypatch.setattr(flop, "_SIDE", {"cpu": 16})
+    monkeypatch.setattr(benchmark, "_SIDE", {"cpu": 16})
+
+
+@pytest.fixture
+def case(checkpoint):
+    """Makes cases of inference with the tiny network."""
+
+    def make(part, objects=1, frames=3, videos=1, **fields):
+        size = {"input_size": (48, 80), "frame_size": (48, 80)}
+        config = InferenceConfig(**size, device="cpu", **fields)
+        settings = {"network": "tiny", "objects": objects, "frames": frames, "videos": videos}
+        return Case(part, settings, config, checkpoint)
+
+    return make

@@ -1,83 +1,177 @@
-import numpy as np
+"""How calls are timed, and what a row says of them, with work whose answers are known."""
+
+import gc
+import itertools
+import weakref
+from types import SimpleNamespace
+
 import pytest
 import torch
+from torch import nn
 
-from ranet.benchmark import timing
-from ranet.benchmark.timing import Effort, Spread, time_calls, time_in_turn
+from ranet import benchmark
+from ranet.benchmark import (
+    OUT_OF_MEMORY,
+    Case,
+    Effort,
+    Work,
+    count_flop,
+    describe_machine,
+    describe_software,
+    draw_video,
+    matrix_product_rate,
+    measure,
+    time_in_turn,
+)
+from ranet.config import InferenceConfig
 
 CPU = torch.device("cpu")
-
-
-class Clock:
-    """Tells the time that calls have let pass."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def call(self, seconds):
-        steps = iter(seconds)
-
-        def call():
-            self.now += next(steps)
-
-        return call
+ONCE = Effort(warm_up=0, repeats=1, seconds=0)
+CASE = Case("any", {"objects": 1}, InferenceConfig())
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = Clock()
-    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock.now)
-    return clock
+    """A clock that calls move: ``clock([1, 2])`` makes one that takes 1 and then 2 seconds."""
+    now = [0.0]
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: now[0])
+
+    def call(seconds):
+        steps = iter(seconds)
+
+        def let_pass():
+            now[0] += next(steps)
+
+        return let_pass
+
+    return call
 
 
-def test_a_spread_is_median_quartiles_and_ends():
-    spread = Spread.of([5, 1, 2, 4, 3])
-    assert spread == Spread(calls=5, fastest=1, lower=2, median=3, upper=4, slowest=5)
-    assert Spread.of([2.0]).lower == 2.0
-    assert all(type(value) in (int, float) for value in vars(spread).values())  # JSON has no others
+def work(call=lambda: None, **facts):
+    return lambda case, stack: Work(call, CPU, {"unit": "frame", "units": 4, **facts})
 
 
-def test_the_warm_up_is_not_timed(clock):
-    call = clock.call([100, 100, 1, 2, 3])
-    seconds = time_calls(call, CPU, Effort(warm_up=2, repeats=3, seconds=0))
-    np.testing.assert_allclose(seconds, [1, 2, 3])
+def test_calls_are_timed_in_turn_after_the_warm_up(clock):
+    order, calls = [], (clock([100, 1, 2]), clock([100, 3, 4]))
+    named = [lambda i=i: (order.append(i), calls[i]()) for i in range(2)]
+    assert time_in_turn(named, Effort(1, 2, 0)) == [[1, 2], [3, 4]]
+    assert order == [0, 1] * 3
 
 
-def test_short_calls_are_repeated_until_the_time_is_up(clock):
-    seconds = time_calls(clock.call([0.25] * 9), CPU, Effort(warm_up=0, repeats=2, seconds=1))
-    assert len(seconds) == 4
-
-
-def test_long_calls_are_repeated_as_often_as_asked_for(clock):
-    seconds = time_calls(clock.call([10] * 9), CPU, Effort(warm_up=0, repeats=3, seconds=1))
-    assert len(seconds) == 3
-
-
-def test_effort_in_rounds():
-    first, *others = Effort(warm_up=3, repeats=10, seconds=2).in_rounds(4)
-    assert first == Effort(warm_up=3, repeats=3, seconds=0.5)
-    assert others == [Effort(warm_up=0, repeats=3, seconds=0.5)] * 3
-    assert Effort(1, 2, 0).in_rounds(5) == [Effort(1, 1, 0), Effort(0, 1, 0)]
+@pytest.mark.parametrize(("lasts", "repeats", "timed"), [(0.25, 2, 4), (10, 3, 3)])
+def test_calls_are_repeated_until_there_are_enough_and_time_is_up(clock, lasts, repeats, timed):
+    (seconds,) = time_in_turn([clock([lasts] * 9)], Effort(0, repeats, 1))
+    assert len(seconds) == timed
 
 
 def test_the_device_is_idle_when_the_clock_is_read(monkeypatch):
     seen = []
-    monkeypatch.setattr(timing, "synchronise", lambda device: seen.append(f"wait for {device}"))
-    time_calls(lambda: seen.append("call"), CPU, Effort(warm_up=1, repeats=2, seconds=0))
-    assert seen == ["call", *["wait for cpu", "call", "wait for cpu"] * 2]
+    monkeypatch.setattr(benchmark, "synchronise", lambda device: seen.append("wait"))
+    time_in_turn([lambda: seen.append("call")], Effort(1, 2, 0))
+    assert seen == ["call", *["wait", "call", "wait"] * 2]
 
 
-def test_contenders_run_in_turn(clock):
-    order = []
+def test_effort_in_rounds():
+    first, *others = Effort(3, 10, 2).in_rounds(4)
+    assert first == Effort(3, 3, 0.5)
+    assert others == [Effort(0, 3, 0.5)] * 3
+    assert Effort(1, 2, 0).in_rounds(5) == [Effort(1, 1, 0), Effort(0, 1, 0)]
 
-    def contender(name, seconds):
-        call = clock.call(seconds)
-        return lambda: (order.append(name), call())
 
-    contenders = {"a": contender("a", [9, 1, 2]), "b": contender("b", [9, 3, 4])}
-    seconds = time_in_turn(contenders, warm_up=1, repeats=2)
-    assert order == ["a", "b"] * 3
-    assert {name: pytest.approx(times) for name, times in seconds.items()} == {
-        "a": [1, 2],
-        "b": [3, 4],
-    }
+def test_a_convolution_is_two_flop_for_a_multiplication_with_addition():
+    convolution = nn.Conv2d(3, 8, kernel_size=5, padding=2, bias=False)
+    with torch.inference_mode():
+        counted = count_flop(lambda: convolution(torch.zeros(2, 3, 10, 12)))
+    assert counted == 2 * (2 * 10 * 12) * 8 * (3 * 5 * 5)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "rate"), [("float32", 32**3), ("bfloat16", 32**3 / 2), ("float16", 32**3 / 2)]
+)
+def test_the_rate_is_that_of_the_fastest_matrix_product(monkeypatch, dtype, rate):
+    def timed(calls, effort, device):
+        assert {tuple(call().to_dense().shape) for call in calls} == {(32, 32)}
+        return [[9.0, 4.0, 1.0], [2.0, 2.0, 2.0]][: len(calls)]  # oneDNN's is the second
+
+    monkeypatch.setattr(benchmark, "_SIDE_OF_SLOW", 32)
+    monkeypatch.setattr(benchmark, "_SIDE", {"cpu": 32})
+    monkeypatch.setattr(benchmark, "time_in_turn", timed)
+    assert matrix_product_rate(CPU, dtype) == rate
+
+
+def test_calls_and_matrix_products_take_turns(monkeypatch):
+    """50, 100 and 400 FLOP a second, where the machine could do 100, 400 and 200."""
+    rounds, rates = iter([[1.0, 1.0], [0.5], [0.125]]), iter([100.0, 400.0, 200.0])
+    events = []
+    monkeypatch.setattr(benchmark, "_reset_peak", lambda device: events.append("reset"))
+    monkeypatch.setattr(
+        benchmark, "matrix_product_rate", lambda *_: events.append("product") or next(rates)
+    )
+    monkeypatch.setattr(
+        benchmark, "time_in_turn", lambda *_: events.append("calls") or [next(rounds)]
+    )
+    row = measure(CASE, Effort(0, 3, 0), work(flop=50, parameters=3))
+    assert events == ["product", "reset", "calls"] * 3  # the matrices' memory does not count
+    assert (row["share_of_peak"], row["peak_flop_rate"]) == (0.5, 200.0)
+    assert (row["seconds"]["calls"], row["seconds"]["median"]) == (4, 0.75)
+    assert (row["units_per_second"], row["flop_rate"]) == (4 / 0.75, 50 / 0.75)
+    assert (row["part"], row["settings"], row["parameters"]) == ("any", {"objects": 1}, 3)
+    assert row["peak_bytes"] > 0
+
+
+def test_work_without_flop_needs_no_matrix_products(monkeypatch):
+    monkeypatch.setattr(benchmark, "matrix_product_rate", lambda *_: pytest.fail("none needed"))
+    assert measure(CASE, ONCE, work())["peak_flop_rate"] is None
+
+
+def test_a_gpu_without_room_is_a_result_and_no_other_error_is():
+    def too_large():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    row = measure(CASE, ONCE, work(too_large))
+    assert (row["problem"], row["seconds"]) == (OUT_OF_MEMORY, None)
+    with pytest.raises(ZeroDivisionError):
+        measure(CASE, ONCE, work(lambda: 1 / 0))
+
+
+def test_earlier_work_is_gone_before_the_next_takes_memory():
+    class Circle:
+        def __init__(self):
+            self.itself = self
+
+    def prepare(case, stack):
+        assert earlier() is None
+        return work()(case, stack)
+
+    gc.disable()
+    try:
+        earlier = weakref.ref(Circle())
+        assert earlier() is not None
+        measure(CASE, ONCE, prepare)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("objects", [1, 5, 254])
+def test_all_objects_are_in_sight_and_move(objects):
+    frames, labels = draw_video((480, 864), objects=objects, frames=3)
+    assert [frame.shape for frame in frames] == [(480, 864, 3)] * 3
+    for each, later in itertools.pairwise(labels):
+        assert sorted(set(each.ravel())) == list(range(objects + 1))
+        assert (each != later).any()
+
+
+def test_the_machine_and_the_software_are_described(monkeypatch):
+    gpu = SimpleNamespace(name="GPU", total_memory=150_000_000_000)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.get_device_properties", lambda number: gpu)
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "4294967296")
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+    monkeypatch.setenv("PYTORCH_TOKEN", "secret")
+    machine, software = describe_machine(), describe_software()
+    assert machine["cpu"]
+    assert (machine["gpus"], machine["gpu_memory"]) == (["GPU"], [150_000_000_000])
+    assert {"python", "torch", "platform", "revision", "numpy", "driver"} <= software.keys()
+    assert software["GOMP_SPINCOUNT"] == "10000"
+    assert software["MALLOC_TRIM_THRESHOLD_"] == "4294967296"
+    assert "PYTORCH_TOKEN" not in software

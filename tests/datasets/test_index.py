@@ -121,7 +121,7 @@ def test_all_unusable_sequences_are_named_at_once(tmp_path):
         strict=True,
     ):
         assert found in line
-    assert f"python scripts/check_data.py {root}" in hint
+    assert f"ranet check-data {root}" in hint
 
 
 def test_a_long_list_of_problems_is_cut(tmp_path):

@@ -58,7 +58,7 @@ def test_all_unusable_videos_are_named(root):
     assert message.startswith("2 of the 2 videos in")
     assert f"No folder {root / 'train/JPEGImages/a'}" in message
     assert "No frame of b is annotated" in message
-    assert f"python scripts/check_data.py {root}" in message
+    assert f"ranet check-data {root}" in message
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,17 @@ from colour_network import ColourNetwork
 from moving_squares import draw, moving
 from torch import Tensor
 
-from ranet.commands.compare_precision import table
+from ranet.commands.compare_precision import (
+    Agreement,
+    Comparison,
+    compare_with_plain,
+    table,
+    with_noise,
+)
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import ConfigError, DataError
 from ranet.inference.acceleration import Shortfall
-from ranet.inference.compare_precision import (
-    Agreement,
-    Comparison,
-    compare_with_plain,
-    with_noise,
-)
 
 SCRIPT = Path(__file__).parents[2] / "scripts/compare_precision.py"
 SIZE = (48, 80)
@@ -153,14 +153,6 @@ def test_what_cannot_be_compared_is_an_error(changes, frames, error, message):
     drawn, labels = still({1: (5, 5)})
     with pytest.raises(error, match=message):
         compare_with_plain(ColourNetwork(), config(**changes), islice(drawn, frames), labels)
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_frame_that_is_none_is_an_error(number):
-    drawn, labels = still({1: (5, 5)})
-    frames = [*drawn[:number], drawn[number].tolist()]
-    with pytest.raises(DataError, match="A frame should be an H×W×3 uint8 RGB numpy array"):
-        compare_with_plain(ColourNetwork(), config(dtype="bfloat16"), frames, labels)
 
 
 # --- the table

@@ -120,7 +120,7 @@ def test_another_checkpoint_is_refused_then_overwrites(evaluate, tmp_path):
 
 def test_no_such_data(evaluate, tmp_path):
     assert_error(
-        evaluate(davis=tmp_path / "nowhere"), "No DAVIS data", "nowhere", "make_synthetic.py --out"
+        evaluate(davis=tmp_path / "nowhere"), "No DAVIS data", "nowhere", "make-synthetic --out"
     )
     assert not (tmp_path / "out").exists()
 

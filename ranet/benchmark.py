@@ -1,0 +1,486 @@
+"""How fast everything is, measured so that it can be compared: ``ranet benchmark``.
+
+A *case* is a piece of work with its settings; timed, it becomes a *row*, as it stands in the file
+of results. FLOP are counted as torch counts them: of convolutions, matrix products and their
+gradients, a multiplication with an addition being two; norms and everything else count nothing.
+"""
+
+import gc
+import importlib.metadata
+import itertools
+import math
+import os
+import platform
+import re
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import collect_env
+from torch.utils.flop_counter import FlopCounterMode
+
+from ranet.cli import usable_cores
+from ranet.config import InferenceConfig, ModelConfig, TrainConfig, parse_config
+from ranet.datasets.image_io import write_image
+from ranet.datasets.loader import build_loader
+from ranet.datasets.video_io import ImageFrames
+from ranet.device import DTYPES, peak_memory, reset_peak_memory, resolve_device, synchronise
+from ranet.inference.acceleration import AcceleratedStep, ran_without
+from ranet.inference.frame_step import FrameStep
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.sequence import segment_sequence
+from ranet.inference.tracker import Tracker
+from ranet.model.pretrained import load_pretrained, pretrained_path
+from ranet.model.weights import build_model, load_checkpoint
+from ranet.provenance import versions
+from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
+from ranet.tables.benchmark import Row, new_row
+from ranet.training.processes import alone
+from ranet.training.run import new_training_step
+
+OUT_OF_MEMORY = "out of memory"
+
+ROUNDS = 5  # of each row, as the speed of a machine changes
+
+_SIDE = {"cuda": 8192, "mps": 4096, "cpu": 2048}  # of the matrices: larger ones are no faster
+_SIDE_OF_SLOW = 512  # of float16 on a CPU: larger ones would take seconds
+_LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "triton")
+_DECISIVE_VARIABLE = r"MALLOC_\w+|PYTORCH_(\w+_)?ALLOC_CONF|LD_PRELOAD|(OMP|GOMP|KMP)_\w+"
+_FRAMES_IN_MEMORY = 9  # a first one, and some that come again and again
+
+
+@dataclass(frozen=True)
+class Case:
+    """A piece of work.
+
+    Attributes:
+        part: what kind, ``"network"`` for instance.
+        settings: what decides how long it takes, by name, ready to be shown and compared;
+            ``objects``, ``videos`` and ``frames`` are counts.
+        config: how; its input size is that of the frames.
+        network: a name, or the path of a checkpoint.
+    """
+
+    part: str
+    settings: Mapping[str, Any]
+    config: InferenceConfig | TrainConfig
+    network: str | Path = ""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A case that is ready to be timed.
+
+    Attributes:
+        call: does it once; the device may still be busy afterwards.
+        device: where.
+        facts: entries of the row that are known without timing: ``unit``, ``units`` and so on.
+        dtype: of its matrix products, by name.
+        step: gives what the calls went through, which knows how it ran.
+    """
+
+    call: Callable[[], object]
+    device: torch.device
+    facts: Mapping[str, Any]
+    dtype: str = "float32"
+    step: Callable[[], AcceleratedStep] | None = None
+
+
+def describe_machine() -> dict[str, Any]:
+    """The processor, its usable cores and instructions, and the GPUs with their bytes."""
+    told = Path("/proc/cpuinfo")
+    named = told.is_file() and re.search(r"^model name\s*:\s*(.+)", told.read_text(), re.MULTILINE)
+    gpus = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    machine = {
+        "cpu": named[1] if named else platform.processor() or platform.machine(),
+        "cores": usable_cores(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "gpus": [gpu.name for gpu in gpus],
+    }
+    return {**machine, "gpu_memory": [gpu.total_memory for gpu in gpus]} if gpus else machine
+
+
+def describe_software() -> dict[str, Any]:
+    """Versions of all that counts, and what the environment tells allocators and threads.
+
+    cuDNN's version is a number, 91002 for 9.10.2.
+    """
+    installed = {each.name: each.version for each in importlib.metadata.distributions()}
+    return {
+        **versions(),
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "driver": collect_env.get_nvidia_driver_version(collect_env.run),
+        **{name: installed[name] for name in _LIBRARIES if name in installed},
+        **{k: v for k, v in sorted(os.environ.items()) if re.fullmatch(_DECISIVE_VARIABLE, k)},
+    }
+
+
+# --- Timing
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Calls that are not timed, then those that are: so many, and for so many seconds, at least."""
+
+    warm_up: int = 3
+    repeats: int = 10
+    seconds: float = 1.0
+
+    def in_rounds(self, rounds: int) -> list["Effort"]:
+        """The same in as many rounds, or fewer, each with a call to time at least."""
+        rounds = min(rounds, self.repeats)
+        part = Effort(0, math.ceil(self.repeats / rounds), self.seconds / rounds)
+        return [replace(part, warm_up=self.warm_up), *[part] * (rounds - 1)]
+
+
+def time_in_turn(
+    calls: Sequence[Callable[[], object]],
+    effort: Effort,
+    device: torch.device = torch.device("cpu"),  # noqa: B008  # it is immutable
+) -> list[list[float]]:
+    """Seconds of each call, A B A B …: a machine that slows down slows all of them.
+
+    Each is timed from an idle device to an idle device.
+    """
+    for call in itertools.chain(*[calls] * effort.warm_up):
+        call()
+    seconds: list[list[float]] = [[] for _ in calls]
+    while len(seconds[0]) < effort.repeats or sum(map(sum, seconds)) < effort.seconds:
+        for call, times in zip(calls, seconds, strict=True):
+            synchronise(device)
+            began = time.perf_counter()
+            call()
+            synchronise(device)
+            times.append(time.perf_counter() - began)
+    return seconds
+
+
+def count_flop(call: Callable[[], object]) -> int:
+    """FLOP of a call, which must not be compiled or captured: nothing could be seen then."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+def matrix_product_rate(device: torch.device, dtype: str) -> float:
+    """FLOP a second of a product of two large square matrices: the machine's peak just now.
+
+    On a CPU, torch's matrix products are MKL's in float32, but its convolutions are oneDNN's, whose
+    products are more than twice as fast on some processors. The faster one is the peak.
+    """
+    on_cpu = device.type == "cpu"
+    side = _SIDE_OF_SLOW if on_cpu and dtype == "float16" else _SIDE[device.type]
+    left, right = torch.rand(2, side, side, device=device).to(DTYPES[dtype])
+    product = torch.empty_like(left)
+    calls: list[Callable[[], object]] = [lambda: torch.mm(left, right, out=product)]
+    if on_cpu and dtype == "float32" and torch.backends.mkldnn.is_available():
+        theirs = left.to_mkldnn(), right.to_mkldnn()
+        calls.append(lambda: nn.functional.linear(*theirs))
+    seconds = time_in_turn(calls, Effort(warm_up=1, repeats=3, seconds=0), device)
+    return 2 * side**3 / min(map(statistics.median, seconds))
+
+
+def measure(case: Case, effort: Effort, prepare: "Prepare | None" = None) -> Row:
+    """Prepare a piece of work, time it, and clear it away; a GPU without room is a result, too.
+
+    Args:
+        case: of a part in :data:`PREPARE`, unless ``prepare`` is given.
+        effort: how often to do it.
+        prepare: makes the work; None: that of the part.
+    """
+    if "torch._dynamo" in sys.modules:  # after a few networks, others would run as they are
+        torch.compiler.reset()
+    try:
+        with ExitStack() as stack:
+            _forget_earlier_work()
+            work = (prepare or PREPARE[case.part])(case, stack)
+            _forget_earlier_work()  # that of the preparation
+            return _timed(case, work, effort)
+    except torch.OutOfMemoryError:
+        return new_row(case.part, case.settings, problem=OUT_OF_MEMORY)
+
+
+def _forget_earlier_work() -> None:
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def _timed(case: Case, work: Work, effort: Effort) -> Row:
+    """Matrix products and calls in turn, in a few rounds, as the speed of a machine changes."""
+    seconds, rates, shares, memory = [], [], [], []
+    flop = work.facts.get("flop")
+    for part in effort.in_rounds(ROUNDS if flop else 1):
+        rate = matrix_product_rate(work.device, work.dtype) if flop else None
+        _reset_peak(work.device)  # the matrices do not count
+        (times,) = time_in_turn([work.call], part, work.device)
+        memory.append(peak_memory(work.device))
+        seconds += times
+        if flop and rate:
+            rates.append(rate)
+            shares.append(flop / statistics.median(times) / rate)
+    used, counted = max(filter(None, memory), default=(None, None))
+    row = new_row(
+        case.part,
+        case.settings,
+        seconds,
+        peak_flop_rate=statistics.median(rates) if rates else None,
+        share_of_peak=statistics.median(shares) if shares else None,
+        peak_bytes=used,
+        memory_counted=counted,
+        **work.facts,
+    )
+    if work.step is not None:
+        step = work.step()
+        row["problem"] = ran_without(step.shortfalls)
+        told = [shortfall.message for shortfall in step.shortfalls]
+        row["details"] = {**row["details"], "ran": step.ran, "shortfalls": told}
+    return row
+
+
+def _reset_peak(device: torch.device) -> None:
+    """Count memory from now on; the process's own is reset where the system can (Linux)."""
+    reset_peak_memory(device)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")  # see proc_pid_clear_refs(5)
+
+
+# --- Inference: parts that hold each other, with frames of the network's own input size
+
+
+def network_config(name: str) -> ModelConfig | None:
+    """The architecture of a name: ``"single"``, ``"multi"`` or ``"single-resnet50"``.
+
+    Returns:
+        None for a trained network that comes with the project, such as ``"ranet-small"``.
+
+    Raises:
+        ConfigError: there is no such backbone.
+        CheckpointError: there is no such network.
+    """
+    objects, dash, backbone = name.partition("-")
+    if objects not in ("single", "multi"):
+        pretrained_path(name)
+        return None
+    values = {"objects": objects, **({"backbone": backbone} if dash else {})}
+    return parse_config(ModelConfig, values, source=f"the network {name!r}")
+
+
+def build_network(network: str | Path) -> nn.Module:
+    """A network on the CPU in evaluation mode: of a file, trained, or random, always the same."""
+    if isinstance(network, Path):
+        return load_checkpoint(network)
+    config = network_config(network)
+    if config is None:
+        return load_pretrained(network)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_model(config.model_dump()).eval()
+
+
+def draw_video(
+    size: tuple[int, int], *, objects: int, frames: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Frames H×W×3 uint8 with the grain of photographs, and their labels T×H×W uint8.
+
+    Unlike in synthetic videos, all K objects are in sight in every frame: each moves within a cell
+    of a grid.
+    """
+    rng = np.random.default_rng(0)
+    clouds = cv2.resize(rng.uniform(0, 255, (8, 14, 3)).astype(np.float32), size[::-1])
+    backdrop = np.clip(clouds + rng.normal(0, 8, clouds.shape), 0, 255).astype(np.uint8)
+    rows = math.isqrt(objects)
+    columns = math.ceil(objects / rows)
+    height, width = size[0] // rows, size[1] // columns
+    labels = np.zeros((frames, *size), np.uint8)
+    for frame, k in itertools.product(range(frames), range(objects)):
+        top = k // columns * height + height * (frame % 8) // 16
+        left = k % columns * width + width * (frame % 8) // 16
+        labels[frame, top : top + max(1, height // 2), left : left + max(1, width // 2)] = k + 1
+    return [np.where(each[:, :, None] > 0, 255 - backdrop, backdrop) for each in labels], labels
+
+
+def write_video(folder: Path, case: Case) -> tuple[list[Path], np.ndarray]:
+    """Write a drawn video of ``frames`` as JPEG images; their paths, and the first labels."""
+    settings = case.settings
+    frames, labels = draw_video(
+        case.config.input_size, objects=settings["objects"], frames=settings["frames"]
+    )
+    paths = [folder / f"{number:05d}.jpg" for number in range(len(frames))]
+    for path, frame in zip(paths, frames, strict=True):
+        write_image(path, frame)
+    return paths, labels[0]
+
+
+def _prepare_frame(case: Case, stack: ExitStack) -> Work:
+    """``network``: encode a frame of each video, segment all objects; ``frame``: crop and paste."""
+    config, videos = case.config, case.settings["videos"]
+    model = build_network(case.network)
+    frame_step, arguments, _, flop = _on_device(model, case, videos)
+    step = frame_step.accelerated
+    if case.part == "network":  # the frame step has it done so, but for what is around the network
+        step = AcceleratedStep(
+            frame_step.plain.logits,
+            compiled=config.compile,
+            cuda_graph=config.cuda_graph,
+            device=resolve_device(config.device),
+        )
+    call = torch.inference_mode()(partial(step, *arguments))
+    return _inference_work(case, model, call, flop, videos, lambda: step)
+
+
+def _prepare_step(case: Case, stack: ExitStack) -> Work:
+    """Frames in the host's memory to labels there: upload, crop, network, paste, labels."""
+    config, videos = case.config, case.settings["videos"]
+    model = build_network(case.network)
+    flop = _on_device(model, case, videos)[-1]
+    (first, *others), labels = draw_video(
+        config.input_size, objects=case.settings["objects"], frames=_FRAMES_IN_MEMORY
+    )
+    frames = itertools.cycle(others)
+    segmenter = VideoSegmenter(model, config).together()
+    followed = [segmenter.start(first, labels[0]) for _ in range(videos)]
+
+    def call() -> None:
+        segmenter.step(followed, [next(frames)] * videos)
+
+    return _inference_work(
+        case, model, call, flop, videos, lambda: followed[0].frame_step.accelerated
+    )
+
+
+def _prepare_video(case: Case, stack: ExitStack) -> Work:
+    """A folder of JPEG images to a folder of masks: decode, template, steps, write."""
+    frames = case.settings["frames"]
+    model = build_network(case.network)
+    template_flop, flop = _on_device(model, case, videos=1)[-2:]
+    segmenter = VideoSegmenter(model, case.config)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    paths, labels = write_video(folder / "frames", case)
+
+    def call() -> None:
+        masks = folder / "masks"
+        segment_sequence(segmenter, ImageFrames(paths), labels, masks, labels_from="drawn")
+
+    flop = template_flop + flop * (frames - 1)
+    return _inference_work(
+        case, model, call, flop, frames, lambda: segmenter.video.frame_step.accelerated
+    )
+
+
+def _on_device(
+    model: nn.Module, case: Case, videos: int
+) -> tuple[FrameStep, tuple[Any, ...], int, int]:
+    """What segments a frame of each video, its arguments, and the FLOP of template and frame."""
+    config, objects = case.config, case.settings["objects"]
+    device = resolve_device(config.device)
+    step = Tracker(model, config).frame_step
+    frames, labels = draw_video(config.input_size, objects=objects, frames=2)
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    templates: list[Any] = []
+    with torch.inference_mode():
+        first, second = (
+            (torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255)
+            .expand(videos, -1, -1, -1)
+            .contiguous(memory_format=layout)
+            for frame in frames
+        )
+        masks = one_hot_masks(torch.from_numpy(labels[0]).to(device), objects)
+        masks = masks.expand(videos, -1, -1, -1).contiguous()
+        template_flop = count_flop(lambda: templates.append(step.encode_template(first, masks)))
+        flop = count_flop(lambda: step.plain.logits(templates, second, masks))
+    return step, (templates, second, masks), template_flop, flop
+
+
+def _inference_work(
+    case: Case,
+    model: nn.Module,
+    call: Callable[[], object],
+    flop: int,
+    frames: int,
+    step: Callable[[], AcceleratedStep],
+) -> Work:
+    facts = network_facts(model, flop, case.config, unit="frame", units=frames)
+    return Work(call, resolve_device(case.config.device), facts, case.config.dtype, step)
+
+
+def network_facts(
+    model: nn.Module, flop: int, config: InferenceConfig | TrainConfig, **facts: Any
+) -> dict[str, Any]:
+    """What is known of work with a network before it is timed."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    details = {"config": config.model_dump(mode="json")}
+    return {**facts, "parameters": parameters, "flop": flop, "details": details}
+
+
+# --- Training
+
+
+def _prepare_training(case: Case, stack: ExitStack) -> Work:
+    """A step from a batch in the host's memory to updated weights and the losses' values."""
+    config = case.config
+    device = resolve_device(config.device)
+    step = new_training_step(config, alone(device))
+    objects, length = config.data.max_objects, config.data.clip_length
+    frames, labels = draw_video(config.data.size, objects=objects, frames=length + 1)
+    sample = TrainingSample(
+        template_image=frames[0],
+        template_labels=labels[0],
+        current_image=np.stack(frames[1:]),
+        current_labels=labels[1:],
+        previous_labels=labels[0],
+        crop_jitter=np.zeros((length, 3), np.float32),
+        objects=objects,
+        name="drawn",
+    )
+    batch = TrainingBatch.collate([sample] * config.batch_size)
+    if device.type == "cuda":
+        batch = batch.pin_memory()  # as the loader of a run does
+    eager = replace(step, network=step.clip_network)  # a compiled one shows nothing to count
+    flop = count_flop(lambda: eager(batch, 0))
+    unit = "pair" if length == 1 else "clip"
+    facts = network_facts(step.model, flop, config, unit=unit, units=config.batch_size)
+    return Work(lambda: step(batch, 0), device, facts, config.dtype)
+
+
+def _prepare_loader(case: Case, stack: ExitStack) -> Work:
+    """Batches of samples that worker processes make, decoding included."""
+    config, batches = case.config, case.settings["batches"]
+    stack.callback(cv2.setNumThreads, cv2.getNumThreads())
+    cv2.setNumThreads(0)  # OpenCV would use all cores where the main process makes the samples
+    loader = build_loader(
+        config.data,
+        seed=config.seed,
+        batch_size=config.batch_size,
+        first_step=0,
+        steps=sys.maxsize // config.batch_size,  # the workers are busy until the end
+    )
+    iterator = stack.enter_context(closing(iter(loader)))
+    details = {"data": config.data.model_dump(mode="json"), "usable_cores": usable_cores()}
+    facts = {"unit": "sample", "units": batches * config.batch_size, "details": details}
+    return Work(lambda: [next(iterator) for _ in range(batches)], torch.device("cpu"), facts)
+
+
+Prepare = Callable[[Case, ExitStack], Work]
+"""Makes a case ready; what is to be cleared away afterwards is in the stack."""
+
+PREPARE: Mapping[str, Prepare] = {
+    "network": _prepare_frame,
+    "frame": _prepare_frame,
+    "step": _prepare_step,
+    "video": _prepare_video,
+    "training": _prepare_training,
+    "loader": _prepare_loader,
+}
+"""By part."""

@@ -1,1 +1,0 @@
-"""How fast everything is, measured so that it can be compared: ``scripts/benchmark.py``."""
