@@ -85,6 +85,18 @@ def check_outside(folder: str | Path, data: Iterable[str | Path]) -> None:
             )
 
 
+def stored_path(path: str | Path, folder: Path) -> str:
+    """How a file in ``folder`` names ``path``: from there if it lies inside, which may be moved."""
+    path, folder = Path(path).resolve(), folder.resolve()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def read_path(text: str, folder: Path) -> Path:
+    """The path that a file in ``folder`` names; once, they were named from where one was."""
+    inside = folder / text
+    return Path(text) if not inside.exists() and Path(text).exists() else inside
+
+
 def _temporary(path: Path, name: str, ending: str = "") -> Path:
     """A hidden path next to ``path`` that no other writer uses."""
     return path.with_name(f".{name}.{secrets.token_hex(_TOKEN_DIGITS // 2)}.tmp{ending}")

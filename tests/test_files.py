@@ -17,7 +17,9 @@ from ranet.files import (
     check_writable,
     make_folder,
     output_errors,
+    read_path,
     remove_leftovers,
+    stored_path,
     write_csv,
     write_json,
     write_text,
@@ -269,6 +271,17 @@ def test_results_do_not_go_among_data(tmp_path):
             check_outside(folder, [tmp_path / "other", data])
     for folder in (tmp_path, tmp_path / "data2", data / ".." / "results"):
         check_outside(folder, [data])
+
+
+def test_paths_inside_a_folder_move_with_it(tmp_path, monkeypatch):
+    folder = tmp_path / "out"
+    (folder / "masks").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert stored_path("out/masks", folder) == "masks"
+    assert stored_path("data", folder) == str(tmp_path / "data")
+    assert read_path("masks", folder) == folder / "masks"
+    assert read_path(str(tmp_path / "data"), folder) == tmp_path / "data"
+    assert read_path("out/masks", folder) == Path("out/masks")  # as it was written once
 
 
 @pytest.fixture

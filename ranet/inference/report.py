@@ -36,6 +36,15 @@ class Report:
         return list(dict.fromkeys(t.revision or "unknown" for t in self.timings.values()))
 
     @property
+    def ways(self) -> list[str]:
+        """How the sequences' steps were computed: several if a run went on in another way."""
+        told = (
+            "unknown" if t.ways is None else " and ".join(t.ways) or "plain"
+            for t in self.timings.values()
+        )
+        return list(dict.fromkeys(told))
+
+    @property
     def memory(self) -> tuple[int, str] | None:
         """Peak memory: bytes, and what was counted; None if it was not measured."""
         peaks = [
@@ -111,6 +120,11 @@ class Report:
             notes.append(
                 f"The masks were made by the revisions {' and '.join(self.revisions)} of the code, "
                 "which may differ: another folder gets all of them from this one."
+            )
+        if len(self.ways) > 1:
+            notes.append(
+                f"The masks were computed in different ways ({', '.join(self.ways)}), which round "
+                "differently."
             )
         if self.published:
             notes += self.published.caveats(len(self.scores.videos))

@@ -24,7 +24,7 @@ from ranet.datasets.image_io import read_labels
 from ranet.datasets.index import VideoSequence
 from ranet.differences import differences
 from ranet.errors import DataError, OutputError
-from ranet.files import make_folder, output_errors, remove_leftovers, write_json
+from ranet.files import make_folder, output_errors, read_path, remove_leftovers, write_json
 from ranet.inference.sequence import Timing
 from ranet.lock import only_writer
 from ranet.metrics import score_files
@@ -71,6 +71,9 @@ class ResultsFolder:
             self._check_free()
             write_json(self._settings, settings)
         elif changed := list(differences(self._read_settings(), settings)):
+            if _only_moved(changed, path):
+                write_json(self._settings, settings)
+                return
             if not overwrite:
                 raise _made_otherwise(path, changed)
             self._remove_results()
@@ -140,6 +143,12 @@ def _all_readable(folder: Path) -> bool:
     except DataError:
         return False
     return True
+
+
+def _only_moved(changed: list[tuple[str, Any, Any]], folder: Path) -> bool:
+    """Whether nothing has changed but where the data lie, which are no longer where they were."""
+    ((name, before, _), *others) = changed
+    return name == "davis" and not others and not read_path(before, folder).exists()
 
 
 def _made_otherwise(path: Path, changed: list[tuple[str, Any, Any]]) -> OutputError:

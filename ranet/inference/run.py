@@ -16,6 +16,7 @@ from ranet.config import EvalConfig, InferenceConfig
 from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file, index_davis
 from ranet.device import device_name, peak_memory, reset_peak_memory, resolve_device
 from ranet.errors import ConfigError, DataError
+from ranet.files import stored_path
 from ranet.inference.batch_segmenter import BatchSegmenter
 from ranet.inference.report import Report, summarise_times
 from ranet.inference.resolve import CHANGES_NO_MASK
@@ -60,6 +61,8 @@ class Method:
     """How the network was trained, see :mod:`ranet.model.stages`."""
     batch: BatchSegmenter | None = None
     """What follows several videos at once; None: nothing does."""
+    ways: Callable[[], Sequence[str]] = tuple
+    """Tells how the steps so far were computed, see :attr:`VideoSegmenter.ways`."""
 
 
 def network(config: EvalConfig, checkpoint: Path) -> Method:
@@ -78,7 +81,16 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
     }
     follower = VideoSegmenter(model, config.inference)
     batch = None if config.inference.online else follower.together()
-    return Method(follower, device, settings, follower.config, checkpoint, model.stages, batch)
+    return Method(
+        follower,
+        device,
+        settings,
+        follower.config,
+        checkpoint,
+        model.stages,
+        batch,
+        ways=lambda: follower.ways,
+    )
 
 
 def copying() -> Method:
@@ -131,7 +143,7 @@ def evaluate_split(
     first_frames = checked_first_frames(sequences, config.year)
     if method.inference is not None:
         config = config.model_copy(update={"inference": method.inference})
-    made_with = {**method.settings, "davis": str(root.resolve())}
+    made_with = {**method.settings, "davis": stored_path(root, out)}
     decisive = {
         **made_with,
         "config": config.model_dump(mode="json", exclude=CHANGES_NO_RESULT),
@@ -139,13 +151,13 @@ def evaluate_split(
     set_file = set_file or find_set_file(root, year=config.year, split=config.split)
     settings = {
         **made_with,
-        "set": {"file": str(set_file.resolve()), "sequences": [s.name for s in sequences]},
+        "set": {"file": stored_path(set_file, out), "sequences": [s.name for s in sequences]},
         "config": config.model_dump(mode="json"),
     }
     with opened_results(out, decisive, overwrite=overwrite) as results:
         reset_peak_memory(method.device)
         segment = _segmentation(method, config.year, first_frames, batch_videos)
-        _segment_unfinished(segment, method.device, sequences, results)
+        _segment_unfinished(segment, method, sequences, results)
         scores = _scored(config, root, sequences, results, workers)
         scores.write(out, set_file.stem)
         report = Report(
@@ -154,7 +166,7 @@ def evaluate_split(
             published=_published(config, scores.videos),
             timings={name: t for name, t in results.timings().items() if name in scores.videos},
         )
-        results.write_result(_everything(report, method, settings))
+        results.write_result(_everything(report, method, settings, out))
     return report
 
 
@@ -233,7 +245,7 @@ def _segmentation(
 
 def _segment_unfinished(
     segment: Callable[..., Segmented],
-    device: torch.device,
+    method: Method,
     sequences: Sequence[VideoSequence],
     results: ResultsFolder,
 ) -> None:
@@ -252,7 +264,7 @@ def _segment_unfinished(
             ) as segmented,
         ):
             for sequence, timing in segmented:
-                results.add_timing(sequence.name, _complete(timing, device, code))
+                results.add_timing(sequence.name, _complete(timing, method, code))
                 done += 1
                 _logger.info(
                     "%d/%d %s: %s, %.0f ms a frame",
@@ -272,12 +284,13 @@ def _segment_unfinished(
         raise
 
 
-def _complete(timing: Timing, device: torch.device, code: str) -> Timing:
+def _complete(timing: Timing, method: Method, code: str) -> Timing:
     """The times of a sequence that has just ended, and where they were taken."""
-    peak_bytes, counted = peak_memory(device) or (None, None)
+    peak_bytes, counted = peak_memory(method.device) or (None, None)
     return replace(
         timing,
-        device=device_name(device),
+        device=device_name(method.device),
+        ways=list(method.ways()),
         peak_bytes=peak_bytes,
         memory_counted=counted,
         revision=code,
@@ -297,7 +310,9 @@ def _progress_bar(frames: int) -> Iterator[Progress]:
         yield progress
 
 
-def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dict[str, Any]:
+def _everything(
+    report: Report, method: Method, settings: dict[str, Any], out: Path
+) -> dict[str, Any]:
     """All there is to know about a run, for ``result.json``."""
     sequences = {
         name: {
@@ -319,7 +334,8 @@ def _everything(report: Report, method: Method, settings: dict[str, Any]) -> dic
         "memory": memory,
         "device": report.device,
         "revision": " and ".join(report.revisions),
-        "checkpoint": method.checkpoint and str(method.checkpoint),
+        "computed": report.ways,
+        "checkpoint": method.checkpoint and stored_path(method.checkpoint, out),
         "stages": list(method.stages),
         "settings": settings,
         "versions": versions(),

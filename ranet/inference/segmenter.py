@@ -86,6 +86,13 @@ class VideoSegmenter:
         video = self.video
         return video.canvas.restore(video.probabilities)[0].cpu().numpy()
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """How all steps so far were computed, of ``compile``, ``cuda_graph``, ``channels_last``."""
+        step = self._tracker.frame_step if self._started is None else self._started.frame_step
+        ran = {**step.accelerated.ran, "channels_last": self.config.channels_last}
+        return tuple(way for way, so in ran.items() if so)
+
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Begin a video (and forget any other) at a frame whose objects are marked.
 

@@ -86,6 +86,8 @@ class Timing:
     """How many videos were followed at the same time, on average over the steps."""
     device: str | None = None
     """What it ran on; None: not noted, as for what follows."""
+    ways: list[str] | None = None
+    """How the steps were computed, see :attr:`VideoSegmenter.ways`; none: plainly."""
     peak_bytes: int | None = None
     """The most memory that was in use until its end."""
     memory_counted: str | None = None

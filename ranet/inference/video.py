@@ -357,7 +357,7 @@ def _settings(
     files = "\n".join(f"{path.name} {path.stat().st_size}" for path in source.paths)
     return {
         **made_with,
-        "video": [str(path.resolve()) for path in source.paths[:1]],
+        "video": [path.name for path in source.paths[:1]],
         "files": hashlib.sha256(files.encode()).hexdigest(),
         "annotated frames": marked.fingerprints,
         "backward": backward,

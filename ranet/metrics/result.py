@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ranet.files import make_folder, write_csv, write_json
+from ranet.files import make_folder, stored_path, write_csv, write_json
 from ranet.metrics.measures import decay, mean, recall
 from ranet.wording import aligned_table, count
 
@@ -123,15 +123,15 @@ class DavisResult:
                 for name, result in self.objects.items()
             ],
         )
-        write_json(out / "davis.json", self._as_json(set_name))
+        write_json(out / "davis.json", self._as_json(set_name, out))
 
-    def _as_json(self, set_name: str) -> dict[str, Any]:
+    def _as_json(self, set_name: str, out: Path) -> dict[str, Any]:
         return {
             "settings": {
                 "year": self.year,
                 "set": set_name,
-                "annotations": str(self.annotations),
-                "predictions": str(self.predictions),
+                "annotations": stored_path(self.annotations, out),
+                "predictions": stored_path(self.predictions, out),
                 "sequences": len(self.videos),
                 "objects": len(self.objects),
                 "scored_frames": self.scored_frames,

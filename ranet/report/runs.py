@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ranet.errors import ConfigError, DataError
+from ranet.files import read_path
 from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.metrics.result import average
 from ranet.tables.published import PublishedResult
@@ -121,14 +122,16 @@ def published_results(runs: Sequence[Run]) -> list[PublishedResult]:
 
 
 def _read_run(folder: Path, name: str) -> Run:
-    davis = _parsed(folder / "davis.json", lambda davis: (_scores(davis), davis["settings"]["set"]))
+    davis = _parsed(
+        folder / "davis.json", lambda davis: (_scores(davis, folder), davis["settings"]["set"])
+    )
     if davis is None:
         raise DataError(
             f"No davis.json in {folder}, which ranet eval-davis and ranet evaluate write with "
             "--out."
         )
     scores, set_name = davis
-    known = _parsed(folder / "result.json", lambda content: _known(content, scores))
+    known = _parsed(folder / "result.json", lambda content: _known(content, scores, folder))
     step_ms = _parsed(
         folder / "timing.json",
         lambda content: {name: tuple(times["step_ms"]) for name, times in content.items()},
@@ -162,7 +165,7 @@ def _parsed(path: Path, parse: Callable[[Any], _Content]) -> _Content | None:
         ) from error
 
 
-def _scores(davis: Mapping[str, Any]) -> DavisResult:
+def _scores(davis: Mapping[str, Any], folder: Path) -> DavisResult:
     """The inverse of :meth:`DavisResult.write`."""
 
     def measure(values: Mapping[str, Any]) -> Measure:
@@ -179,11 +182,13 @@ def _scores(davis: Mapping[str, Any]) -> DavisResult:
         for name, objects in davis["sequences"].items()
     }
     settings = davis["settings"]
-    places = Path(settings["annotations"]), Path(settings["predictions"])
-    return DavisResult(settings["year"], *places, videos)
+    annotations, predictions = (
+        read_path(settings[name], folder) for name in ("annotations", "predictions")
+    )
+    return DavisResult(settings["year"], annotations, predictions, videos)
 
 
-def _known(content: Mapping[str, Any], scores: DavisResult) -> dict[str, Any]:
+def _known(content: Mapping[str, Any], scores: DavisResult, folder: Path) -> dict[str, Any]:
     """The fields of a :class:`Run` that ``result.json`` tells."""
     published, sequences = content["published"], content["sequences"]
     return {
@@ -191,7 +196,9 @@ def _known(content: Mapping[str, Any], scores: DavisResult) -> dict[str, Any]:
         "times": content["times"],
         "sequence_times": {n: one["times"] for n, one in sequences.items() if one["times"]},
         # The annotations lie in the folder of the resolution that the frames were read from.
-        "frames": Path(content["settings"]["davis"]) / "JPEGImages" / scores.annotations.name,
+        "frames": read_path(content["settings"]["davis"], folder)
+        / "JPEGImages"
+        / scores.annotations.name,
         "facts": {key: value for key, value in content.items() if key not in _HAS_ITS_PLACE},
     }
 

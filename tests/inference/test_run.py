@@ -18,6 +18,7 @@ from ranet.inference.run import Method, copying, evaluate_split, network
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import CopyFirstMask
 from ranet.palette import PALETTE
+from ranet.report.runs import read_runs
 
 INFERENCE = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
 YEAR_2017 = EvalConfig(year=2017, inference=INFERENCE)
@@ -320,6 +321,34 @@ def test_the_code_that_made_each_sequence_is_told(tree, out, monkeypatch):
     assert {name: times["revision"] for name, times in noted.items()} == expected
     assert result_of(out)["revision"] == "old and new"
     assert "the revisions old and new" in str(report)
+
+
+def test_the_ways_in_which_masks_were_computed_are_told(tree, out):
+    faster = replace(colours(stop_at=8), ways=lambda: ("compile", "channels_last"))
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_split(YEAR_2017, faster, tree, out)
+    second = colours()
+    second = replace(second, ways=lambda: second.follower.ways)
+    report = evaluate_split(YEAR_2017, second, tree, out)
+    assert result_of(out)["computed"] == ["compile and channels_last", "plain"]
+    assert "different ways" in str(report)
+
+
+def test_results_and_data_may_be_moved(tmp_path):
+    before, now = tmp_path / "before", tmp_path / "now"
+    evaluate_split(YEAR_2017, colours(), write_tree(before / "DAVIS"), before / "out")
+    before.rename(now)
+    (run,) = read_runs([now / "out"])
+    assert run.scores.predictions == now / "out/masks"
+    again = colours()
+    evaluate_split(YEAR_2017, again, now / "DAVIS", now / "out")
+    assert again.follower.videos == 0
+    (run,) = read_runs([now / "out"])
+    assert run.scores.annotations == now / "DAVIS/Annotations/480p"
+    assert run.frames == now / "DAVIS/JPEGImages/480p"
+    # Other data, where the first are still in their place, are another thing.
+    with pytest.raises(OutputError, match="davis"):
+        evaluate_split(YEAR_2017, colours(), write_tree(tmp_path / "other"), now / "out")
 
 
 def test_a_sequence_that_lacks_a_mask_is_done_again(tree, out):
