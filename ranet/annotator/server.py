@@ -5,16 +5,9 @@ the printed address is served anything of the session (it sends a random token w
 which no other web page can know or send), and the server must be called by its own name (so that
 no other name can be pointed at it).
 
-====  =================  ======================================================================
-GET   /                  the page, and its files by their names
-GET   /api/state         :meth:`Session.as_json`
-GET   /api/frame/N       a frame, JPEG
-GET   /api/layer/N       what is marked and found in it, PNG with transparency
-POST  /api/ACTION        a method of :class:`Session`; JSON holds its arguments by their names
-====  =================  ======================================================================
-
-A POST answers with the state and, where there is one, ``show``: the frame to be looked at, or
-``select``: the object. A request that cannot be answered gets ``{"error": …}``.
+A POST to ``/api/ACTION`` calls a method of :class:`Session` with the arguments that JSON holds by
+their names, and answers with the state and, where there is one, ``show``: the frame to be looked
+at, or ``select``: the object. What cannot be answered gets ``{"error": …}``.
 """
 
 import hmac
@@ -110,7 +103,7 @@ class AnnotatorServer(uvicorn.Server):
                 ws="none",
                 lifespan="off",
                 log_config=None,  # the terminal is for what a person should read
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
                 timeout_keep_alive=60,
@@ -160,10 +153,7 @@ def application(session: Session, token: str, port: int) -> Starlette:
             _check(request, token, port)
             response = await answer(request)
         except Exception as error:
-            status, said = _status_and_message(error)
-            response = JSONResponse({"error": said}, status)
-            if status == 413:
-                response.headers["Connection"] = "close"  # what is left is not read
+            response = _refusal(request, error)
         response.headers.update(_HEADERS)
         return response
 
@@ -177,7 +167,7 @@ def application(session: Session, token: str, port: int) -> Starlette:
             Mount("/", StaticFiles(directory=_PAGE)),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)],
-        exception_handlers={HTTPException: _refused},
+        exception_handlers={HTTPException: _refusal},  # its own, too, as JSON
     )
 
 
@@ -188,44 +178,41 @@ def _check(request: Request, token: str, port: int) -> None:
     origins = (None, *(f"http://{name}" for name in names))
     if headers.get("Host") not in names or headers.get("Origin") not in origins:
         raise HTTPException(
-            403,
-            f"This server answers to {' and '.join(names)} only. Open the address that the "
-            "terminal shows.",
+            403, f"Only {' and '.join(names)} are answered: open the address in the terminal"
         )
-    if not request.url.path.startswith("/api/"):  # the page itself tells nothing
+    if not request.scope["path"].startswith("/api/"):  # the page itself tells nothing
         return
     if not hmac.compare_digest(headers.get(TOKEN_HEADER, "").encode(), token.encode()):
         raise HTTPException(
             403,
-            "The token is missing or wrong: this page belongs to another run of the annotator. "
-            "Open the address that the terminal shows.",
+            "The token is missing or wrong: this page belongs to another run of the annotator, "
+            "open the address in the terminal",
         )
     if request.method == "POST":
         length = headers.get("Content-Length", "")
         if not length.isdecimal():
-            raise HTTPException(411, "Expected a Content-Length.")
+            raise HTTPException(411, "Expected a Content-Length")
         if int(length) > LARGEST_BODY:
-            raise HTTPException(413, f"Expected at most {LARGEST_BODY} bytes, found {length}.")
+            raise HTTPException(413, f"Expected at most {LARGEST_BODY} bytes, found {length}")
         if headers.get("Content-Type") != "application/json":
-            raise HTTPException(415, "Expected application/json.")
+            raise HTTPException(415, "Expected application/json")
 
 
-def _status_and_message(error: Exception) -> tuple[int, str]:
+def _refusal(request: Request, error: Exception) -> Response:
+    """What the page shows in the place of an answer."""
+    status, said = 400, str(error)
     if isinstance(error, HTTPException):
-        return error.status_code, error.detail
-    if isinstance(error, ValidationError):
+        status, said = error.status_code, f"{error.detail}."
+    elif isinstance(error, BusyError):
+        status = 409
+    elif isinstance(error, ValidationError):
         wrong = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        return 400, f"Not a request of the page: {'; '.join(wrong)}."
-    if isinstance(error, RANetError):
-        return 409 if isinstance(error, BusyError) else 400, str(error)
-    _logger.error("a request failed", exc_info=error)
-    return 500, MISTAKE.format(f"{type(error).__name__}: {error}")
-
-
-def _refused(request: Request, error: Exception) -> Response:
-    """For what Starlette itself refuses: the page expects JSON."""
-    status, said = _status_and_message(error)
-    return JSONResponse({"error": f"{request.method} {request.url.path}: {said}."}, status)
+        said = f"{request.url.path}: {'; '.join(wrong)}."
+    elif not isinstance(error, RANetError):
+        _logger.error("a request failed", exc_info=error)
+        status, said = 500, MISTAKE.format(f"{type(error).__name__}: {error}")
+    # What is left of a body that is too large is not read.
+    return JSONResponse({"error": said}, status, {"Connection": "close"} if status == 413 else None)
 
 
 def _jpeg(image: np.ndarray) -> bytes:

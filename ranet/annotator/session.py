@@ -318,7 +318,7 @@ class Session:
             self.job.stopping.set()
 
     def close(self) -> None:
-        """End what is being done, and save marks that were not exported as masks."""
+        """End what is being done, and save marks that changed and were not exported as masks."""
         with self._lock:  # from here on nothing else begins
             self._closing.set()
         if self.job:
