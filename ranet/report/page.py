@@ -9,14 +9,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from ranet.errors import RANetError
 from ranet.files import check_outside, make_folder, write_text
 from ranet.metrics import VideoResult
 from ranet.report import DEFAULT_PICTURES, Pictures
 from ranet.report.pictures import BadFrame, Picture, pictures_of, worst_frames
 from ranet.report.plots import write_plots
 from ranet.report.runs import Run, gain, published_results, read_runs, sequences_of
-from ranet.visual.plots import COLOURS, check_matplotlib
+from ranet.visual.plots import COLOURS, NEEDS_MATPLOTLIB, has_matplotlib
 from ranet.wording import count
 
 _ON_DARK = ("#4aa8e8", "#ff8a3d", "#2cc79a", "#e07bd0", "#e0b93a", "#9fd3ff")
@@ -33,20 +32,23 @@ class Written:
     page: Path
     plots: tuple[Path, ...]
     """Empty where matplotlib is not installed."""
-    bytes: int
-    """Size of the page."""
     shown: int
     """How many frames can be looked at."""
     frames: int
     """How many there are."""
-    note: str
-    """Why there are no plots; empty if there are."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of the page."""
+        return self.page.stat().st_size
 
     def __str__(self) -> str:
-        plots = f"{count(self.plots, 'plot')} in {self.plots[0].parent}" if self.plots else ""
+        plots = f"no plots. {NEEDS_MATPLOTLIB}"
+        if self.plots:
+            plots = f"{count(self.plots, 'plot')} in {self.plots[0].parent}"
         return (
             f"{self.page}: {self.bytes / 1e6:.3g} MB, pictures of {self.shown} of "
-            f"{count(self.frames, 'frame')}; {plots or f'no plots: {self.note}'}"
+            f"{count(self.frames, 'frame')}; {plots}"
         )
 
 
@@ -76,23 +78,16 @@ def write_report(
     sequences = sequences_of(runs)
     worst = worst_frames(runs, pictures.worst) if pictures else []
     kept = pictures_of(runs, sequences, worst, pictures) if pictures else None
-    out, plots, note = make_folder(out), [], ""
-    try:
-        check_matplotlib()
-    except RANetError as error:
-        note = str(error)
-    else:
-        plots = write_plots(out / "plots", runs, sequences)
+    out = make_folder(out)
+    plots = write_plots(out / "plots", runs, sequences) if has_matplotlib() else []
     path = out / "report.html"
     write_text(path, _page(runs, sequences, worst, kept))
     frames = {name: len(v.frames) for run in runs for name, v in run.scores.videos.items()}
     return Written(
         path,
         tuple(plots),
-        bytes=path.stat().st_size,
         shown=sum(map(len, kept.values())) if kept else 0,
         frames=sum(frames.values()),
-        note=note,
     )
 
 

@@ -25,6 +25,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#a67c00", "#56b4e9")
 PAPER = "#8a8a8a"
 """The colour of published numbers."""
 
+NEEDS_MATPLOTLIB = "Figures need matplotlib: install it with `pip install -e '.[plots]'`."
+
 _INCHES = 7.0  # wide
 _MARKER, _OUR_MARKER = 5, 11  # points
 
@@ -72,10 +74,15 @@ class Series:
     joined: bool = False
 
 
+def has_matplotlib() -> bool:
+    """Whether figures can be drawn here."""
+    return find_spec("matplotlib") is not None
+
+
 def check_matplotlib() -> None:
-    """Raise RANetError unless matplotlib is installed: for commands that draw at their end."""
-    if find_spec("matplotlib") is None:
-        raise RANetError("Figures need matplotlib: install it with `pip install -e '.[plots]'`.")
+    """Raise RANetError unless figures can be drawn here: for commands that draw at their end."""
+    if not has_matplotlib():
+        raise RANetError(NEEDS_MATPLOTLIB)
 
 
 def new_figure(width: float, height: float, dots_per_inch: int) -> "Figure":

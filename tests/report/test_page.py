@@ -160,7 +160,7 @@ def test_without_matplotlib_there_are_no_plots_and_that_is_said(scored, tmp_path
     written = write_report([scored], tmp_path, pictures=None)
     assert written.page.is_file()
     assert not (tmp_path / "plots").exists()
-    assert "no plots: " in str(written)
+    assert "no plots. " in str(written)
     assert "[plots]" in str(written)
 
 
