@@ -39,7 +39,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV) \
 	    || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
-	    --constraint constraints.txt --editable '.[test,video]'
+	    --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 clean:

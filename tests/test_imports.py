@@ -164,7 +164,7 @@ ONLY_IN = {
 
 
 # Optional extras: loaded when they are used, so that all else works without them.
-OPTIONAL = ("av", "matplotlib", "onnx", "onnxscript", "pycocotools", "torch.utils.tensorboard")
+OPTIONAL = ("matplotlib", "onnx", "onnxscript", "pycocotools", "torch.utils.tensorboard")
 OPTIONAL += ("cutie", "omegaconf")
 
 

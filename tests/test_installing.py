@@ -1,13 +1,19 @@
 """What ``pip install`` makes of the project: built for real, and looked at by a type checker."""
 
+import contextlib
+import json
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +89,54 @@ def test_an_installed_package_finds_configurations_and_network(installed):
     paths = [Path(line) for line in done.stdout.splitlines()]
     assert all(path.is_file() and path.is_relative_to(installed) for path in paths)
     assert len(paths) == 2
+
+
+PLAIN = """
+import importlib, json, sys
+refused, modules = map(set, json.loads(sys.argv[1]))
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in refused:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Refusing())
+for module in modules:
+    importlib.import_module(module)
+import av
+"""
+
+
+def needed_by(names):
+    """These distributions and what they need, without any extra, as canonical names."""
+    found, waiting = set(), [Requirement(name) for name in names]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name not in found:
+            found.add(name)
+            with contextlib.suppress(metadata.PackageNotFoundError):  # of another system
+                texts = metadata.requires(name) or []
+                waiting += [Requirement(text) for text in texts if "extra ==" not in text]
+    return found
+
+
+def test_a_plain_install_is_enough_to_segment_evaluate_and_train():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    plain = needed_by(project["dependencies"])
+    refused = [
+        module
+        for module, distributions in metadata.packages_distributions().items()
+        if not plain & set(map(canonicalize_name, distributions)) and module != "ranet"
+    ]
+    assert {"matplotlib", "onnx", "pytest"} <= set(refused)
+    used = [f"ranet.commands.{name}" for name in ("segment", "evaluate", "eval_davis", "train")]
+    used += ["ranet.inference.video", "ranet.inference.run", "ranet.training.run", "ranet.metrics"]
+    done = subprocess.run(
+        [sys.executable, "-c", PLAIN, json.dumps([refused, used])],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("kind", ["wheel", "editable"])
