@@ -48,32 +48,12 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from ranet.benchmark import (
-    Case,
-    Effort,
-    describe_machine,
-    describe_software,
-    measure,
-    network_config,
-)
 from ranet.cli import number_within, positive_int, usable_cores
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, TrainConfig, load_config
-from ranet.contests import (
-    PEERS,
-    measure_commands,
-    measure_evaluation,
-    measure_peer,
-    our_command,
-    tell_ratios,
-)
-from ranet.datasets.index import read_set_file
-from ranet.device import resolve_device
 from ranet.errors import BenchmarkError
 from ranet.files import check_writable, write_json
 from ranet.options import add_overrides, add_workers
@@ -88,15 +68,23 @@ from ranet.tables.benchmark import (
 )
 from ranet.wording import count, size_text
 
+if TYPE_CHECKING:
+    from ranet.benchmark import Case
+
 _logger = logging.getLogger(__name__)
 
 _SEGMENT_CONFIG = CONFIGS / "segment.yaml"
 _TRAIN_CONFIG = CONFIGS / "static_single.yaml"
+_PEERS = ("cutie-small", "cutie-base")  # as in ranet.contests, which takes long to load
 
 
 def main(program: str, words: Sequence[str]) -> None:
     """Run the command."""
     arguments = _parsed(program, words)
+    import torch
+
+    from ranet.benchmark import describe_machine, describe_software
+
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     baseline = read_results(arguments.baseline) if arguments.baseline else None
@@ -128,6 +116,10 @@ def main(program: str, words: Sequence[str]) -> None:
 
 def _measured(arguments: argparse.Namespace) -> Iterator[Row]:
     """Rows, measured when they are asked for; every mistake is told before the first."""
+    from ranet.benchmark import Effort, measure
+    from ranet.contests import measure_commands, measure_evaluation, measure_peer, our_command
+    from ranet.datasets.index import read_set_file
+
     effort = Effort(arguments.warm_up, arguments.repeats, arguments.seconds)
     if arguments.part == "evaluation":
         sequences = read_set_file(arguments.set) if arguments.set else None
@@ -146,7 +138,7 @@ def _measured(arguments: argparse.Namespace) -> Iterator[Row]:
     if not arguments.against:
         for case in cases:
             yield measure(case, effort)
-    elif arguments.against in PEERS:
+    elif arguments.against in _PEERS:
         for case in cases:
             yield from measure_peer(case, arguments.against, effort)
     elif len(cases) == 1:
@@ -170,6 +162,8 @@ def _told(row: Row) -> str:
 
 def _conclusions(arguments: argparse.Namespace, rows: Sequence[Row]) -> list[str]:
     """What the rows say together."""
+    from ranet.contests import tell_ratios
+
     if arguments.part == "evaluation":
         return [*tell_ratios(rows), "all values equal"]
     if arguments.part == "loader":
@@ -198,10 +192,10 @@ def _tell_cores(rows: Sequence[Row], step_ms: float | None) -> list[str]:
 # --- From options to what is to be measured: every combination of their values
 
 
-def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
+def _cases(arguments: argparse.Namespace) -> "Iterator[Case]":
     if arguments.part == "loader":
         yield from _loader_cases(arguments)
-    elif arguments.against and arguments.against not in PEERS:
+    elif arguments.against and arguments.against not in _PEERS:
         yield from _inference_cases(arguments, ["video"])
     elif arguments.part == "training":
         yield from _training_cases(arguments, arguments.config)
@@ -211,7 +205,9 @@ def _cases(arguments: argparse.Namespace) -> Iterator[Case]:
             yield from _training_cases(arguments, _TRAIN_CONFIG)
 
 
-def _inference_cases(arguments: argparse.Namespace, parts: Sequence[str]) -> Iterator[Case]:
+def _inference_cases(arguments: argparse.Namespace, parts: Sequence[str]) -> "Iterator[Case]":
+    from ranet.benchmark import Case, network_config
+
     names = arguments.network or ([] if arguments.checkpoint else ["single"])
     for name in names:
         network_config(name)  # says now, not after others were timed, that there is none
@@ -229,7 +225,9 @@ def _inference_cases(arguments: argparse.Namespace, parts: Sequence[str]) -> Ite
                 yield Case(part, {**settings, "videos": videos}, config, network)
 
 
-def _training_cases(arguments: argparse.Namespace, path: Path) -> Iterator[Case]:
+def _training_cases(arguments: argparse.Namespace, path: Path) -> "Iterator[Case]":
+    from ranet.benchmark import Case
+
     for chosen, batch in itertools.product(_combinations(arguments), arguments.batch):
         overrides = [
             *_overrides(arguments, chosen, "data.size"),
@@ -245,7 +243,9 @@ def _training_cases(arguments: argparse.Namespace, path: Path) -> Iterator[Case]
         yield Case("training", settings, config)
 
 
-def _loader_cases(arguments: argparse.Namespace) -> Iterator[Case]:
+def _loader_cases(arguments: argparse.Namespace) -> "Iterator[Case]":
+    from ranet.benchmark import Case
+
     for workers in arguments.workers:
         overrides = [*arguments.overrides, f"data.workers={workers}"]
         config = load_config(TrainConfig, arguments.config, overrides)
@@ -283,6 +283,10 @@ def _settings(arguments: argparse.Namespace, chosen: dict[str, Any]) -> dict[str
     Raises:
         ConfigError: the machine has no such device.
     """
+    import torch
+
+    from ranet.device import resolve_device
+
     device = resolve_device(chosen["device"])
     threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
     told = {"device": str(device), **threads, "size": size_text(chosen["size"])}
@@ -358,7 +362,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     ),
     "--against": {
         "metavar": "COMMAND|NAME",
-        "help": f"{' or '.join(PEERS)}: time that network in turn with ours, in network and step. "
+        "help": f"{' or '.join(_PEERS)}: time that network in turn with ours, in network and step. "
         "A command: measure nothing else than this in turn with ours, as wholes; {frames}, {mask} "
         "and {out} in it stand for a folder of images, a PNG of the first objects, and a folder to "
         "write a PNG a frame to",
@@ -411,8 +415,6 @@ _OTHERS = {
     "evaluation": ("--annotations", "--predictions", "--year", "--set"),
     "loader": ("--batches", "--step-ms"),
 }
-_ROUNDS = Effort(warm_up=1, repeats=5, seconds=0)
-"""Of what takes seconds at a time."""
 
 
 def _parsed(program: str, words: Sequence[str]) -> argparse.Namespace:
@@ -434,9 +436,9 @@ def _parsed(program: str, words: Sequence[str]) -> argparse.Namespace:
     arguments = parse(parser, words[1:] if words[:1] == [part] else words)
     arguments.part, arguments.parts = part, list(_INFERENCE) if part == "all" else parts
     against, ours = getattr(arguments, "against", None), getattr(arguments, "ours", None)
-    if ours and (not against or against in PEERS):
+    if ours and (not against or against in _PEERS):
         parser.error("--ours is what a command is compared with by --against: give both commands")
-    if against in PEERS and (
+    if against in _PEERS and (
         not {*arguments.parts} <= {"network", "step"} or arguments.videos != [1]
     ):
         parser.error(f"--against {against} is for network and step, with one video")
@@ -446,8 +448,10 @@ def _parsed(program: str, words: Sequence[str]) -> argparse.Namespace:
 def _add_options(parser: argparse.ArgumentParser, part: str) -> None:
     for option in (*{**_INFERENCE, **_OTHERS}.get(part, _INFERENCE["network"]), *_OF_ALL):
         parser.add_argument(option, **_OPTIONS[option])
-    effort = _ROUNDS if part in ("evaluation", "loader") else Effort()
-    parser.set_defaults(**vars(effort), config=_SEGMENT_CONFIG, vary=[], against=None)
+    parser.set_defaults(warm_up=3, repeats=10, seconds=1.0)
+    if part in ("evaluation", "loader"):  # which take seconds at a time
+        parser.set_defaults(warm_up=1, repeats=5, seconds=0.0)
+    parser.set_defaults(config=_SEGMENT_CONFIG, vary=[], against=None)
     if part in ("all", "evaluation"):
         parser.set_defaults(overrides=[])
     if part == "evaluation":

@@ -20,27 +20,23 @@ import copy
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from ranet.cli import number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.segment_options import add_how_to_segment, add_marked_video
 from ranet.config import PLAIN_STEP, InferenceConfig, load_config
-from ranet.datasets.video_io import open_frames
-from ranet.device import device_name
 from ranet.errors import ConfigError, DataError
-from ranet.inference.acceleration import Shortfall, ran_without
-from ranet.inference.first_mask import first_labels
-from ranet.inference.tracker import FollowedVideo, Tracker
 from ranet.metrics.measures import jaccard
-from ranet.model.pretrained import pretrained_path
-from ranet.model.ranet import RANet
-from ranet.model.weights import load_checkpoint
 from ranet.options import add_checkpoint
 from ranet.wording import aligned_table, count
+
+if TYPE_CHECKING:
+    from ranet.inference.acceleration import Shortfall
+    from ranet.inference.tracker import FollowedVideo
+    from ranet.model.ranet import RANet
 
 
 class Agreement(NamedTuple):
@@ -73,13 +69,20 @@ class Comparison:
     objects: int
     frames: int
     device: str
-    shortfalls: Sequence[Shortfall]
+    shortfalls: "Sequence[Shortfall]"
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = parse(_parser(program), arguments)
     config = load_config(InferenceConfig, options.config, options.overrides)
+    from tqdm import tqdm
+
+    from ranet.datasets.video_io import open_frames
+    from ranet.inference.first_mask import first_labels
+    from ranet.model.pretrained import pretrained_path
+    from ranet.model.weights import load_checkpoint
+
     source = open_frames(options.video)
     labels, _ = first_labels(options.mask, source.size)
     checkpoint = options.checkpoint or pretrained_path()
@@ -94,7 +97,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
 
 
 def compare_with_plain(
-    model: RANet, config: InferenceConfig, frames: Iterable[np.ndarray], labels: np.ndarray
+    model: "RANet", config: InferenceConfig, frames: Iterable[np.ndarray], labels: np.ndarray
 ) -> Comparison:
     """Follow a video with the step as configured and with the plain one.
 
@@ -111,6 +114,9 @@ def compare_with_plain(
         DataError: there are fewer frames, or as for
             :class:`~ranet.inference.segmenter.VideoSegmenter`.
     """
+    from ranet.device import device_name
+    from ranet.inference.tracker import Tracker
+
     plain_config = config.model_copy(update=dict(PLAIN_STEP))
     if config == plain_config:
         raise ConfigError(
@@ -162,7 +168,7 @@ def with_noise(frame: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return noisy.clip(0, 255).astype(np.uint8)
 
 
-def _overlaps(video: FollowedVideo, reference: FollowedVideo) -> Iterator[float]:
+def _overlaps(video: "FollowedVideo", reference: "FollowedVideo") -> Iterator[float]:
     for k in reference.ids:
         mask, expected = video.labels == k, reference.labels == k
         if mask.any() or expected.any():
@@ -171,6 +177,8 @@ def _overlaps(video: FollowedVideo, reference: FollowedVideo) -> Iterator[float]
 
 def table(comparison: Comparison, config: InferenceConfig) -> list[str]:
     """The lines that tell what was found."""
+    from ranet.inference.acceleration import ran_without
+
     objects, frames = count(comparison.objects, "object"), count(comparison.frames, "frame")
     name, cells = _name(config), _cells(comparison.faster)
     if problem := ran_without(comparison.shortfalls):  # then it was not the step asked for

@@ -117,7 +117,7 @@ def test_mistakes_are_told_before_anything_is_measured(run_script, words, status
 def test_without_part_all_is_measured(run_script, monkeypatch, tmp_path):
     measured = []
     monkeypatch.setattr(
-        command, "measure", lambda case, effort: measured.append(case) or new_row(case.part, {})
+        benchmark, "measure", lambda case, effort: measured.append(case) or new_row(case.part, {})
     )
     done = run_script("benchmark.py", "--batch", "2", "--dtype", "bfloat16")
     assert done.status == 0, done.error

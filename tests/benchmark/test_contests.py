@@ -11,6 +11,7 @@ from tiny_ranet import tiny_ranet
 
 from ranet import contests
 from ranet.benchmark import Effort, build_network
+from ranet.commands import benchmark as command
 from ranet.config import InferenceConfig, load_config
 from ranet.contests import measure_commands, measure_peer, our_command, tell_ratios
 from ranet.datasets.image_io import write_labels
@@ -137,6 +138,10 @@ def test_a_process_of_its_own_has_as_many_threads_and_tells_its_error(case):
 
 def _fail():
     raise BenchmarkError("here")
+
+
+def test_the_command_names_the_peers_that_there_are():
+    assert tuple(contests.PEERS) == command._PEERS
 
 
 def test_a_peer_that_is_not_installed(run_script, monkeypatch):

@@ -46,7 +46,7 @@ def test_help_lists_every_command_with_a_line_and_loads_none():
 
 
 HEAVY = {"torch", "matplotlib", "av"}
-QUICK = sorted({*NAMES} - {"annotate", "benchmark", "compare-precision"})
+QUICK = sorted({*NAMES} - {"annotate"})
 
 ASKS = """
 import contextlib, io, json, os, sys
