@@ -158,6 +158,7 @@ ONLY_IN = {
     # annotator: checks what a page asks for; inference: polygon files
     "pydantic": {"annotator", "config", "config_files", "inference"},
     "matplotlib": {"visual"},
+    "jinja2": {"report"},
     "starlette": {"annotator"},
     "uvicorn": {"annotator"},
 }

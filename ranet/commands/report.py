@@ -4,7 +4,7 @@ Takes what eval_davis.py or evaluate.py wrote with --out. Several folders are co
 first: differences by sequence, who wins where, both curves in one plot.
 
     ranet report outputs/davis16 --out outputs/davis16_report
-    ranet report outputs/ranet outputs/unranked --name RANet --name "no ranking" \\
+    ranet report outputs/long outputs/short --name "all steps" --name "half of them" \\
         --out outputs/comparison
     ranet report outputs/scores --frames data/DAVIS/JPEGImages/480p --out outputs/scores_report
 
