@@ -18,30 +18,30 @@ if TYPE_CHECKING:  # the same names as below, for those who read types
     from ranet.config import InferenceConfig, OnlineLearning, load_config
     from ranet.errors import RANetError
     from ranet.inference.segmenter import VideoSegmenter
-    from ranet.metrics.davis import evaluate_davis
-    from ranet.model.pretrained import load_pretrained
-    from ranet.model.ranet import RANet
-    from ranet.model.weights import (
+    from ranet.methods.ranet.network import RANet
+    from ranet.methods.registry import (
         build_model,
         load_checkpoint,
+        load_pretrained,
         load_released_checkpoint,
         save_checkpoint,
     )
+    from ranet.metrics.davis import evaluate_davis
 
 _HOMES = {
     "InferenceConfig": "ranet.config",
     "OnlineLearning": "ranet.config",
-    "RANet": "ranet.model.ranet",
+    "RANet": "ranet.methods.ranet.network",
     "RANetError": "ranet.errors",
     "SegmentedFrame": "ranet.api",
     "VideoSegmenter": "ranet.inference.segmenter",
-    "build_model": "ranet.model.weights",
+    "build_model": "ranet.methods.registry",
     "evaluate_davis": "ranet.metrics.davis",
-    "load_checkpoint": "ranet.model.weights",
+    "load_checkpoint": "ranet.methods.registry",
     "load_config": "ranet.config",
-    "load_pretrained": "ranet.model.pretrained",
-    "load_released_checkpoint": "ranet.model.weights",
-    "save_checkpoint": "ranet.model.weights",
+    "load_pretrained": "ranet.methods.registry",
+    "load_released_checkpoint": "ranet.methods.registry",
+    "save_checkpoint": "ranet.methods.registry",
     "segment_video": "ranet.api",
 }
 

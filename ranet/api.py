@@ -19,8 +19,8 @@ from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
 from ranet.errors import DataError
 from ranet.inference.first_mask import first_labels
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.model.pretrained import load_pretrained
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import load_pretrained
 
 
 class SegmentedFrame(NamedTuple):

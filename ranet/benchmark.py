@@ -41,8 +41,7 @@ from ranet.inference.frame_step import FrameStep
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import segment_sequence
 from ranet.inference.tracker import Tracker
-from ranet.model.pretrained import load_pretrained, pretrained_path
-from ranet.model.weights import build_model, load_checkpoint
+from ranet.methods.registry import build_model, load_checkpoint, load_pretrained, pretrained_path
 from ranet.provenance import versions
 from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
 from ranet.tables.benchmark import Row, new_row

@@ -58,7 +58,7 @@ Scale = Annotated[PositiveRange, Field(description="size over the size before, a
 
 
 _FEWEST_CHANNELS = 8
-"""Of a layer whose channels ``width`` scales (ranet.model.pyramid_decoder)."""
+"""Of a layer whose channels ``width`` scales (ranet.methods.ranet.decoder)."""
 
 
 def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:
@@ -80,7 +80,7 @@ def _channels_everywhere(width: float) -> float:
 
 
 class ModelConfig(Section):
-    """The network: the arguments of :class:`ranet.model.ranet.RANet`, one to one."""
+    """The network: the arguments of :class:`ranet.methods.ranet.network.RANet`, one to one."""
 
     backbone: Annotated[
         str, Field(pattern=r"^(resnet18|resnet34|resnet50|resnet101|tiny|timm:[\w.]+)$")

@@ -23,9 +23,9 @@ from ranet.datasets.index import VideoSequence, index_davis
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.datasets.video_writer import VideoWriter
 from ranet.inference.run import copying, evaluate_split, network
-from ranet.model.correlation import correlate
-from ranet.model.ranet import RANet
-from ranet.model.weights import load_checkpoint
+from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import load_checkpoint
 from ranet.structures import one_hot_masks
 from ranet.training.run import train
 from ranet.visual.contact_sheet import SheetRow, contact_sheet, similarity_colours

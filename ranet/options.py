@@ -6,7 +6,7 @@ from pathlib import Path
 from ranet.cli import positive_int, usable_cores
 
 SMALLEST_SIDE = 33
-"""Of what a network can see, :data:`ranet.model.ranet.SMALLEST_SIDE`: known without torch."""
+"""Of what a network can see, as ranet.methods.ranet.network has it: known without torch."""
 
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:

@@ -20,9 +20,9 @@ from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequence import segment_sequence
-from ranet.model.blocks import InstanceNorm, resize
-from ranet.model.ranet import RANet
-from ranet.model.weights import load_checkpoint
+from ranet.methods.layers import InstanceNorm, resize
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import load_checkpoint
 from ranet.structures import Template
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log

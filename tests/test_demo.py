@@ -9,8 +9,8 @@ import pytest
 from ranet.config import EvalConfig, TrainConfig, load_config
 from ranet.datasets.video_io import open_frames
 from ranet.demo import DemoVideos, run_demo, summary
-from ranet.model.ranet import RANet
-from ranet.model.weights import save_checkpoint
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import save_checkpoint
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -65,21 +65,21 @@ def test_nothing_is_fetched_from_a_network(site):
 def test_an_equation_leads_to_its_line(site):
     page = (site / "how_it_works.html").read_text("utf-8")
     path, line = re.search(
-        r'href="(project/ranet/model/correlation\.py\.html)#(\S+?)"', page
+        r'href="(project/ranet/methods/ranet/correlation\.py\.html)#(\S+?)"', page
     ).groups()
     assert f'id="{line}"' in (site / path).read_text("utf-8")
     number = int(line.rpartition("-")[2])
-    source = (ROOT / "ranet/model/correlation.py").read_text("utf-8")
+    source = (ROOT / "ranet/methods/ranet/correlation.py").read_text("utf-8")
     assert "vectors @ embedding" in source.splitlines()[number - 1]
 
 
 def test_numbers_of_lines_are_not_copied(site, browser):
-    browser.get((site / "project/ranet/model/correlation.py.html").as_uri())
+    browser.get((site / "project/ranet/methods/ranet/correlation.py.html").as_uri())
     copied = browser.execute_script(
         "getSelection().selectAllChildren(document.querySelector('.highlight code'));"
         "return getSelection().toString();"
     )
-    source = (ROOT / "ranet/model/correlation.py").read_text("utf-8")
+    source = (ROOT / "ranet/methods/ranet/correlation.py").read_text("utf-8")
     assert copied.split("\n") == source.rstrip("\n").split("\n")
 
 
@@ -162,11 +162,12 @@ def test_a_stale_link_is_found(symbol, code, message):
 
 def test_a_stale_link_stops_the_build(tmp_path):
     (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/index.md").write_text("[gone](../ranet/model/correlation.py#compare)")
+    (tmp_path / "docs/index.md").write_text("[gone](../ranet/methods/ranet/correlation.py#compare)")
     config = tmp_path / "mkdocs.yml"
     config.write_text(f"site_name: stale\nhooks: [{HOOK}]\nplugins: []\n")
     done = build(config, tmp_path / "site")
     assert done.returncode != 0
-    assert "index.md links to ranet/model/correlation.py#compare, but there is no compare" in (
-        done.stdout
+    assert (
+        "index.md links to ranet/methods/ranet/correlation.py#compare, but there is no compare"
+        in (done.stdout)
     )

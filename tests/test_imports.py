@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "config_files": set(),
     "config": {"config_files"},
     "structures": set(),
-    "model": {"structures"},
+    "methods": {"structures"},
     "datasets": {"config", "structures"},
     "metrics": {"datasets.index", "datasets.image_io", "datasets.numbering"},
     "visual": {"structures", "metrics", "datasets.image_io"},
@@ -56,7 +56,7 @@ MAY_IMPORT = {
         "datasets.video_writer",
         "device",
         "metrics",  # a split is segmented, then scored
-        "model",
+        "methods",
         "structures",
         "tables.published",  # the paper's numbers stand beside ours
         "visual.overlay",  # a video is written with its masks drawn over it, or cut out
@@ -85,7 +85,7 @@ MAY_IMPORT = {
         "datasets",
         "device",
         "inference.run",  # validation scores a network as an evaluation does
-        "model",
+        "methods",
         "structures",
         "visual",  # pictures for TensorBoard
     },
@@ -95,7 +95,7 @@ MAY_IMPORT = {
         "datasets",
         "device",
         "inference",
-        "model",
+        "methods",
         "structures",
         "tables.benchmark",
         "training",
@@ -105,16 +105,16 @@ MAY_IMPORT = {
         "datasets.image_io",
         "device",
         "metrics",
-        "model",
+        "methods",
         "tables.benchmark",
     },
-    "export": {"config", "inference", "model", "structures"},
-    "api": {"config", "datasets.image_io", "datasets.video_io", "inference", "model"},
+    "export": {"config", "inference", "methods", "structures"},
+    "api": {"config", "datasets.image_io", "datasets.video_io", "inference", "methods"},
     "demo": {
         "config",
         "datasets",
         "inference",
-        "model",
+        "methods",
         "structures",
         "training",
         "visual",
@@ -133,7 +133,7 @@ MAY_IMPORT = {
         "export",
         "inference",
         "metrics",
-        "model",
+        "methods",
         "options",
         "report",
         "tables",
@@ -151,9 +151,9 @@ MAY_IMPORT_LATE = {
 
 # Third-party packages that only some rooms may load.
 ONLY_IN = {
-    "torch": {"device", "structures", "model", "datasets", "inference", "training", "demo"}
+    "torch": {"device", "structures", "methods", "datasets", "inference", "training", "demo"}
     | {"benchmark", "contests", "provenance", "commands", "export"},
-    "torchvision": {"model"},
+    "torchvision": {"methods"},
     "yaml": {"config_files"},
     # annotator: checks what a page asks for; inference: polygon files
     "pydantic": {"annotator", "config", "config_files", "inference"},

@@ -2,7 +2,7 @@
 
 import torch
 
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 
 
 def tiny_ranet(objects="single", **changes):

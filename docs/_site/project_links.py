@@ -3,8 +3,8 @@
 A page links as it would be read in the repository. What lies outside ``docs`` becomes a page of its
 own, so that the site is whole without a network, and a symbol is looked up when the site is built:
 
-    [Eq. 1](../ranet/model/correlation.py#correlate)
-    [Eq. 1](../ranet/model/correlation.py#correlate "vectors @ embedding")
+    [Eq. 1](../ranet/methods/ranet/correlation.py#correlate)
+    [Eq. 1](../ranet/methods/ranet/correlation.py#correlate "vectors @ embedding")
 
 The first goes to the line that defines ``correlate``; the second to the one line of it that holds
 the code in the title. A symbol or code that is not there, or not once, stops the build.

@@ -39,7 +39,7 @@ from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.errors import DataError
 from ranet.files import check_writable
 from ranet.inference.marked_frames import masks_by_name
-from ranet.model.pretrained import pretrained_path
+from ranet.methods.registry import pretrained_path
 from ranet.options import add_checkpoint
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
         "is stored in (default: %(default)g)",
     )
     options = parse(parser, arguments)
-    from ranet.model.released_parity import compare_with_fixture
+    from ranet.methods.ranet.released import compare_with_fixture
 
     failed = False
     for fixture in options.fixtures:

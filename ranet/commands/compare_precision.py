@@ -36,7 +36,7 @@ from ranet.wording import aligned_table, count
 if TYPE_CHECKING:
     from ranet.inference.acceleration import Shortfall
     from ranet.inference.tracker import FollowedVideo
-    from ranet.model.ranet import RANet
+    from ranet.methods.ranet.network import RANet
 
 
 class Agreement(NamedTuple):
@@ -80,8 +80,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
 
     from ranet.datasets.video_io import open_frames
     from ranet.inference.first_mask import first_labels
-    from ranet.model.pretrained import pretrained_path
-    from ranet.model.weights import load_checkpoint
+    from ranet.methods.registry import load_checkpoint, pretrained_path
 
     source = open_frames(options.video)
     labels, _ = first_labels(options.mask, source.size)

@@ -38,7 +38,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     check_writable(options.out)
     config = load_config(TrainConfig, CONFIGS / "quickstart.yaml", options.overrides)
     from ranet.demo import DemoVideos, run_demo
-    from ranet.model.pretrained import pretrained_path
+    from ranet.methods.registry import pretrained_path
 
     run_demo(
         DemoVideos(),

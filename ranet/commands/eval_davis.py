@@ -40,7 +40,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     if options.report:
         check_writable(options.report)
     from ranet.inference.run import copying, evaluate_split, network, repeatable
-    from ranet.model.pretrained import pretrained_path
+    from ranet.methods.registry import pretrained_path
 
     method = (
         copying()

@@ -33,7 +33,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     check_writable(options.out)
     from ranet.inference.online_curve import measure_online_curve
     from ranet.inference.run import repeatable
-    from ranet.model.pretrained import pretrained_path
+    from ranet.methods.registry import pretrained_path
 
     with repeatable():
         points = measure_online_curve(

@@ -21,7 +21,7 @@ def box_around(
     where a = max(scale·(y1−y0)/2, h/w·scale·(x1−x0)/2), and is clipped to the frame. It is the
     whole frame if there is no object or a side of the clipped box is below ``smallest``.
 
-    The floors are taken of exact fractions, as :func:`ranet.model.crops.box_around`, the same
+    The floors are taken of exact fractions, as :func:`ranet.methods.crops.box_around`, the same
     rule for tensors on a device, takes them.
 
     Args:

@@ -30,7 +30,7 @@ from ranet.inference.canvas import Canvas
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import Template
 
 INPUTS: Mapping[str, tuple[str, ...]] = {

@@ -23,11 +23,11 @@ from ranet.inference.first_mask import first_labels
 from ranet.inference.objects import to_labels
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.tracker import FollowedVideo
-from ranet.model.correlation import correlate
-from ranet.model.crops import crop_resize, crop_resize_nearest
-from ranet.model.pretrained import load_pretrained
-from ranet.model.ranet import RANet
-from ranet.model.ranking_attention import RankingAttentionModule
+from ranet.methods.crops import crop_resize, crop_resize_nearest
+from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.network import RANet
+from ranet.methods.ranet.ranking_attention import RankingAttentionModule
+from ranet.methods.registry import load_pretrained
 from ranet.structures import EncodedFrame, Template
 from ranet.visual.explanation import (
     Box,

@@ -14,8 +14,8 @@ from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.inference.acceleration import AcceleratedStep
 from ranet.inference.objects import Fusion
 from ranet.inference.plain_step import PlainStep
-from ranet.model.precision import with_folded_norms, with_half_weights
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
+from ranet.methods.ranet.precision import with_folded_norms, with_half_weights
 from ranet.structures import Template
 
 

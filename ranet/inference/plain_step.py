@@ -14,14 +14,14 @@ from torch import Tensor
 from ranet.config import InferenceConfig
 from ranet.device import autocast
 from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
-from ranet.model.crops import (
+from ranet.methods.crops import (
     box_around,
     crop_resize,
     crop_resize_nearest,
     paste_back,
     whole_frame,
 )
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import Template
 
 

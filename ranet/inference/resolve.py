@@ -2,7 +2,7 @@
 
 from ranet.config import InferenceConfig
 from ranet.device import resolve_device, warn_of_slow_dtype
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 
 PAPER_SIZE = (480, 864)
 """(height, width) that the paper's networks see; of any that does not tell."""

@@ -30,8 +30,8 @@ from ranet.inference.split_checks import (
     checked_first_frames,
 )
 from ranet.inference.split_segmentation import Progress, Segmented, one_by_one, several_at_once
+from ranet.methods.registry import fingerprint, load_checkpoint
 from ranet.metrics import DavisResult, evaluate_davis
-from ranet.model.weights import fingerprint, load_checkpoint
 from ranet.provenance import revision, versions
 from ranet.tables.published import PublishedResult, published, published_result
 from ranet.wording import bullets, count, some_of
@@ -58,7 +58,7 @@ class Method:
     """As configured, with what is left to the network filled in; None: nothing is."""
     checkpoint: Path | None = None
     stages: Sequence[dict[str, Any]] = ()
-    """How the network was trained, see :mod:`ranet.model.stages`."""
+    """How the network was trained, see :mod:`ranet.methods.registry`."""
     batch: BatchSegmenter | None = None
     """What follows several videos at once; None: nothing does."""
     ways: Callable[[], Sequence[str]] = tuple

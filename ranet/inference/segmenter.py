@@ -29,7 +29,7 @@ from ranet.inference.first_mask import checked_labels
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.tracker import FollowedVideo, Tracker, check_next
 from ranet.inference.transfer import Frame
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 
 
 class VideoSegmenter:

@@ -25,7 +25,7 @@ from ranet.inference.frame_step import FrameStep
 from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
 from ranet.inference.transfer import Frame, PlacedFrame, page_locked, size_of, to_host
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import Template, one_hot_masks
 from ranet.wording import count, size_text, some_of
 

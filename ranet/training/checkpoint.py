@@ -1,7 +1,7 @@
 """Training checkpoints: everything needed to go on, to the bit.
 
 A run's checkpoints lie in ``<output>/checkpoints/step-<steps done>.pt``. Each is an ordinary
-checkpoint of the network (:mod:`ranet.model.weights`) with the optimiser, the random state, the
+checkpoint of the network (:mod:`ranet.methods.registry`) with the optimiser, the random state, the
 configuration and the revision beside it. The position in the data is the number of steps done,
 since samples depend on nothing else.
 """
@@ -18,14 +18,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from ranet.config import TrainConfig
 from ranet.errors import CheckpointError, TrainingError
-from ranet.model.ranet import RANet
-from ranet.model.state_dicts import (
+from ranet.methods.checkpoints import (
     check_entries,
     check_finite,
     check_names_and_shapes,
     read_checkpoint_file,
 )
-from ranet.model.weights import network_of, save_checkpoint
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import network_of, save_checkpoint
 from ranet.provenance import revision
 
 _ENTRIES: dict[str, type | tuple[type, ...]] = {

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ranet.config import SampleConfig
-from ranet.model.crops import (
+from ranet.methods.crops import (
     box_around,
     crop_resize,
     crop_resize_nearest,
@@ -14,7 +14,7 @@ from ranet.model.crops import (
     paste_back,
     whole_frame,
 )
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import Template, one_hot_masks
 from ranet.training.losses import with_background
 

@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ranet.config import OptimizerConfig
 from ranet.errors import TrainingError
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import TrainingBatch, one_hot_masks
 from ranet.training.clip import ClipNetwork
 from ranet.training.log import SKIPPED_STEPS

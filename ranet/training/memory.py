@@ -6,7 +6,7 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import (
     checkpoint_wrapper,
 )
 
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 
 
 def recompute_activations(model: RANet) -> None:

@@ -25,7 +25,7 @@ from ranet.config import (
 from ranet.datasets.views import Draw, Frame, make_sample
 from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError, TrainingError
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.clip import ClipNetwork
 from ranet.training.log import SKIPPED_STEPS

@@ -22,10 +22,9 @@ from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
-from ranet.model.ranet import RANet
-from ranet.model.stages import STATIC, VIDEO, training_stage
-from ranet.model.state_dicts import check_is_file
-from ranet.model.weights import build_model, load_checkpoint
+from ranet.methods.checkpoints import STATIC, VIDEO, check_is_file, training_stage
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import build_model, load_checkpoint
 from ranet.provenance import revision
 from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (

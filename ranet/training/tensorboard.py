@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ranet.files import make_folder
-from ranet.model.correlation import correlate
-from ranet.model.ranet import RANet
-from ranet.model.ranking_attention import RankingAttentionModule
+from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.network import RANet
+from ranet.methods.ranet.ranking_attention import RankingAttentionModule
 from ranet.structures import TrainingBatch, one_hot_masks
 from ranet.training.losses import with_background
 from ranet.visual.contact_sheet import SheetRow, contact_sheet

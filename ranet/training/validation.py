@@ -15,7 +15,7 @@ from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
 from ranet.interrupt import StopRequest
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.training.checkpoint import Progress, save_network
 
 _logger = logging.getLogger(__name__)

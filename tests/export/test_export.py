@@ -26,10 +26,9 @@ from ranet.errors import ConfigError, RANetError
 from ranet.export import files
 from ranet.export.programs import INPUTS, OUTPUTS, export_programs
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.model.exchange import SUFFIX
-from ranet.model.pretrained import load_pretrained
-from ranet.model.ranet import SMALLEST_SIDE
-from ranet.model.weights import fingerprint, save_checkpoint
+from ranet.methods.checkpoints import SUFFIX
+from ranet.methods.ranet.network import SMALLEST_SIDE
+from ranet.methods.registry import fingerprint, load_pretrained, save_checkpoint
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segment_with_onnxruntime.py"
 SIZE = (96, 136)

@@ -21,7 +21,7 @@ from ranet.inference.acceleration import (
 )
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
-from ranet.model.precision import with_half_weights
+from ranet.methods.ranet.precision import with_half_weights
 from ranet.structures import Template
 
 SIZE = (64, 96)

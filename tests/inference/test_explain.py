@@ -11,8 +11,8 @@ from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import CheckpointError, DataError
 from ranet.inference.explain import explain
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.model.ranet import RANet
-from ranet.model.weights import save_checkpoint
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import save_checkpoint
 
 SIZE = (96, 160)
 CONFIG = InferenceConfig(input_size=(64, 96), frame_size=(112, 160), device="cpu")

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from ranet.config import InferenceConfig
 from ranet.inference.frame_step import FrameStep
-from ranet.model.blocks import resize
-from ranet.model.correlation import correlate
-from ranet.model.crops import crop_resize, paste_back, whole_frame
-from ranet.model.released_parity import ruled_network
+from ranet.methods.crops import crop_resize, paste_back, whole_frame
+from ranet.methods.layers import resize
+from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.released import ruled_network
 from ranet.structures import one_hot_masks
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ranet.config import SampleConfig, TrainConfig
-from ranet.model.weights import build_model
+from ranet.methods.registry import build_model
 from ranet.structures import EncodedFrame, Skips, Template
 from ranet.training.clip import ClipNetwork, predicted_masks
 from ranet.training.log import read_log

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import one_hot_masks
 from ranet.training.losses import (
     LOSSES,

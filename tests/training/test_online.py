@@ -13,7 +13,7 @@ from tiny_ranet import tiny_ranet
 from ranet.config import InferenceConfig, OnlineLearning, load_config, parse_config
 from ranet.errors import ConfigError, DataError, TrainingError
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.model.ranet import RANet
+from ranet.methods.ranet.network import RANet
 from ranet.structures import one_hot_masks
 from ranet.training import loop
 from ranet.training import online as online_module

@@ -16,8 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ranet import device as devices
 from ranet.config import TrainConfig
 from ranet.datasets.loader import build_loader
-from ranet.model.ranet import RANet
-from ranet.model.weights import load_checkpoint
+from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import load_checkpoint
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.memory import recompute_activations

@@ -1,0 +1,390 @@
+"""The backbone under the siamese encoder: a ResNet of torchvision's, or any suitable one of timm's.
+
+The paper has a ResNet-101 whose batch norms are instance norms (§3.4). Everything else is our
+choice: other backbones keep their batch norms as ImageNet left them (``frozen_batch``), which costs
+nothing at inference, where they are folded into the convolutions (:func:`fold_batch_norms`).
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from ranet.methods.imagenet import load_resnet_weights, load_timm_weights
+from ranet.methods.layers import IMAGENET_MEAN, IMAGENET_STD, InstanceNorm, activate
+from ranet.methods.torchvision_import import import_timm, import_torchvision_models
+from ranet.structures import Skips
+
+TIMM = "timm:"
+"""Before the name of one of timm's networks, as in ``timm:mobilenetv2_100``."""
+
+_TINY = "tiny"
+_STRIDES = (2, 4, 8, 16, 32)
+_STEM_CHANNELS = 32
+
+# Channels at strides 2, 4, 8, 16, 32.
+RESNETS: dict[str, Skips] = {
+    _TINY: Skips(16, 16, 32, 64, 128),
+    "resnet18": Skips(64, 64, 128, 256, 512),
+    "resnet34": Skips(64, 64, 128, 256, 512),
+    "resnet50": Skips(64, 256, 512, 1024, 2048),
+    "resnet101": Skips(64, 256, 512, 1024, 2048),
+}
+
+
+def create_backbone(name: str, norm: str | None = None, frozen_stages: int = 0) -> "Backbone":
+    """A backbone with random weights; :meth:`Backbone.load_imagenet_weights` is a separate step.
+
+    Args:
+        name: ``"resnet18"``, ``"resnet34"``, ``"resnet50"`` or ``"resnet101"`` of torchvision,
+            ``"tiny"``, built like them, to try things, or ``"timm:NAME"``.
+        norm: ``"instance"`` or ``"frozen_batch"`` in the place of the batch norms; None: instance
+            norms in ResNets of torchvision's, as in the paper, frozen batch norms in timm's.
+        frozen_stages: how many stages, from the image on, keep their weights in training: 1 is up
+            to stride 2, 2 up to stride 4, … 5 everything.
+
+    Raises:
+        ValueError: there is no such network, it lacks a stride, or it has no batch norms to replace
+            or to freeze.
+    """
+    if not 0 <= frozen_stages <= len(_STRIDES):
+        raise ValueError(f"frozen_stages should be 0 to {len(_STRIDES)}, found {frozen_stages}")
+    if norm not in (None, "instance", "frozen_batch"):
+        raise ValueError(f"norm should be 'instance' or 'frozen_batch', found {norm!r}")
+    if name.startswith(TIMM):
+        return TimmBackbone(name.removeprefix(TIMM), norm, frozen_stages)
+    if name not in RESNETS:
+        raise ValueError(
+            f"backbone should be one of {', '.join(RESNETS)} or timm:NAME, found {name!r}"
+        )
+    return ResNetBackbone(name, norm or "instance", frozen_stages)
+
+
+class Backbone(nn.Module):
+    """What the kinds of backbone have in common.
+
+    Attributes:
+        channels: of the features at strides 2, 4, 8, 16, 32.
+        mean: of each colour, that images are normalised by, as its ImageNet weights expect.
+        std: likewise.
+    """
+
+    channels: Skips
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+    def __init__(self, frozen_stages: int) -> None:
+        super().__init__()
+        self.frozen_stages = frozen_stages
+
+    def forward(self, image: Tensor) -> Skips:
+        """Normalised image B×3×H×W → features at strides 2 to 32, not yet activated or activated,
+        as the network has them.
+        """
+        raise NotImplementedError
+
+    def stages(self) -> list[list[nn.Module]]:
+        """The modules that lead to strides 2, 4, 8, 16, 32, each from the one before."""
+        raise NotImplementedError
+
+    def load_imagenet_weights(self, path: str | Path | None = None) -> None:
+        """Start from ImageNet weights.
+
+        Args:
+            path: a ``.pth`` file of this network; None: an installed package that holds it (see
+                :data:`ranet.methods.imagenet.PACKAGES`), else torchvision's or timm's own download.
+
+        Raises:
+            CheckpointError: the file does not hold the weights of this network, or there is none.
+        """
+        raise NotImplementedError
+
+    def freeze(self) -> None:
+        """Let the frozen stages, and all batch norms, need no gradient."""
+        for stage in self.stages()[: self.frozen_stages]:
+            for module in stage:
+                module.requires_grad_(False)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Batch norms keep ImageNet's statistics, in training, too."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+
+class ResNetBackbone(Backbone):
+    """A ResNet without its classifier; parameter names are torchvision's."""
+
+    def __init__(self, name: str, norm: str, frozen_stages: int) -> None:
+        super().__init__(frozen_stages)
+        self.name = name
+        self.channels = RESNETS[name]
+        resnet = _resnet(name, InstanceNorm if norm == "instance" else nn.BatchNorm2d)
+        self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
+        self.layer1, self.layer2 = _blocks(resnet.layer1), _blocks(resnet.layer2)
+        self.layer3, self.layer4 = _blocks(resnet.layer3), _blocks(resnet.layer4)
+        self.freeze()
+
+    def forward(self, image: Tensor) -> Skips:
+        """Normalised image B×3×H×W → features at strides 2 to 32."""
+        f2 = activate(self.conv1(image), self.bn1)
+        f4 = self.layer1(self.maxpool(f2))
+        f8 = self.layer2(f4)
+        f16 = self.layer3(f8)
+        f32 = self.layer4(f16)
+        return Skips(f2, f4, f8, f16, f32)
+
+    def stages(self) -> list[list[nn.Module]]:
+        """See :meth:`Backbone.stages`."""
+        return [
+            [self.conv1, self.bn1],
+            [self.layer1],
+            [self.layer2],
+            [self.layer3],
+            [self.layer4],
+        ]
+
+    def load_imagenet_weights(self, path: str | Path | None = None) -> None:
+        """Start from torchvision's ``IMAGENET1K_V1``, the weights of the paper's time.
+
+        Scale and shift of each batch norm become those of an instance norm, whose running
+        statistics have no place there. See :meth:`Backbone.load_imagenet_weights`.
+        """
+        load_resnet_weights(self, self.name, path)
+
+
+class ResNetBlock(nn.Module):
+    """A basic or bottleneck block of torchvision's, with norms and activations in one place.
+
+    Args:
+        block: whose parts it takes over, under their names and in their order.
+    """
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        for name, part in block.named_children():
+            if name != "relu":
+                self.add_module(name, part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×C×H×W → the same, or with the channels and the stride of the block."""
+        y = activate(self.conv1(x), self.bn1)
+        if hasattr(self, "conv3"):
+            y = activate(self.conv2(y), self.bn2)
+            y, norm = self.conv3(y), self.bn3
+        else:
+            y, norm = self.conv2(y), self.bn2
+        shortcut = self.downsample(x) if hasattr(self, "downsample") else x
+        return activate(y, norm, residual=shortcut)
+
+
+class TimmBackbone(Backbone):
+    """A network of timm's with features at strides 4, 8, 16, 32, and 2.
+
+    Where stride 2 alone is missing (ConvNeXt, Swin), a 3×3 convolution of the image with stride 2
+    and 32 channels, which is learned from scratch, gives it: our choice.
+
+    Args:
+        name: timm's.
+        norm: what becomes of its batch norms; None: frozen where there are any.
+        frozen_stages: see :func:`create_backbone`.
+
+    Raises:
+        ValueError: timm has no such network, it lacks a stride, or ``norm`` is given and it has no
+            batch norms.
+    """
+
+    def __init__(self, name: str, norm: str | None, frozen_stages: int) -> None:
+        super().__init__(frozen_stages)
+        timm = import_timm()
+        self.name = name
+        try:
+            self.network = timm.create_model(name, pretrained=False, features_only=True)
+        except (RuntimeError, AttributeError, ValueError, TypeError, AssertionError) as error:
+            raise ValueError(f"backbone {TIMM}{name} cannot be made of timm: {error}") from error
+        info = self.network.feature_info
+        strides, channels = info.reduction(), info.channels()
+        missing = [stride for stride in _STRIDES if stride not in strides]
+        if missing not in ([], [2]) or len(set(strides)) != len(strides):
+            raise ValueError(
+                f"backbone {TIMM}{name} gives features at strides {', '.join(map(str, strides))}, "
+                f"but strides {', '.join(map(str, _STRIDES))} are needed"
+            )
+        self._order = [strides.index(stride) for stride in _STRIDES if stride in strides]
+        self.stem2 = (
+            nn.Conv2d(3, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False) if missing else None
+        )
+        self.channels = Skips(
+            *[_STEM_CHANNELS] * len(missing), *[channels[index] for index in self._order]
+        )
+        config = self.network.pretrained_cfg
+        self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
+        batch_norms = [n for n, m in self.network.named_modules() if isinstance(m, nn.BatchNorm2d)]
+        if norm is not None and not batch_norms:
+            raise ValueError(f"backbone {TIMM}{name} has no batch norms: norm should be null")
+        if norm == "instance":
+            for place in batch_norms:
+                _replace(self.network, place, _instance_norm_for(self.network, place))
+        self.freeze()
+
+    def forward(self, image: Tensor) -> Skips:
+        """Normalised image B×3×H×W → features at strides 2 to 32."""
+        found = self.network(image)
+        features = [found[index] for index in self._order]
+        if self.stem2 is not None:
+            features.insert(0, self.stem2(image))
+        return Skips(*features)
+
+    def stages(self) -> list[list[nn.Module]]:
+        """See :meth:`Backbone.stages`; what stands before the first feature counts to it."""
+        ends = [d["module"].replace(".", "_") for d in self.network.feature_info.get_dicts()]
+        stages: list[list[nn.Module]] = [[]]
+        for name, module in _leaves_up_to(self.network, ends):
+            stages[-1].append(module)
+            if name.replace(".", "_") in ends:
+                stages.append([])
+        stages = [stages[index] for index in self._order]
+        if self.stem2 is not None:
+            stages.insert(0, [self.stem2])
+        return stages
+
+    def load_imagenet_weights(self, path: str | Path | None = None) -> None:
+        """See :meth:`Backbone.load_imagenet_weights`."""
+        load_timm_weights(self.network, self.name, path)
+
+
+def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
+    """Merge each batch norm below ``module`` into the convolution before it; changes ``module``.
+
+    The results stay the same up to rounding, as the statistics are frozen. Which convolution a norm
+    follows is seen by running ``example`` through the module, so that it holds for any network.
+
+    Args:
+        module: in evaluation mode.
+        example: an input of ``module``, small.
+
+    Returns:
+        ``module``.
+    """
+    made_by: list[tuple[Tensor, str]] = []
+    pairs: dict[str, str] = {}  # norm: convolution
+
+    def note_convolution(name: str, output: Tensor) -> None:
+        made_by.append((output, name))
+
+    def note_norm(name: str, features: Tensor) -> None:
+        for output, convolution in made_by:
+            if output is features:
+                pairs[name] = convolution
+
+    hooks = []
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Conv2d):
+            hooks.append(
+                part.register_forward_hook(
+                    lambda _, __, output, name=name: note_convolution(name, output)
+                )
+            )
+        elif isinstance(part, nn.BatchNorm2d):
+            hooks.append(
+                part.register_forward_pre_hook(
+                    lambda _, inputs, name=name: note_norm(name, inputs[0])
+                )
+            )
+    with torch.no_grad():
+        module(example)
+    for hook in hooks:
+        hook.remove()
+    for norm_name, conv_name in pairs.items():
+        conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
+        fused = fuse_conv_bn_eval(conv, norm)
+        conv.weight, conv.bias = fused.weight, fused.bias
+        _replace(module, norm_name, getattr(norm, "act", nn.Identity()))
+    return module
+
+
+def _resnet(name: str, norm: type[nn.Module]) -> Any:
+    if name == _TINY:
+        return TinyResNet(RESNETS[name], norm)
+    return import_torchvision_models().get_model(name, weights=None, norm_layer=norm)
+
+
+def _blocks(stage: nn.Sequential) -> nn.Sequential:
+    return nn.Sequential(*map(ResNetBlock, stage))
+
+
+def _leaves_up_to(network: nn.Module, ends: Sequence[str]) -> list[tuple[str, nn.Module]]:
+    """Modules in order, none inside another, down to those whose outputs are features."""
+    found: list[tuple[str, nn.Module]] = []
+
+    def visit(prefix: str, module: nn.Module) -> None:
+        for name, child in module.named_children():
+            path = f"{prefix}{name}"
+            flat = path.replace(".", "_")
+            if any(end.startswith(f"{flat}_") for end in ends):
+                visit(f"{path}.", child)
+            else:
+                found.append((path, child))
+
+    visit("", network)
+    return found
+
+
+def _instance_norm_for(network: nn.Module, place: str) -> nn.Module:
+    norm = network.get_submodule(place)
+    instance = InstanceNorm(norm.num_features)
+    # timm's norms have the activation inside.
+    return nn.Sequential(instance, norm.act) if hasattr(norm, "act") else instance
+
+
+def _replace(network: nn.Module, place: str, module: nn.Module) -> None:
+    parent, _, name = place.rpartition(".")
+    setattr(network.get_submodule(parent), name, module)
+
+
+class TinyResNet(nn.Module):
+    """What the backbone takes of torchvision's ResNets, under the same names; one block a stage.
+
+    It has no forward pass: :class:`Backbone` takes its parts. Their weights
+    start as torchvision's do.
+
+    Args:
+        channels: how many at strides 2, 4, 8, 16 and 32.
+        norm: makes a norm of a number of channels.
+    """
+
+    def __init__(self, channels: Skips, norm: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, channels.f2, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = norm(channels.f2)
+        self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+        stages = [
+            nn.Sequential(_basic_block(inside, outside, stride, norm))
+            for (inside, outside), stride in zip(
+                itertools.pairwise(channels), (1, 2, 2, 2), strict=True
+            )
+        ]
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+
+def _basic_block(
+    inside: int, outside: int, stride: int, norm: Callable[[int], nn.Module]
+) -> nn.Module:
+    shortcut = None
+    if stride > 1 or inside != outside:
+        projection = nn.Conv2d(inside, outside, kernel_size=1, stride=stride, bias=False)
+        shortcut = nn.Sequential(projection, norm(outside))
+    block = import_torchvision_models().resnet.BasicBlock
+    return block(inside, outside, stride, shortcut, norm_layer=norm)

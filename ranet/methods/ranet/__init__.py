@@ -1,0 +1,1 @@
+"""RANet: ranking attention (Wang et al., ICCV 2019)."""

@@ -1,0 +1,306 @@
+"""The authors' checkpoints, and their tensors to hold this network against (golden fixtures).
+
+In their checkpoints, every name must be in the table: theirs on the left, ours on the right;
+``None`` marks what the released network holds but never uses.
+
+A fixture is an ``.npz`` file with inputs, a seed, and what the authors' network made of them in
+float64. Its weights follow a rule, so that no weights need to be passed on: every parameter is
+drawn from a generator seeded with the fixture's seed and the CRC-32 of the parameter's name.
+"""
+
+import math
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ranet.errors import CheckpointError, DataError
+from ranet.methods.checkpoints import STATIC, UNTOLD, VIDEO, training_stage
+from ranet.methods.layers import resize
+from ranet.methods.ranet.network import RANet
+from ranet.structures import one_hot_masks
+
+_INPUTS = ("seed", "template_image", "template_labels", "current_image", "previous_labels")
+_REQUIRED = (*_INPUTS, "probability")  # which also tells how many objects there are
+
+
+class Difference(NamedTuple):
+    """How far one array of a fixture is from ours."""
+
+    array: str
+    shape: tuple[int, ...]
+    largest: float  # largest absolute difference, less what rounding to the stored type explains
+
+
+def ruled_weight(name: str, shape: Sequence[int], seed: int) -> Tensor:
+    """The weight that the fixtures' rule gives the released parameter ``name``; float64."""
+    generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    values = generator.standard_normal(tuple(shape))
+    if len(shape) > 1:
+        values *= math.sqrt(2 / math.prod(shape[1:]))
+    elif name.endswith("weight"):
+        values = 1 + 0.1 * values
+    else:
+        values = 0.05 * values
+    return torch.from_numpy(values.astype(np.float32).astype(np.float64))
+
+
+def ruled_network(objects: str, seed: int) -> RANet:
+    """The released architecture in float64, with the weights of the fixtures' rule."""
+    model = RANet(backbone="resnet101", objects=objects).double().eval()
+    released = {
+        their_name: ruled_weight(their_name, tensor.shape, seed)
+        for name, tensor in model.state_dict().items()
+        for their_name in (released_name(name),)
+    }
+    model.load_state_dict(convert_released_state(released))
+    return model
+
+
+def compare_with_fixture(path: str | Path) -> list[Difference]:
+    """Run the network on a fixture's inputs in float64 and compare every array it holds.
+
+    Raises:
+        DataError: the file is no fixture, or holds an array whose meaning is not known.
+    """
+    fixture = _read_fixture(Path(path))
+    ours = _our_arrays(fixture)
+    unknown = sorted(fixture.keys() - ours.keys() - set(_INPUTS))
+    if unknown:
+        raise DataError(f"{path} holds arrays of unknown meaning: {', '.join(unknown)}.")
+    return [
+        Difference(name, fixture[name].shape, _largest_difference(ours[name], fixture[name]))
+        for name in fixture
+        if name not in _INPUTS
+    ]
+
+
+def _read_fixture(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            fixture = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"Cannot read the fixture {path}: {error}") from error
+    missing = [name for name in _REQUIRED if name not in fixture]
+    if missing:
+        raise DataError(f"{path} is no parity fixture: it lacks {', '.join(missing)}.")
+    return fixture
+
+
+def _our_arrays(fixture: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Everything a fixture can hold, computed by our network."""
+    objects = "single" if "ranking_net_output_1" in fixture else "multi"
+    model = ruled_network(objects, int(fixture["seed"]))
+    count = fixture["probability"].shape[1]
+    template_masks = one_hot_masks(_labels(fixture["template_labels"]), count).double()
+    previous_masks = one_hot_masks(_labels(fixture["previous_labels"]), count).double()
+    recorder = _Recorder(model)
+    with torch.inference_mode():
+        template = model.encode_template(_image(fixture["template_image"]), template_masks)
+        recorder.clear()
+        frame = model.encode_frame(_image(fixture["current_image"]))
+        logits = model.segment(template, frame, previous_masks)
+    return {
+        "template_embedding": template.embedding.numpy(),
+        "probability": logits.sigmoid().numpy(),
+        **recorder.arrays(),
+    }
+
+
+class _Recorder:
+    """Keeps what the inner parts of a network put out, and names it as the fixtures do."""
+
+    def __init__(self, model: RANet) -> None:
+        self._outputs: dict[str, list[Tensor]] = {}
+        self._grid = model.template_grid
+        parts = {
+            "fusion": model.encoder.fuse,
+            "ranking": model.ranking.ranking_network,
+            "merge": model.merge,
+            "R1": model.decoder.refine1,
+            "R2": model.decoder.refine2,
+            "R3": model.decoder.logits,
+        }
+        for name, part in parts.items():
+            part.register_forward_hook(self._keep_as(name))
+
+    def _keep_as(self, name: str) -> Callable[..., None]:
+        def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+            self._outputs.setdefault(name, []).append(output)
+
+        return keep
+
+    def clear(self) -> None:
+        """Forget what was recorded so far."""
+        self._outputs.clear()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The recorded tensors as the fixtures hold them."""
+        arrays = {"search_embedding_unnormalised": self._outputs["fusion"][0]}
+        for region, scores in enumerate(self._outputs["ranking"][0].unflatten(1, self._grid)):
+            arrays[f"ranking_net_output_{region}"] = scores[None, None]
+        for stream, merged in enumerate(self._outputs["merge"][0].chunk(2)):
+            arrays[f"merge_output_{stream}"] = merged[:1]  # of the first object
+        for level in ("R1", "R2", "R3"):
+            (output,) = self._outputs[level]
+            arrays[f"{level}_output_mean_std"] = _mean_and_deviation(self._at_exit(level, output))
+        return {name: tensor.numpy() for name, tensor in arrays.items()}
+
+    @staticmethod
+    def _at_exit(level: str, output: Tensor) -> Tensor:
+        """The authors' first two levels end with their upsampling; ours does it between levels."""
+        if level == "R3":
+            return output
+        height, width = output.shape[-2:]
+        return resize(output, (2 * height, 2 * width), align_corners=True)
+
+
+def _mean_and_deviation(features: Tensor) -> Tensor:
+    """K×c×H×W → K×2."""
+    flat = features.flatten(1)
+    return torch.stack([flat.mean(dim=1), flat.std(dim=1, correction=0)], dim=1)
+
+
+def _image(pixels: np.ndarray) -> Tensor:
+    """H×W×3 uint8 → 1×3×H×W float64 in [0, 1]."""
+    return torch.from_numpy(pixels.astype(np.float64) / 255).permute(2, 0, 1)[None]
+
+
+def _labels(labels: np.ndarray) -> Tensor:
+    """H×W uint8 → 1×H×W."""
+    return torch.from_numpy(labels)[None]
+
+
+def _largest_difference(ours: np.ndarray, stored: np.ndarray) -> float:
+    """Largest absolute difference beyond half a step of the type the fixture is stored in."""
+    if ours.shape != stored.shape:
+        return math.inf
+    half_step = np.spacing(np.abs(stored)).astype(np.float64) / 2
+    difference = np.abs(ours - stored.astype(np.float64)) - half_step
+    return float(max(difference.max(), 0.0)) if np.isfinite(difference).all() else math.inf
+
+
+# The authors tell it by the file's name: pre-trained on images, then fine-tuned on videos.
+_RELEASED = {
+    "RANet_image_single.pth": [STATIC],
+    "RANet_video_single.pth": [STATIC, VIDEO],
+    "RANet_video_multi.pth": [STATIC, VIDEO],
+}
+
+# Prefixes of parameter names: in the authors' file → in ranet.methods.ranet.network.RANet.
+NAMES: dict[str, str | None] = {
+    # Encoder. Below base_model the names are torchvision's in both.
+    "base_model": "encoder.backbone",
+    "L3.2": "encoder.reduce8.conv",
+    "L4.2": "encoder.reduce16.conv",
+    "L5.2": "encoder.reduce32.conv",
+    "L_g.2": "encoder.fuse.conv",
+    # Ranking network f_n.
+    "Ranking.0.2": "ranking.ranking_network.reduce.conv",
+    "Ranking.1": "ranking.ranking_network.refine",
+    "Ranking.2.2": "ranking.ranking_network.score.conv",
+    # Merge module.
+    "p_1.2": "merge.expand.conv",
+    "res_1": "merge.refine",
+    "p_2.2": "merge.reduce.conv",
+    # Skips of the pyramid: level, then the stage of the backbone.
+    "ls13.2": "decoder.skips8.blocks.0.conv",
+    "ls14.2": "decoder.skips8.blocks.1.conv",
+    "ls15.2": "decoder.skips8.blocks.2.conv",
+    "ls22.2": "decoder.skips4.blocks.0.conv",
+    "ls23.2": "decoder.skips4.blocks.1.conv",
+    "ls24.2": "decoder.skips4.blocks.2.conv",
+    "ls31.2": "decoder.skips2.blocks.0.conv",
+    "ls32.2": "decoder.skips2.blocks.1.conv",
+    "ls33.2": "decoder.skips2.blocks.2.conv",
+    # Level 1, at stride 8.
+    "R1.0.2": "decoder.level1.0.conv",
+    "R1.1.2": "decoder.level1.1.conv",
+    "R1.2.l1": "decoder.level1.2.branches.0",
+    "R1.2.l2": "decoder.level1.2.branches.1",
+    "R1.2.l3": "decoder.level1.2.branches.2",
+    "R1.3": "decoder.refine1",
+    # Level 2, at stride 4.
+    "R2.0.2": "decoder.level2.0.conv",
+    "R2.1.2": "decoder.level2.1.conv",
+    "R2.2.l1": "decoder.level2.2.branches.0",
+    "R2.2.l2": "decoder.level2.2.branches.1",
+    "R2.2.l3": "decoder.level2.2.branches.2",
+    "R2.3": "decoder.refine2",
+    # Level 3, at stride 2, and the logits.
+    "R3.0.2": "decoder.level3.0.conv",
+    "R3.1.2": "decoder.level3.1.conv",
+    "R3.2.l1": "decoder.level3.2.branches.0",
+    "R3.2.l2": "decoder.level3.2.branches.1",
+    "R3.2.l3": "decoder.level3.2.branches.2",
+    "R3.4": "decoder.refine3",
+    "R3.5": "decoder.logits",
+    # A second merge stream and an attention over scores, left from earlier versions.
+    "p_1b.2": None,
+    "res_1b": None,
+    "p_2b.2": None,
+    "rank_A.0": None,
+    "rank_A.1": None,
+    "rank_A.2": None,
+}
+
+
+def is_released(state: Mapping[str, object]) -> bool:
+    """Whether ``state`` is named as the authors name theirs."""
+    return "base_model.conv1.weight" in state
+
+
+def our_name(released_name: str) -> str | None:
+    """Translate one parameter name; None for a parameter that is dropped on purpose.
+
+    Raises:
+        CheckpointError: the name is not in the table.
+    """
+    for prefix, ours in NAMES.items():
+        if released_name.startswith(prefix + "."):
+            rest = released_name.removeprefix(prefix)
+            return None if ours is None else ours + rest
+    raise CheckpointError(
+        f"A released checkpoint has no parameter {released_name!r}; "
+        f"its top-level names are {', '.join(_top_level_names())}."
+    )
+
+
+def released_name(name: str) -> str:
+    """Translate one of our parameter names back.
+
+    Raises:
+        CheckpointError: the released network has no such parameter.
+    """
+    for prefix, ours in NAMES.items():
+        if ours is not None and name.startswith(ours + "."):
+            return prefix + name.removeprefix(ours)
+    raise CheckpointError(f"The released network has nothing that corresponds to {name!r}.")
+
+
+def convert_released_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the parameters of a released checkpoint, dropping the unused ones.
+
+    Raises:
+        CheckpointError: a name is not in the table. What is missing shows when the result is held
+            against the network.
+    """
+    converted = {our_name(name): tensor for name, tensor in state.items()}
+    return {name: tensor for name, tensor in converted.items() if name is not None}
+
+
+def _top_level_names() -> list[str]:
+    return sorted({re.split(r"\.", prefix)[0] for prefix in NAMES})
+
+
+def released_stages(file_name: str) -> list[dict[str, Any]]:
+    """The stages behind one of the authors' checkpoints, by its file name."""
+    if file_name not in _RELEASED:
+        return [UNTOLD]
+    return [training_stage(f"released, {data}", [data], None) for data in _RELEASED[file_name]]
