@@ -17,6 +17,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -256,7 +257,7 @@ def measure_peer(case: Case, peer: str, effort: Effort) -> list[Row]:
         Two rows, whose seconds are the medians of the turns.
 
     Raises:
-        BenchmarkError: the peer is not installed.
+        BenchmarkError: the peer is not installed, or a process was killed.
     """
     try:
         importlib.metadata.version("rf-cutie")
@@ -294,7 +295,12 @@ def _in_own_process(function: Callable[..., _Answer], *arguments: Any) -> _Answe
     spawn = multiprocessing.get_context("spawn")
     threads = torch.get_num_threads()
     with ProcessPoolExecutor(1, spawn, torch.set_num_threads, (threads,)) as process:
-        return process.submit(function, *arguments).result()
+        try:
+            return process.submit(function, *arguments).result()
+        except BrokenProcessPool as error:
+            raise BenchmarkError(
+                "A measuring process was ended from outside, perhaps for want of memory."
+            ) from error
 
 
 def prepare_cutie(case: Case, stack: ExitStack) -> Work:

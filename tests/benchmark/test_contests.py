@@ -1,7 +1,9 @@
 """Ours and others in turn; which of two is faster depends on the machine."""
 
 import importlib.metadata
+import os
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -131,12 +133,15 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch)
     assert told.startswith("cutie-base takes 4.50 times as long as tiny")
 
 
-def test_a_process_of_its_own_has_as_many_threads_and_tells_its_error(case):
-    with pytest.raises(BenchmarkError, match="here"):
-        contests._in_own_process(_fail)
+@pytest.mark.parametrize(("ends", "told"), [("error", "here"), ("killed", "memory")])
+def test_what_ends_a_process_of_its_own_is_told(ends, told):
+    with pytest.raises(BenchmarkError, match=told):
+        contests._in_own_process(_end, ends)
 
 
-def _fail():
+def _end(how):
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     raise BenchmarkError("here")
 
 
