@@ -6,7 +6,7 @@
         ...
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from numbers import Integral
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from ranet.config import InferenceConfig
 from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
 from ranet.errors import DataError
-from ranet.inference.first_mask import first_labels
+from ranet.inference.annotation_files import first_labels, frame_name
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.ranet.network import RANet
 from ranet.methods.registry import load_pretrained
@@ -36,7 +36,7 @@ class SegmentedFrame(NamedTuple):
 
 def segment_video(
     video: str | Path,
-    mask: str | Path | np.ndarray,
+    mask: str | Path | np.ndarray | Sequence[str | Path],
     *,
     start: int = 0,
     model: RANet | None = None,
@@ -50,8 +50,9 @@ def segment_video(
 
     Args:
         video: a folder of images, a pattern such as ``"frames/*.png"``, or a video file.
-        mask: the objects in frame ``start``: an image file, or H×W integers, 0 background, 1…254
-            objects, 255 void.
+        mask: the objects in frame ``start``: an image or a file of LabelMe, COCO or Label Studio;
+            several of these, of one object each, which are 1, 2, …, the later in front; or H×W
+            integers, 0 background, 1…254 objects, 255 void, or black and white (0 and 255).
         start: number of the marked frame, from 0; earlier frames are left out.
         model: None: ``ranet-small``, which comes with the project.
         config: how to segment; None: the network's input size on the best device there is.
@@ -76,7 +77,7 @@ def segment_video(
     """
     _check_types(video, mask, start)
     source = open_frames(video)
-    labels, _ = first_labels(mask, source.size)
+    labels, _ = first_labels(mask, source.size, frame_name(source, start))
     if start < 0 or (source.count is not None and start >= source.count):
         raise no_such_frame(video, start, source.count)
     segmenter = VideoSegmenter(load_pretrained() if model is None else model, config)
@@ -107,8 +108,8 @@ def _check_types(video: object, mask: object, start: object) -> None:
         "video": (video, "the path of a folder, of images or of a video file", str | Path),
         "mask": (
             mask,
-            "the path of an image, or an array H×W of integers",
-            str | Path | np.ndarray,
+            "the path of an image, several of them, or an array H×W of integers",
+            str | Path | np.ndarray | Sequence,
         ),
         "start": (start, "the number of a frame, an integer", Integral),
     }

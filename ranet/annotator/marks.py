@@ -14,8 +14,9 @@ import numpy as np
 from pydantic import Field, validate_call
 
 from ranet.annotator.grab_cut import grab_cut
-from ranet.datasets.image_io import VOID, read_marks
+from ranet.datasets.image_io import VOID
 from ranet.errors import DataError
+from ranet.inference.annotation_files import marks_in
 from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.wording import size_text
 
@@ -191,7 +192,7 @@ def marks_of_masks(masks: Mapping[int, Path], size: tuple[int, int]) -> Marks:
     frames = {}
     for number, path in masks.items():
         with naming_mask(path):
-            labels, _ = checked_labels(read_marks(path), size)
+            labels, _ = checked_labels(marks_in(path, size), size)
         frames[number] = FrameMarks(labels, np.zeros(size, bool))
     ids = set().union(*(marks.ids for marks in frames.values()))
     return Marks(tuple(sorted(ids)) or (1,), frames)

@@ -79,7 +79,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     from tqdm import tqdm
 
     from ranet.datasets.video_io import open_frames
-    from ranet.inference.first_mask import first_labels
+    from ranet.inference.annotation_files import first_labels
     from ranet.methods.registry import load_checkpoint, pretrained_path
 
     source = open_frames(options.video)

@@ -1,8 +1,8 @@
 """Segment a video from the masks of one of its frames, or of several.
 
 The video is a file (mp4, mov, webm, …), a folder of images, a pattern such as 'frames/*.png', the
-number of a camera, or raw frames on standard input. The objects are masks (indexed PNGs, or black
-and white), a box each, or polygons:
+number of a camera, or raw frames on standard input. The objects are masks (indexed PNGs, black and
+white, or what LabelMe, COCO, CVAT and Label Studio write), a box each, or polygons:
 
     ranet segment --video surf.mp4 --mask surf_first.png \\
         --out outputs/surf --overlay outputs/surf.mp4 --cut-out outputs/surf.webm
@@ -10,6 +10,7 @@ and white), a box each, or polygons:
         --checkpoint outputs/small_clips/model.pt --out outputs/two --coco outputs/two.json
     ranet segment --video surf.mp4 --mask 48=surf_48.png --mask 90=surf_90.png \\
         --backward --out outputs/surf_all input_size=[240,432]
+    ranet segment --video surf.mp4 --mask surfer.png --mask board.png --out outputs/surf_two
     ranet segment --video 0 --box 100,150,400,500 --out outputs/camera
     ffmpeg -i surf.mkv -f rawvideo -pix_fmt rgb24 - | \\
     ranet segment --video - --raw-size 480x854 --mask surf_first.png --out outputs/surf
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ranet.datasets.video_io import FrameSource
-    from ranet.inference.first_mask import Box
+    from ranet.inference.annotation_files import Box
 
 _PIXEL_FORMATS = ("rgb24", "bgr24", "gray", "rgba", "bgra")
 
@@ -93,16 +94,19 @@ def _frame_source(options: argparse.Namespace) -> "FrameSource":
 def _annotated_frames(
     options: argparse.Namespace, source: "FrameSource"
 ) -> "dict[int, np.ndarray | Path]":
-    from ranet.inference.first_mask import labels_of_boxes, labels_of_polygons
-    from ranet.inference.marked_frames import masks_by_name
+    from ranet.inference.annotation_files import labels_of_boxes
+    from ranet.inference.marked_frames import marked_in_files, masks_by_name
 
     start = options.start or 0
     if options.masks:
         return masks_by_name(options.masks, source)
     if options.mask:
-        return {start if number is None else number: path for number, path in options.mask}
+        files: dict[int, list[Path]] = {}
+        for number, path in options.mask:
+            files.setdefault(start if number is None else number, []).append(path)
+        return marked_in_files(files, source)
     if options.polygon:
-        return {start: labels_of_polygons(options.polygon, source.size)}
+        return marked_in_files({start: [options.polygon]}, source)
     return {start: labels_of_boxes(options.box, source.size)}
 
 
@@ -160,12 +164,8 @@ def _check_combination(parser: argparse.ArgumentParser, options: argparse.Namesp
     if (options.video == "-") != (options.raw_size is not None):
         parser.error("--video - and --raw-size need each other: raw frames do not tell their size")
     numbers = [number for number, _ in options.mask or ()]
-    if len(set(numbers)) < len(numbers):
-        parser.error("two --mask are of one frame; tell of which they are as FRAME=PNG")
     if options.start is not None and (options.masks or (numbers and None not in numbers)):
         parser.error("--start tells the frame of a mask without a number, but there is none")
-    if None in numbers and (options.start or 0) in numbers:
-        parser.error(f"two --mask are of frame {options.start or 0}")
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:
@@ -193,9 +193,10 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         "--mask",
         type=_mask,
         action="append",
-        metavar="[FRAME=]PNG",
-        help="ids of the objects, at the frames' size; repeat it, with the number of the frame, "
-        "for further frames",
+        metavar="[FRAME=]FILE",
+        help="objects at the frames' size: ids, black and white, or a JSON of LabelMe, COCO or "
+        "Label Studio; repeat it for further frames, with their number, or for further objects of "
+        "a frame, one a file, the later in front",
     )
     objects.add_argument(
         "--masks", type=Path, metavar="DIR", help="masks, named as the frames that they are of"

@@ -18,8 +18,8 @@ from ranet.config import InferenceConfig
 from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.device import autocast, exact_float32
 from ranet.errors import CheckpointError, DataError
+from ranet.inference.annotation_files import first_labels
 from ranet.inference.canvas import Canvas
-from ranet.inference.first_mask import first_labels
 from ranet.inference.objects import to_labels
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.tracker import FollowedVideo

@@ -8,16 +8,16 @@
 
 import hashlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ranet.datasets.image_io import read_marks
-from ranet.datasets.index import images_in
+from ranet.datasets.index import images_in, is_image
 from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.errors import DataError
+from ranet.inference.annotation_files import frame_name, marks_in, marks_of_frame
 from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.tracker import FollowedVideo
@@ -97,9 +97,29 @@ class MarkedFrames:
 
     def _checked(self, number: int) -> np.ndarray:
         mask = self._masks[number]
-        labels = read_marks(mask) if isinstance(mask, Path) else mask
         with naming_mask(self.name(number)):
+            labels = marks_in(mask, self._size) if isinstance(mask, Path) else mask
             return checked_labels(labels, self._size)[0]
+
+
+def marked_in_files(files: Mapping[int, Sequence[Path]], source: FrameSource) -> dict[int, Mask]:
+    """Masks from files: of one frame, several hold an object each, the later in front.
+
+    Args:
+        files: by the number of their frame; a single image is read when it is needed.
+        source: the video.
+
+    Raises:
+        DataError: another file cannot be read, or as for :func:`marks_of_frame`.
+    """
+    masks: dict[int, Mask] = {}
+    for number, paths in files.items():
+        if len(paths) == 1 and is_image(paths[0]):
+            masks[number] = paths[0]
+            continue
+        with naming_mask(some_of([str(path) for path in paths])):
+            masks[number] = marks_of_frame(paths, source.size, frame_name(source, number))
+    return masks
 
 
 def masks_by_name(folder: Path, source: FrameSource) -> dict[int, Mask]:

@@ -150,6 +150,22 @@ def test_several_annotated_frames(segment, tmp_path, video):
     assert (later != 5)[video[4][1] != 5].all()
 
 
+def test_one_mask_for_each_object_of_a_frame(segment, tmp_path, video):
+    labels = video[0][1]
+    write_labels(tmp_path / "first.png", (labels == 5).astype(np.uint8))
+    corners = [[6, 4], [19, 4], [19, 17], [6, 17]]
+    shape = {"label": "x", "shape_type": "polygon", "group_id": None, "points": corners}
+    (tmp_path / "b.json").write_text(json.dumps({"shapes": [shape]}))
+    outcome = segment("--mask", tmp_path / "b.json")
+    assert outcome.status == 0, outcome.error
+    first = read_labels(tmp_path / "out/img_0.png")
+    assert (first[4:18, 6:20] == 2).all()
+    assert (first == 1).sum() == ((labels == 5) & (first != 2)).sum()
+    write_labels(tmp_path / "first.png", labels)
+    refused = segment("--mask", tmp_path / "b.json", "--out", tmp_path / "out2")
+    assert_error(refused, tmp_path / "none", "expected one object")
+
+
 def test_masks_named_as_their_frames(segment, tmp_path, video):
     for number in (2, 4):
         write_labels(tmp_path / "masks" / f"img_{number}.png", video[number][1])
@@ -419,8 +435,6 @@ def test_ids_above_254_in_a_16_bit_mask(segment, tmp_path):
         (["--box", "1,2,3"], "top,left,bottom,right"),
         (["--box", "1,2,3,x"], "top,left,bottom,right"),
         (["--start", "-1"], "from 0 on"),
-        (["--mask", "a.png", "--mask", "b.png"], "two --mask are of one frame"),
-        (["--mask", "3=a.png", "--mask", "b.png", "--start", "3"], "two --mask are of frame 3"),
         (["--mask", "3=a.png", "--start", "3"], "a mask without a number"),
         (["--box", "0,0,9,9", "--raw-size", "480"], "HEIGHTxWIDTH"),
         (["--box", "0,0,9,9", "--raw-size", "480x854"], "need each other"),
