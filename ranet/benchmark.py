@@ -35,7 +35,14 @@ from ranet.config import InferenceConfig, ModelConfig, TrainConfig, parse_config
 from ranet.datasets.image_io import write_image
 from ranet.datasets.loader import build_loader
 from ranet.datasets.video_io import ImageFrames
-from ranet.device import DTYPES, peak_memory, reset_peak_memory, resolve_device, synchronise
+from ranet.device import (
+    DTYPES,
+    exact_float32,
+    peak_memory,
+    reset_peak_memory,
+    resolve_device,
+    synchronise,
+)
 from ranet.inference.acceleration import AcceleratedStep, ran_without
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.segmenter import VideoSegmenter
@@ -153,16 +160,17 @@ def time_in_turn(
 
     Each is timed from an idle device to an idle device.
     """
-    for call in itertools.chain(*[calls] * effort.warm_up):
-        call()
     seconds: list[list[float]] = [[] for _ in calls]
-    while len(seconds[0]) < effort.repeats or sum(map(sum, seconds)) < effort.seconds:
-        for call, times in zip(calls, seconds, strict=True):
-            synchronise(device)
-            began = time.perf_counter()
+    with exact_float32(device):
+        for call in itertools.chain(*[calls] * effort.warm_up):
             call()
-            synchronise(device)
-            times.append(time.perf_counter() - began)
+        while len(seconds[0]) < effort.repeats or sum(map(sum, seconds)) < effort.seconds:
+            for call, times in zip(calls, seconds, strict=True):
+                synchronise(device)
+                began = time.perf_counter()
+                call()
+                synchronise(device)
+                times.append(time.perf_counter() - began)
     return seconds
 
 

@@ -26,24 +26,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ranet import VideoSegmenter, load_checkpoint
-from ranet.annotator.journal import journal_path, open_journal
-from ranet.annotator.marks import marks_of_masks
-from ranet.annotator.session import Session
 from ranet.cli import Terminated, number_within
 from ranet.commands.parser import command_parser, parse
 from ranet.commands.segment_options import add_how_to_segment
-from ranet.config import InferenceConfig, load_config
-from ranet.datasets.live import camera_index
-from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.errors import DataError
 from ranet.files import check_writable
-from ranet.inference.marked_frames import masks_by_name
-from ranet.methods.registry import pretrained_path
 from ranet.options import add_checkpoint
 
 if TYPE_CHECKING:
     from ranet.annotator.server import AnnotatorServer
+    from ranet.datasets.video_io import FrameSource
 
 _logger = logging.getLogger(__name__)
 
@@ -53,11 +45,19 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = parse(_parser(program), arguments)
     # Told before the work where its packages, an extra, are missing; --help needs none.
     from ranet.annotator.server import AnnotatorServer
+    from ranet.config import InferenceConfig, load_config
 
     config = load_config(InferenceConfig, options.config, options.overrides)
     out = options.out.absolute()
     check_writable(out.parent)
     source = _frame_source(options.video)
+    from ranet import VideoSegmenter, load_checkpoint
+    from ranet.annotator.journal import journal_path, open_journal
+    from ranet.annotator.marks import marks_of_masks
+    from ranet.annotator.session import Session
+    from ranet.inference.marked_frames import masks_by_name
+    from ranet.methods.registry import pretrained_path
+
     masks = masks_by_name(options.masks, source) if options.masks else {}
     place, beginning = journal_path(out, options.video), marks_of_masks(masks, source.size)
     with (
@@ -94,7 +94,10 @@ def _end_when_hung_up(server: "AnnotatorServer") -> None:
         signal.signal(hangup, server.handle_exit)
 
 
-def _frame_source(video: str) -> FrameSource:
+def _frame_source(video: str) -> "FrameSource":
+    from ranet.datasets.live import camera_index
+    from ranet.datasets.video_io import open_frames
+
     if camera_index(video) is not None:
         raise DataError(
             f"There is no file or folder named {video}, and camera {video} cannot be annotated: "
@@ -103,7 +106,7 @@ def _frame_source(video: str) -> FrameSource:
     return open_frames(video)
 
 
-def _identity(source: FrameSource, masks: Mapping[int, Path]) -> dict[str, Any]:
+def _identity(source: "FrameSource", masks: Mapping[int, Path]) -> dict[str, Any]:
     """What marks must be made with to fit: the same files, and the same masks, if any are given."""
     files = "\n".join(f"{path.name} {path.stat().st_size}" for path in source.paths)
     drawn = hashlib.sha256()
