@@ -69,15 +69,12 @@ def grab_cut(
 
 def _window(rough: np.ndarray) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """What GrabCut gets to see, and where in the frame the object may reach."""
-    spans = []
-    for axis in (1, 0):
-        marked = np.flatnonzero(rough.any(axis=axis))
-        spans.append((int(marked[0]), int(marked[-1]) + 1))
-    side = max(stop - start for start, stop in spans)
+    left, top, width, height = cv2.boundingRect(rough.astype(np.uint8))
+    side = max(width, height)
 
     def grown(by: int) -> tuple[slice, slice]:
-        rows, columns = (slice(max(0, start - by), stop + by) for start, stop in spans)
-        return rows, columns
+        rows = slice(max(0, top - by), top + height + by)
+        return rows, slice(max(0, left - by), left + width + by)
 
     growth = round(_GROWTH * side) + 2
     return grown(growth + round(_CONTEXT * side) + 2), grown(growth)

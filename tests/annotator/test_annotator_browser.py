@@ -127,7 +127,6 @@ def box_around(mask, margin=3):
 
 def test_from_a_box_to_files(page, video, tmp_path, monkeypatch):
     """The whole way: a box, GrabCut, Segment, the masks arrive, Stop, Go on, Export."""
-    pytest.importorskip("av", reason="videos need the extra ranet[video]")
     session, truth = page.session, read_labels(sorted(video[1].iterdir())[0]) == 1
     left, top, right, bottom = box_around(truth)
     assert not page.driver.find_element("id", "segment").is_enabled()

@@ -177,7 +177,6 @@ def test_a_mark_is_shown_in_front_of_what_was_found(session):
 
 
 def test_everything_is_exported(session, squares, tmp_path):
-    pytest.importorskip("av", reason="videos need the extra ranet[video]")
     mark(session)
     segmented(session)
     session.export(overlay=True, cut_out="png", coco=True)
@@ -215,7 +214,6 @@ def test_nothing_is_overwritten(session, tmp_path):
 
 
 def test_a_stopped_export_leaves_nothing(session, tmp_path, monkeypatch):
-    pytest.importorskip("av", reason="videos need the extra ranet[video]")
     mark(session)
     segmented(session)
     source = session.source
@@ -301,7 +299,6 @@ def test_masks_are_marks_to_begin_with(make_session, tmp_path, squares):
 
 
 def test_frames_of_a_video_file_are_counted_in_the_background(make_session, tmp_path):
-    pytest.importorskip("av", reason="videos need the extra ranet[video]")
     from ranet.datasets.video_writer import VideoWriter
 
     path = tmp_path / "squares.mp4"
