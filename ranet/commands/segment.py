@@ -72,7 +72,13 @@ def main(program: str, arguments: Sequence[str]) -> None:
         masks,
         options.out,
         backward=options.backward,
-        outputs=Outputs(options.overlay, options.cut_out, options.coco),
+        outputs=Outputs(
+            overlay=options.overlay,
+            cut_out=options.cut_out,
+            coco=options.coco,
+            youtube_vis=options.youtube_vis,
+            zip=options.zip,
+        ),
         frame_rate=options.frame_rate,
         made_with={"checkpoint_sha256": fingerprint(checkpoint)},
         restart=options.restart,
@@ -236,6 +242,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="the objects on a transparent background: a new folder of PNGs, or a video",
     )
     parser.add_argument("--coco", type=Path, metavar="JSON", help="run lengths of the masks")
+    parser.add_argument(
+        "--youtube-vis", type=Path, metavar="JSON", help="the same in the layout of YouTube-VIS"
+    )
+    parser.add_argument("--zip", type=Path, metavar="ZIP", help="the masks in one file")
     parser.add_argument(
         "--frame-rate",
         type=_frame_rate,

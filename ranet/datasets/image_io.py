@@ -32,6 +32,7 @@ from ranet.palette import PALETTE
 __all__ = [
     "VOID",
     "MaskReader",
+    "encoded_labels",
     "image_size",
     "label_reader",
     "marks_reader",
@@ -247,12 +248,21 @@ def write_labels(path: str | Path, labels: np.ndarray) -> None:
         OutputError: the file cannot be written.
         ValueError: ``labels`` is not a label map.
     """
+    _put(Path(path), encoded_labels(labels))
+
+
+def encoded_labels(labels: np.ndarray) -> bytes:
+    """The bytes of the file that :func:`write_labels` writes.
+
+    Raises:
+        ValueError: ``labels`` is not a label map.
+    """
     if labels.dtype != np.uint8 or labels.ndim != 2 or labels.size == 0:
         raise ValueError(f"Labels are H×W uint8, but got {labels.dtype} of shape {labels.shape}.")
     image = Image.fromarray(np.ascontiguousarray(labels))
     image.putpalette(PALETTE.tobytes())  # turns the grey image into an indexed one
     # Rows of a label map are runs: looking for nothing else takes half the time, and less room.
-    _write(Path(path), image, "PNG", compress_type=zlib.Z_RLE)
+    return _encoded(image, "PNG", compress_type=zlib.Z_RLE)
 
 
 def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) -> None:
@@ -286,7 +296,8 @@ def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) 
             f"but got {image.dtype} of shape {image.shape}."
         )
     file_format = "JPEG" if suffix in _JPEG_SUFFIXES else "PNG"
-    _write(path, Image.fromarray(np.ascontiguousarray(image)), file_format, quality=jpeg_quality)
+    pixels = Image.fromarray(np.ascontiguousarray(image))
+    _put(path, _encoded(pixels, file_format, quality=jpeg_quality))
 
 
 @contextlib.contextmanager
@@ -404,9 +415,13 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     return image
 
 
-def _write(path: Path, image: Image.Image, file_format: str, **options: int) -> None:
+def _encoded(image: Image.Image, file_format: str, **options: int) -> bytes:
     """Encode in memory first: an error while writing then is the disk's, with its own reason."""
     buffer = io.BytesIO()
     image.save(buffer, format=file_format, **options)
+    return buffer.getvalue()
+
+
+def _put(path: Path, content: bytes) -> None:
     with atomic_write(path) as file:
-        file.write(buffer.getbuffer())
+        file.write(content)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ranet.datasets.coco import CocoWriter
 from ranet.datasets.image_io import read_labels, write_image
-from ranet.datasets.video_io import FrameSource
+from ranet.datasets.mask_exports import CocoWriter, MaskExport, YouTubeVisWriter, ZipWriter
+from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, check_writable
@@ -40,7 +40,11 @@ class Outputs:
     cut_out: Path | None = None
     """A .webm file with transparency, or a new folder of PNGs: the objects on nothing."""
     coco: Path | None = None
-    """A .json file, see :mod:`ranet.datasets.coco`."""
+    """A .json file in the layout of COCO, see :mod:`ranet.datasets.mask_exports`."""
+    youtube_vis: Path | None = None
+    """A .json file in the layout of YouTube-VIS."""
+    zip: Path | None = None
+    """A .zip file of the masks."""
 
     def wanted(self) -> dict[str, Path]:
         """Paths by what they are."""
@@ -89,6 +93,7 @@ def check_outputs(outputs: Outputs, masks: Path, source: FrameSource) -> None:
     for place in places:
         if sum(other.is_relative_to(place) for other in places) > 1:
             raise OutputError(f"Two of the outputs would be at {place}. Choose another name.")
+    _exports(outputs, source)
     _writers(outputs, FRAME_RATE)  # they know what endings they take, and what they need
 
 
@@ -104,7 +109,9 @@ def check_free(folder: Path, called: str) -> None:
 
 
 @contextlib.contextmanager
-def opened_outputs(outputs: Outputs, frame_rate: Fraction | None) -> Iterator[WriteFrame]:
+def opened_outputs(
+    outputs: Outputs, frame_rate: Fraction | None, source: FrameSource | None = None
+) -> Iterator[WriteFrame]:
     """A function that appends a frame to all outputs; they appear when the block ends well.
 
     Raises:
@@ -112,10 +119,13 @@ def opened_outputs(outputs: Outputs, frame_rate: Fraction | None) -> Iterator[Wr
     """
     with contextlib.ExitStack() as stack:
         writers = [stack.enter_context(w) for w in _writers(outputs, frame_rate or FRAME_RATE)]
+        exports = [stack.enter_context(export) for export in _exports(outputs, source)]
 
         def write(number: int, name: str, frame: np.ndarray, labels: np.ndarray) -> None:
             for append in writers:
                 append(number, name, frame, labels)
+            for export in exports:
+                export.write(name, number, labels)
 
         yield write
 
@@ -138,7 +148,7 @@ def write_outputs(
     total = sum(path.suffix == ".png" for path in masks.iterdir())
     doing = f"writing {' and '.join(what.replace('_', '-') for what in outputs.wanted())}"
     with (
-        opened_outputs(outputs, source.frame_rate or frame_rate) as write,
+        opened_outputs(outputs, source.frame_rate or frame_rate, source) as write,
         read_ahead(source, FRAMES_AHEAD) as frames,
         Progress(doing, total) as progress,
     ):
@@ -168,9 +178,16 @@ def _writers(
         writers.append(_cut_out_video(TransparentVideoWriter(outputs.cut_out, frame_rate=rate)))
     if outputs.overlay:
         writers.append(_overlay(VideoWriter(outputs.overlay, frame_rate=rate)))
-    if outputs.coco:
-        writers.append(_run_lengths(CocoWriter(outputs.coco)))
     return writers
+
+
+def _exports(outputs: Outputs, source: FrameSource | None) -> list[MaskExport]:
+    """What writes masks into one file, not yet opened."""
+    paths = source.paths if isinstance(source, ImageFrames) else ()
+    images = {path.stem: path.name for path in paths}
+    kinds = ((outputs.coco, CocoWriter), (outputs.youtube_vis, YouTubeVisWriter))
+    wanted = (*kinds, (outputs.zip, ZipWriter))
+    return [kind(path, images) for path, kind in wanted if path]
 
 
 @contextlib.contextmanager
@@ -191,9 +208,3 @@ def _cut_out_images(folder: Path) -> Iterator[WriteFrame]:
         yield lambda number, name, frame, labels: write_image(
             unfinished / f"{name}.png", cut_out(frame, labels)
         )
-
-
-@contextlib.contextmanager
-def _run_lengths(file: CocoWriter) -> Iterator[WriteFrame]:
-    with file:
-        yield lambda number, name, frame, labels: file.write(name, number, labels)

@@ -1,11 +1,13 @@
 import json
 import os
 import sys
+import zipfile
 
 import numpy as np
 import pytest
 
-from ranet.datasets.coco import CocoWriter
+from ranet.datasets.image_io import read_labels
+from ranet.datasets.mask_exports import CocoWriter, YouTubeVisWriter, ZipWriter
 from ranet.errors import DataError, OutputError, RANetError
 
 pytest.importorskip("pycocotools", reason="COCO annotations need the extra ranet[coco]")
@@ -17,11 +19,11 @@ def some_labels(seed: int) -> np.ndarray:
     return blocks.repeat(4, axis=0).repeat(5, axis=1).astype(np.uint8)
 
 
-def written(path, frames):
-    with CocoWriter(path) as writer:
+def written(path, frames, kind=CocoWriter, images=None):
+    with kind(path, images) as writer:
         for number, (name, labels) in enumerate(frames):
             writer.write(name, number + 3, labels)
-    return json.loads(path.read_text())
+    return json.loads(path.read_text()) if path.suffix == ".json" else None
 
 
 def failing(error):
@@ -46,7 +48,7 @@ def test_the_official_tool_reads_the_masks_back(tmp_path, capsys):
             assert (top, top + height - 1) == (rows[0], rows[-1])
             assert (left, left + width - 1) == (columns[0], columns[-1])
             assert annotation["area"] == mask.sum()
-        name = image["file_name"].removesuffix(".png")
+        name = image["file_name"].removesuffix(".jpg")
         assert image["frame_index"] == int(name)
         assert (labels == frames[name]).all()
 
@@ -66,10 +68,49 @@ def test_frames_without_objects(tmp_path):
     assert len(content["images"]) == 2
 
 
-def test_an_error_leaves_nothing(tmp_path):
+def test_file_names_are_those_of_the_images(tmp_path):
+    frames, images = [("a", some_labels(0)), ("b", some_labels(1))], {"a": "a.JPG", "b": "b.png"}
+    content = written(tmp_path / "coco.json", frames, images=images)
+    assert [image["file_name"] for image in content["images"]] == ["a.JPG", "b.png"]
+    content = written(tmp_path / "vis.json", frames, YouTubeVisWriter, images)
+    assert content["videos"][0]["file_names"] == ["a.JPG", "b.png"]
+
+
+def test_objects_of_youtube_vis_have_an_entry_for_each_frame(tmp_path):
+    from pycocotools import mask
+
+    frames = [("a", np.zeros((24, 45), np.uint8)), ("b", some_labels(1)), ("c", some_labels(2))]
+    content = written(tmp_path / "vis.json", frames, YouTubeVisWriter)
+    assert [video["length"] for video in content["videos"]] == [3]
+    assert [annotation["id"] for annotation in content["annotations"]] == [2, 7]
+    for annotation in content["annotations"]:
+        assert (annotation["height"], annotation["width"], annotation["length"]) == (24, 45, 3)
+        for key in ("segmentations", "bboxes", "areas"):
+            assert annotation[key][0] is None
+        for (_, labels), found, area in zip(
+            frames[1:], annotation["segmentations"][1:], annotation["areas"][1:], strict=True
+        ):
+            expected = labels == annotation["id"]
+            assert (mask.decode(found) == expected).all()
+            assert area == expected.sum()
+
+
+def test_a_zip_of_masks(tmp_path):
+    frames = {"00000": some_labels(0), "00005": some_labels(5)}
+    for name in ("a.zip", "b.zip"):
+        written(tmp_path / name, frames.items(), ZipWriter)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.namelist() == ["00000.png", "00005.png"]
+        archive.extractall(tmp_path)
+    assert (read_labels(tmp_path / "00005.png") == frames["00005"]).all()
+
+
+@pytest.mark.parametrize("kind", [CocoWriter, YouTubeVisWriter, ZipWriter])
+def test_an_error_leaves_nothing(tmp_path, kind):
     for error in (DataError("a bad frame"), FileNotFoundError("mine")):
         with pytest.raises(type(error)) as caught:
-            written(tmp_path / "masks.json", failing(error))
+            written(tmp_path / f"masks{kind.suffix}", failing(error), kind)
         assert caught.value is error
         assert os.listdir(tmp_path) == []
 
