@@ -1,11 +1,18 @@
-"""Where a result comes from: the revision of this project and the versions it ran with."""
+"""Where this code comes from: its folder, its revision, and the versions that it runs with."""
 
 import functools
 import platform
 import subprocess
 from pathlib import Path
 
-import torch
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "share"
+
+SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
+"""Holds ``configs`` and ``checkpoints``: a clone, or a folder of the package that was installed."""
+
+CONFIGS = SHIPPED / "configs"
+"""The configurations that come with the project."""
 
 
 @functools.cache
@@ -18,16 +25,17 @@ def revision() -> str:
     A copy that merely lies inside somebody's repository, as a virtual environment does, is
     outside.
     """
-    package = Path(__file__).parent
     try:
-        _git("ls-files", "--error-unmatch", __file__, cwd=package)
-        return _git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*", cwd=package)
+        _git("ls-files", "--error-unmatch", __file__, cwd=_PACKAGE)
+        return _git("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*", cwd=_PACKAGE)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
 
 def versions() -> dict[str, str]:
     """Versions of Python, torch and this project, and the platform."""
+    import torch
+
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,

@@ -1,7 +1,8 @@
-"""Words that messages and reports share: lists cut short, counts, sizes, and tables of text."""
+"""What messages and reports share: lists cut short, counts, sizes, tables, and what differs."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from pathlib import PurePath
+from typing import Any
 
 
 def some_of(names: Sequence[str], at_most: int = 6) -> str:
@@ -52,3 +53,21 @@ def aligned_cells(rows: Sequence[Sequence[str]]) -> list[list[str]]:
 def aligned_table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of a table for a terminal; :func:`aligned_cells`, two spaces apart."""
     return ["  ".join(cells).rstrip() for cells in aligned_cells(rows)]
+
+
+def differences(before: Any, now: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Compare nested dictionaries.
+
+    Args:
+        before: as it was, e.g. read from a file.
+        now: as it is.
+        name: dotted name of where the two stand; empty for the whole.
+
+    Yields:
+        (dotted name, value before, value now) of each value that differs; None for a missing one.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            yield from differences(before.get(key), now.get(key), f"{name}.{key}".lstrip("."))
+    elif before != now:
+        yield name, before, now

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ranet.config import TrainConfig, load_config
-from ranet.differences import differences
+from ranet.wording import differences
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FOLDER = CONFIGS / "ablations"

@@ -8,6 +8,7 @@ from ranet.wording import (
     aligned_table,
     bullets,
     count,
+    differences,
     distinct_ends,
     size_text,
     some_of,
@@ -59,3 +60,18 @@ def test_tables_have_names_to_the_left_and_numbers_to_the_right():
 def test_rows_of_a_table_are_of_one_length():
     with pytest.raises(ValueError, match="shorter"):
         aligned_table([("a", "b"), ("c",)])
+
+
+def test_equal_settings_do_not_differ():
+    assert list(differences({"a": {"b": [1, 2]}}, {"a": {"b": [1, 2]}})) == []
+
+
+def test_each_difference_is_named_by_its_place():
+    before = {"a": {"b": 1, "c": 2}, "d": [1], "gone": 0}
+    now = {"a": {"b": 1, "c": 3}, "d": [1, 2], "new": {"e": 5}}
+    assert list(differences(before, now)) == [
+        ("a.c", 2, 3),
+        ("d", [1], [1, 2]),
+        ("gone", 0, None),
+        ("new", None, {"e": 5}),
+    ]

@@ -27,11 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranet.cli import Terminated, number_within
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.segment_options import add_how_to_segment
+from ranet.commands.parser import add_checkpoint, add_how_to_segment, command_parser, parse
 from ranet.errors import DataError
 from ranet.files import check_writable
-from ranet.options import add_checkpoint
 
 if TYPE_CHECKING:
     from ranet.annotator.server import AnnotatorServer

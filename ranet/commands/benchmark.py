@@ -51,12 +51,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranet.cli import number_within, positive_int, usable_cores
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.parser import add_overrides, add_workers, command_parser, parse
 from ranet.config import InferenceConfig, TrainConfig, load_config
 from ranet.errors import BenchmarkError
 from ranet.files import check_writable, write_json
-from ranet.options import add_overrides, add_workers
+from ranet.provenance import CONFIGS
 from ranet.tables.benchmark import (
     FORMAT,
     Row,

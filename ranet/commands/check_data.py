@@ -14,9 +14,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import add_workers, command_parser, parse
 from ranet.datasets.image_sets import IMAGE_SETS
-from ranet.options import add_workers
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -25,12 +25,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ranet.cli import number_within
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.segment_options import add_how_to_segment, add_marked_video
+from ranet.commands.parser import (
+    add_checkpoint,
+    add_how_to_segment,
+    add_marked_video,
+    command_parser,
+    parse,
+)
 from ranet.config import PLAIN_STEP, InferenceConfig, load_config
 from ranet.errors import ConfigError, DataError
 from ranet.metrics.measures import jaccard
-from ranet.options import add_checkpoint
 from ranet.wording import aligned_table, count
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ranet.cli import usable_cores
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.parser import add_overrides, command_parser, parse
 from ranet.files import check_writable
-from ranet.options import add_overrides
+from ranet.provenance import CONFIGS
 
 if TYPE_CHECKING:
     from ranet.config import TrainConfig

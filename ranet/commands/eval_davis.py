@@ -18,16 +18,17 @@ import argparse
 from collections.abc import Sequence
 
 from ranet.cli import positive_int
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.report_options import add_report, write_asked
-from ranet.files import check_writable
-from ranet.options import (
+from ranet.commands.parser import (
     add_checkpoint,
     add_davis,
     add_overrides,
     add_print_config,
     add_workers,
+    command_parser,
+    parse,
 )
+from ranet.commands.report_options import add_report, write_asked
+from ranet.files import check_writable
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

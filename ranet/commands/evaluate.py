@@ -14,10 +14,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import add_workers, command_parser, parse
 from ranet.commands.report_options import add_report, write_asked
 from ranet.files import check_outside, check_writable
-from ranet.options import add_workers
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -18,11 +18,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import number_within
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.segment_options import add_how_to_segment, add_marked_video
+from ranet.commands.parser import (
+    add_checkpoint,
+    add_how_to_segment,
+    add_marked_video,
+    command_parser,
+    parse,
+)
 from ranet.errors import ConfigError
 from ranet.files import check_writable
-from ranet.options import add_checkpoint
 from ranet.wording import distinct_ends
 
 

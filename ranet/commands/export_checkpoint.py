@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import number_within
-from ranet.commands.parser import command_parser, parse
-from ranet.options import SMALLEST_SIDE
+from ranet.commands.parser import SMALLEST_SIDE, command_parser, parse
 
 _SUFFIX = ".safetensors"
 

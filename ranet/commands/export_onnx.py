@@ -16,10 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import number_within, positive_int
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.places import CONFIGS
+from ranet.commands.parser import (
+    SMALLEST_SIDE,
+    add_checkpoint,
+    add_overrides,
+    command_parser,
+    parse,
+)
 from ranet.files import check_writable
-from ranet.options import SMALLEST_SIDE, add_checkpoint, add_overrides
+from ranet.provenance import CONFIGS
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -15,9 +15,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ranet.cli import number_within
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import add_workers, command_parser, parse
 from ranet.datasets.synthetic import LIMITS, write_synthetic_davis
-from ranet.options import add_workers
 from ranet.wording import count
 
 

@@ -17,9 +17,8 @@ import argparse
 from collections.abc import Sequence
 
 from ranet.cli import usable_cores
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import add_checkpoint, add_davis, add_overrides, command_parser, parse
 from ranet.files import check_writable
-from ranet.options import add_checkpoint, add_davis, add_overrides
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

@@ -12,9 +12,8 @@ from typing import Any, NoReturn
 
 import ranet
 from ranet.cli import run_script
-from ranet.commands.names import GROUPS, NAMES, file_name
-from ranet.commands.parser import parse, script_of
-from ranet.commands.places import CONFIGS
+from ranet.commands.parser import GROUPS, NAMES, file_name, parse, script_of
+from ranet.provenance import CONFIGS
 
 _EXAMPLES = """\
 Examples:

@@ -36,9 +36,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ranet.cli import number_within
-from ranet.commands.parser import command_parser, parse
-from ranet.commands.segment_options import add_how_to_segment
-from ranet.options import add_checkpoint, add_print_config
+from ranet.commands.parser import (
+    add_checkpoint,
+    add_how_to_segment,
+    add_print_config,
+    command_parser,
+    parse,
+)
 
 if TYPE_CHECKING:
     import numpy as np

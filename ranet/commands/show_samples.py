@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import positive_int
-from ranet.commands.parser import command_parser, parse
-from ranet.options import add_overrides
+from ranet.commands.parser import add_overrides, command_parser, parse
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

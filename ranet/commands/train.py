@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import usable_cores
-from ranet.commands.parser import command_parser, parse
-from ranet.options import add_overrides, add_print_config
+from ranet.commands.parser import add_overrides, add_print_config, command_parser, parse
 
 
 def main(program: str, arguments: Sequence[str]) -> None:

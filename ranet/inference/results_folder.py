@@ -22,12 +22,12 @@ from typing import Any
 
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.index import VideoSequence
-from ranet.differences import differences
 from ranet.errors import DataError, OutputError
 from ranet.files import make_folder, output_errors, read_path, remove_leftovers, write_json
 from ranet.inference.sequence import Timing
 from ranet.lock import only_writer
 from ranet.metrics import score_files
+from ranet.wording import differences
 
 WRITTEN_BY = "ranet.inference.run"
 """Marks our settings.json: only what lies beside one is ever replaced."""

@@ -19,12 +19,11 @@ import torch
 from torch import Tensor
 
 from ranet.datasets.image_io import write_labels
-from ranet.differences import differences
 from ranet.errors import OutputError
 from ranet.files import atomic_write, flush, make_folder, output_errors, remove_leftovers
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.structures import Template
-from ranet.wording import bullets
+from ranet.wording import bullets, differences
 
 _logger = logging.getLogger(__name__)
 

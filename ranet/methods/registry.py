@@ -35,7 +35,7 @@ from ranet.methods.ranet.released import (
     released_name,
     released_stages,
 )
-from ranet.shipped import SHIPPED
+from ranet.provenance import SHIPPED
 
 FORMAT = "ranet-1"
 

@@ -12,8 +12,8 @@ from torch import distributed
 
 from ranet.config import TrainConfig
 from ranet.device import exact_float32, resolve_device
-from ranet.differences import differences
 from ranet.errors import CheckpointError, ConfigError
+from ranet.wording import differences
 
 # Others wait for the first process while it validates.
 _PATIENCE = timedelta(hours=2)

@@ -17,7 +17,6 @@ from ranet.config_files import to_yaml
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name, warn_of_slow_dtype
-from ranet.differences import differences
 from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
@@ -42,6 +41,7 @@ from ranet.training.memory import recompute_activations
 from ranet.training.processes import Processes, check_agreement, joined_processes
 from ranet.training.tensorboard import TensorBoard
 from ranet.training.validation import CANDIDATE, Validation, best_so_far, validation_is_due
+from ranet.wording import differences
 
 _logger = logging.getLogger(__name__)
 

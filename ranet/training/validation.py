@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
-from ranet.differences import differences
 from ranet.files import output_errors
 from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
 from ranet.interrupt import StopRequest
 from ranet.methods.ranet.network import RANet
 from ranet.training.checkpoint import Progress, save_network
+from ranet.wording import differences
 
 _logger = logging.getLogger(__name__)
 

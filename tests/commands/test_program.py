@@ -11,8 +11,7 @@ from scripts_in_process import SCRIPTS
 
 import ranet
 from ranet.commands import program
-from ranet.commands.names import NAMES, file_name
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import NAMES, command_parser, file_name, parse
 
 ROOT = Path(ranet.__file__).parents[1]
 

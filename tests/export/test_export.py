@@ -16,10 +16,8 @@ from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 
 from ranet import device as devices
-from ranet import options
-from ranet.commands import export_checkpoint
+from ranet.commands import export_checkpoint, parser
 from ranet.commands.export_onnx import main
-from ranet.commands.places import CONFIGS
 from ranet.config import InferenceConfig, OnlineLearning, load_config
 from ranet.datasets.image_io import read_labels, write_image, write_labels
 from ranet.errors import ConfigError, RANetError
@@ -29,6 +27,7 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.checkpoints import SUFFIX
 from ranet.methods.ranet.network import SMALLEST_SIDE
 from ranet.methods.registry import fingerprint, load_pretrained, save_checkpoint
+from ranet.provenance import CONFIGS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segment_with_onnxruntime.py"
 SIZE = (96, 136)
@@ -83,7 +82,7 @@ def needs_onnx():
 
 
 def test_limits_known_without_torch_are_the_networks():
-    assert (options.SMALLEST_SIDE, export_checkpoint._SUFFIX) == (SMALLEST_SIDE, SUFFIX)
+    assert (parser.SMALLEST_SIDE, export_checkpoint._SUFFIX) == (SMALLEST_SIDE, SUFFIX)
 
 
 def test_the_command_writes_every_graph(graphs):

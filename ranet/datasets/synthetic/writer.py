@@ -13,10 +13,10 @@ from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
 from ranet.datasets.synthetic.casting import draw_scene
 from ranet.datasets.synthetic.film import draw_film
-from ranet.differences import differences
 from ranet.errors import ConfigError, OutputError
 from ranet.files import atomic_folder, output_errors, write_json, write_text
 from ranet.lock import only_writer
+from ranet.wording import differences
 
 SETTINGS_FILE = "synthetic.json"
 """In the root of a tree: what it was made with."""
