@@ -17,8 +17,9 @@ the object, and a few greys between, as along soft edges, are parted at half whi
 What is transparent counts as black. Where the colour is the same all over, what is opaque is the
 object, with a warning.
 
-Some data sets have rules of their own: :func:`saliency_of` reads black and white whose edges may be
-smoothed, :func:`instances_of` colours that are the authors' own.
+All functions take an image that is decoded and upright, and its path for messages. Some data sets
+have rules of their own: :func:`saliency_of` reads black and white whose edges may be smoothed,
+:func:`instances_of` colours that are the authors' own.
 """
 
 import functools
@@ -55,10 +56,6 @@ class _Labels(NamedTuple):
 def labels_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8 labels of a decoded mask, by the rules at the top of this file.
 
-    Args:
-        image: the mask.
-        path: where it comes from, for messages.
-
     Raises:
         DataError: its colours or values are not ids, or can be understood in two ways.
     """
@@ -87,10 +84,6 @@ def marks_of(image: Image.Image, path: Path) -> np.ndarray:
 def object_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W bool of a decoded mask: where it is not black (the rule of DAVIS 2016).
 
-    Args:
-        image: the mask.
-        path: where it comes from, for messages.
-
     Raises:
         DataError: it is no mask.
     """
@@ -115,10 +108,6 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
 def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8 of a decoded black and white mask: 1 where it is at least half white.
 
-    Args:
-        image: the mask.
-        path: where it comes from, for messages.
-
     Raises:
         DataError: it is no such mask.
     """
@@ -139,10 +128,6 @@ def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     Indexed and grey masks are read as ever. In a colour mask the objects are numbered in the order
     of their colours 0xRRGGBB; black is background, and a colour that nowhere fills 2×2 pixels, as
     along smoothed edges, is void.
-
-    Args:
-        image: the mask.
-        path: where it comes from, for messages.
 
     Raises:
         DataError: its values are not ids, or it has more colours than labels.
@@ -261,8 +246,8 @@ def _opaque(image: Image.Image, path: Path) -> Image.Image:
     grey = image.mode in ("L", "LA", "1")
     pixels = np.array(image.convert("RGBA"))
     colours, shown = pixels[..., :3].copy(), pixels[..., 3] >= 128
-    if shown.any() and not shown.all():
-        kinds = np.unique(_packed(colours[shown]))
+    if not shown.all():
+        kinds = np.unique(_packed(colours[shown] if shown.any() else colours))
         one = len(kinds) == 1 and (grey or _label_of_colour()[kinds[0]] == 0)
         if one or len(kinds) >= VOID:
             warnings.warn(
@@ -271,7 +256,8 @@ def _opaque(image: Image.Image, path: Path) -> Image.Image:
                 stacklevel=5,
             )
             return Image.fromarray(shown.astype(np.uint8) * 255)
-        colours[~shown] = 0
+        if shown.any():
+            colours[~shown] = 0
     return Image.fromarray(colours[..., 0] if grey else colours)
 
 

@@ -104,7 +104,8 @@ class _CocoImage(Section, extra="ignore"):
 
 class _CocoObject(Section, extra="ignore"):
     image_id: int | str
-    segmentation: Annotated[list[_Polygon], Field(min_length=1)] | _RunLengths
+    segmentation: list[_Polygon] | _RunLengths = Field(default_factory=list)
+    bbox: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None  # x, y, width, height
     track_id: int | None = None
     attributes: dict[str, Any] = Field(default_factory=dict)  # CVAT has the track there
 
@@ -172,23 +173,14 @@ def first_labels(
 
 
 def marks_of_frame(paths: Sequence[Path], size: Size, frame: str | None = None) -> np.ndarray:
-    """:func:`marks_in` of the only file, or one object a file (:func:`marks_together`)."""
-    return (
-        marks_in(paths[0], size, frame) if len(paths) == 1 else marks_together(paths, size, frame)
-    )
-
-
-def marks_together(paths: Sequence[Path], size: Size, frame: str | None = None) -> np.ndarray:
-    """One object a file, 1, 2, … in the order of the files; later ones are in front.
-
-    Args:
-        paths: of :func:`marks_in`.
-        size: (H, W) of the frame.
-        frame: its name.
+    """:func:`marks_in` of the only file, or one object a file, 1, 2, …; later ones are in front.
 
     Raises:
-        DataError: as for :func:`marks_in`, or a file marks several objects, or is all hidden.
+        DataError: as for :func:`marks_in`, or one of several files marks several objects, or is all
+            hidden.
     """
+    if len(paths) == 1:
+        return marks_in(paths[0], size, frame)
 
     def objects() -> Iterator[tuple[int, np.ndarray]]:
         for label, path in enumerate(paths, start=1):
@@ -384,9 +376,13 @@ def _coco(content: Any, path: Path, size: Size, frame: str | None) -> Objects:
         if isinstance(found.segmentation, _RunLengths):
             yield track, _of_run_lengths(found.segmentation, path, size)
         else:
-            if any(len(polygon) % 2 for polygon in found.segmentation):
+            outlines = found.segmentation
+            if not outlines and found.bbox:  # as CVAT writes rectangles
+                x, y, width, height = found.bbox
+                outlines = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+            if any(len(outline) % 2 for outline in outlines):
                 raise DataError(f"{path}: expected polygons x, y, x, y, …, found an odd number.")
-            polygons = (np.array(polygon).reshape(-1, 2) for polygon in found.segmentation)
+            polygons = (np.array(outline).reshape(-1, 2) for outline in outlines)
             yield track, _any_of((_enclosed(points, size) for points in polygons), size)
 
 

@@ -6,7 +6,7 @@ one object. Every check that a mask exists stands here.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,14 +37,6 @@ class ScoredVideo:
     frames: tuple[ScoredFrame, ...]
 
 
-@dataclass(frozen=True)
-class _Rules:
-    """What differs between the years."""
-
-    read: MaskReader
-    count_objects: Callable[[Path], int]  # first annotation to K
-
-
 def find_videos(
     annotations: Path, predictions: Path, *, year: int, sequences: Sequence[str] | None
 ) -> list[ScoredVideo]:
@@ -55,14 +47,14 @@ def find_videos(
             read or (from 2017) holds no object. The problems of all sequences are told at once.
         ConfigError: there are no rules for ``year``.
     """
-    if year not in _RULES:
+    if year not in (2016, 2017):
         raise ConfigError(f"DAVIS has rules for the years 2016 and 2017, but the year is {year!r}.")
     annotated = _sequences_in(annotations, "annotations")
     _sequences_in(predictions, "predictions")
     videos, problems = [], []
     for name in annotated if sequences is None else dict.fromkeys(sequences):
         try:
-            videos.append(_find_video(annotations / name, predictions / name, _RULES[year]))
+            videos.append(_find_video(annotations / name, predictions / name, year))
         except DataError as error:
             problems.append(str(error))
     raise_all(problems)
@@ -94,12 +86,6 @@ def _largest_id(annotation: Path) -> int:
     return largest
 
 
-_RULES = {
-    2016: _Rules(label_reader(2016), count_objects=lambda annotation: 1),
-    2017: _Rules(label_reader(2017), count_objects=_largest_id),
-}
-
-
 def _sequences_in(folder: Path, what: str) -> list[str]:
     """Names of the folders in ``folder``, which must hold some."""
     expected = f"expected the {what} as {folder}/<sequence>/00000.png, …"
@@ -111,7 +97,7 @@ def _sequences_in(folder: Path, what: str) -> list[str]:
     return names
 
 
-def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVideo:
+def _find_video(annotations: Path, predictions: Path, year: int) -> ScoredVideo:
     """One sequence; raises a DataError that tells what is missing of it."""
     truths, predicted = _masks_in(annotations), _masks_in(predictions)
     if not truths:
@@ -135,11 +121,12 @@ def _find_video(annotations: Path, predictions: Path, rules: _Rules) -> ScoredVi
             "Name each mask like its annotation."
         )
     first = next(iter(truths.values()))
-    objects = rules.count_objects(first)
-    frames = (
-        ScoredFrame(predicted[name], truths[name], first, objects, rules.read) for name in scored
+    objects = 1 if year == 2016 else _largest_id(first)
+    read = label_reader(year)
+    frames = tuple(
+        ScoredFrame(predicted[name], truths[name], first, objects, read) for name in scored
     )
-    return ScoredVideo(annotations.name, tuple(truths), objects, tuple(frames))
+    return ScoredVideo(annotations.name, tuple(truths), objects, frames)
 
 
 def _misnamed(annotated: list[str], predicted: list[str]) -> str:

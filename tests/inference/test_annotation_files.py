@@ -114,6 +114,11 @@ def test_polygons_of_coco_are_the_pixels_they_enclose(tmp_path):
     assert np.count_nonzero(found != expected) <= 0.05 * expected.sum()
 
 
+def test_boxes_of_coco(tmp_path):
+    labels = marks_in(json_file(tmp_path, coco([], bbox=[6, 4, 10, 6])), SIZE)
+    assert np.array_equal(labels, two_objects() == 1)
+
+
 @pytest.mark.parametrize("encode", [run_lengths, compressed])
 def test_run_lengths_of_coco(tmp_path, encode):
     masks = [np.random.default_rng(0).random(SIZE) > 0.5, two_objects() == 2]
@@ -252,6 +257,7 @@ def test_one_object_a_file(tmp_path):
         (label_me(shape([[90, 90], [99, 90], [99, 99]])), "no pixel"),
         (coco([[1, 1, 9, 9]]), "segmentation"),
         (coco([[1, 1, 9, 9, 9, 1, 3]]), "odd"),
+        (coco([]), "no pixel"),
         (coco({"size": [40, 30], "counts": [1200]}), "40×30"),
         (coco({"size": [20, 30], "counts": [10, 20]}), "run lengths"),
         (coco({"size": [20, 30], "counts": "\u00e9"}), "run lengths"),

@@ -47,15 +47,6 @@ Facts = Mapping[Path, FileFacts]
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """What to find out about a file."""
-
-    path: Path
-    read_mask: MaskReader | None  # None for an image
-    whole: bool  # decode all of it; otherwise only its header is read
-
-
-@dataclass(frozen=True)
 class Reading:
     """How files are read: the options of a check."""
 
@@ -72,15 +63,12 @@ class Reading:
     ) -> Facts:
         """The facts of images and masks; those in ``always_whole`` are decoded even if quick."""
         thorough = set(always_whole)
-        inspections = [
-            Inspection(path, reader, path in thorough or not self.quick)
-            for reader, paths in ((None, images), (read_mask, masks))
-            for path in paths
-        ]
+        wanted = [(path, None) for path in images] + [(path, read_mask) for path in masks]
+        files = [(path, reader, path in thorough or not self.quick) for path, reader in wanted]
         silent = None if self.progress else True  # None: silent if not a terminal
         found = tqdm(
-            _inspected(inspections, self.workers),
-            total=len(inspections),
+            _inspected(files, self.workers),
+            total=len(files),
             unit="file",
             leave=False,
             disable=silent,
@@ -88,37 +76,37 @@ class Reading:
         return {facts.path: facts for facts in found}
 
 
-def inspect(inspection: Inspection) -> FileFacts:
-    """The facts of one file; what goes wrong in reading it, and warnings, are among them."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            size, objects, void = _contents(inspection)
-        except DataError as error:
-            return FileFacts(inspection.path, None, None, False, (str(error),))
-    problems = tuple(str(warning.message) for warning in caught)
-    return FileFacts(inspection.path, size, objects, void, problems)
+_File = tuple[Path, MaskReader | None, bool]
+"""A file, how it is read (None: it is an image), and whether more than its header is."""
 
 
-def _inspected(inspections: list[Inspection], workers: int) -> Iterator[FileFacts]:
+def _inspected(files: list[_File], workers: int) -> Iterator[FileFacts]:
     if workers == 1:
-        yield from map(inspect, inspections)
+        yield from map(_inspect, files)
         return
     # Ctrl-C reaches the whole process group; only this process should react to it.
     silent = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
     with ProcessPoolExecutor(workers, **silent) as pool:
-        yield from pool.map(inspect, inspections, chunksize=16)
+        yield from pool.map(_inspect, files, chunksize=16)
 
 
-def _contents(inspection: Inspection) -> tuple[tuple[int, int], tuple[int, ...] | None, bool]:
-    """Size, objects, and whether there is void."""
-    if not inspection.whole:
-        return image_size(inspection.path), None, False
-    if inspection.read_mask is None:
-        height, width, _ = read_image(inspection.path).shape
-        return (height, width), None, False
-    labels = inspection.read_mask(inspection.path)
-    present = np.bincount(labels.ravel(), minlength=256) > 0
-    objects = tuple(int(label) for label in np.flatnonzero(present[1:VOID]) + 1)
-    height, width = labels.shape
-    return (height, width), objects, bool(present[VOID])
+def _inspect(file: _File) -> FileFacts:
+    """The facts of one file; what goes wrong in reading it, and warnings, are among them."""
+    path, read_mask, whole = file
+    objects, void = None, False
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            if not whole:
+                size = image_size(path)
+            elif read_mask is None:
+                size = read_image(path).shape[:2]
+            else:
+                labels = read_mask(path)
+                size = labels.shape
+                present = np.bincount(labels.ravel(), minlength=256) > 0
+                objects = tuple((np.flatnonzero(present[1:VOID]) + 1).tolist())
+                void = bool(present[VOID])
+        except DataError as error:
+            return FileFacts(path, None, None, False, (str(error),))
+    return FileFacts(path, size, objects, void, tuple(str(w.message) for w in caught))
