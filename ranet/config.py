@@ -414,11 +414,13 @@ class InferenceConfig(Section):
 
     input_size: InputSize | None = Field(
         None,
-        description="height and width of what the network sees of a crop; null: what its weights "
-        "are used to, 480×864 where they do not tell",
+        description="height and width of what the network sees of a crop, turned where the frames "
+        "are; null: what its weights are used to, 480×864 where they do not tell",
     )
     frame_size: Size | None = Field(
-        (480, 864), description="frames are fitted into this size and padded; null: their own size"
+        (480, 864),
+        description="frames are fitted into this size and padded, those of quite another shape "
+        "(portrait, square) into one of their shape and this area; null: their own size",
     )
     crop: Crop = Field(
         "around_objects",

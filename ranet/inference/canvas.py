@@ -1,13 +1,63 @@
 """The canvas: frames of any size, fitted and padded to the one size that boxes live in.
 
 A frame is resized with its aspect kept until it just fits, and centred on black. An 854×480 frame
-on a 480×864 canvas gets 5 columns left and right and is not resized at all.
+on a 480×864 canvas gets 5 columns left and right and is not resized at all. Where too much of the
+canvas would be padding, it takes the shape of the frames: portrait ones lie on 864×480, and the
+network is given as many pixels of them as of others.
 """
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional as F
+
+_SAME_SHAPE = 1.5
+"""How many times longer the frames may be than their canvas, or wider: 1.2:1 to 2.7:1 lie on
+480×864, as all of DAVIS does."""
+
+_LONGEST = 4.0
+"""Of a canvas that takes the shape of its frames: the longer side over the shorter one."""
+
+_UNIT = 16
+"""Sides of such a canvas are multiples of this, at which the network compares frames."""
+
+
+def shaped_like(frame: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """``size``, or one of its area and the shape of ``frame`` if that is quite another.
+
+    Args:
+        frame: (height, width) that tells the shape.
+        size: (height, width).
+
+    Returns:
+        (height, width): multiples of 16, from 48 on, where it is not ``size``.
+    """
+    aspect, usual = frame[1] / frame[0], size[1] / size[0]
+    if max(aspect / usual, usual / aspect) <= _SAME_SHAPE:
+        return size
+    aspect = min(max(aspect, 1 / _LONGEST), _LONGEST)
+    area = size[0] * size[1]
+    sides = math.sqrt(area / aspect), math.sqrt(area * aspect)
+    height, width = (_UNIT * max(3, round(side / _UNIT)) for side in sides)
+    return height, width
+
+
+def network_size(
+    canvas: tuple[int, int], frame_size: tuple[int, int] | None, input_size: tuple[int, int]
+) -> tuple[int, int]:
+    """What the network is given of frames on a canvas; all sizes are (height, width).
+
+    Args:
+        canvas: size of the canvas.
+        frame_size: of the canvas for frames of the usual shape; None: every frame is its own.
+        input_size: what the network is given of frames of the usual shape.
+
+    Returns:
+        ``input_size``; of other frames, as many pixels in the shape of their canvas.
+    """
+    usual = frame_size or input_size
+    return input_size if shaped_like(canvas, usual) == usual else shaped_like(canvas, input_size)
 
 
 @dataclass(frozen=True)
@@ -22,9 +72,16 @@ class Canvas:
 
     @classmethod
     def for_frames(cls, frame: tuple[int, int], size: tuple[int, int] | None) -> "Canvas":
-        """The canvas of ``size`` for frames of size ``frame``; None: a frame is its own canvas."""
+        """The canvas for frames of size ``frame``.
+
+        Args:
+            frame: of the frames.
+            size: of the canvas, unless they have quite another shape (:func:`shaped_like`); None:
+                a frame is its own canvas.
+        """
         if size is None:
             return cls(frame, frame, frame, top=0, left=0)
+        size = shaped_like(frame, size)
         scale = min(size[0] / frame[0], size[1] / frame[1])
         # Very long and thin frames keep at least one row or column.
         height = min(size[0], max(1, round(frame[0] * scale)))

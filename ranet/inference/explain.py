@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -173,7 +173,7 @@ def _explained(watched: _Watched, object_id: int, points: Sequence[tuple[int, in
     """Take the last step of the video once more, part by part."""
     video = watched.video
     step, template, k = video.frame_step.plain, video.templates[0], video.ids.index(object_id)
-    size = cast(tuple[int, int], step.config.input_size)  # the segmenter has resolved it
+    size = step.input_size(video.canvas.size)
 
     # As the step does.
     first_box = step.box_around_objects(watched.first_masks)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ranet.config import InferenceConfig
 from ranet.device import autocast
+from ranet.inference.canvas import network_size
 from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
 from ranet.methods.crops import (
     box_around,
@@ -49,7 +50,7 @@ class PlainStep:
             masks: B×K×H×W of 0 and 1.
         """
         box = self._box_around(masks.amax(dim=1) > 0)
-        size = self.config.input_size
+        size = self.input_size(image.shape[-2:])
         crop, crop_masks = crop_resize(image, box, size), crop_resize_nearest(masks, box, size)
         with autocast(image.device, self.config.dtype):
             return self.network.encode_template(self._laid_out(crop), crop_masks)
@@ -69,8 +70,8 @@ class PlainStep:
             Probabilities of the current frame, B×K×H×W float32; zero outside the crop.
         """
         box = self.box_around_objects(probabilities)
-        crop = crop_resize(image, box, self.config.input_size)
-        previous = crop_resize(probabilities, box, self.config.input_size)
+        size = self.input_size(image.shape[-2:])
+        crop, previous = crop_resize(image, box, size), crop_resize(probabilities, box, size)
         logits = self.logits(templates, crop, self.to_previous_masks(self.fusion, previous))
         return paste_back(self.fusion.to_probabilities(logits), box, image.shape[-2:])
 
@@ -103,6 +104,11 @@ class PlainStep:
         """
         return self._box_around(to_labels(self.fusion, [probabilities]) > 0)
 
+    def input_size(self, canvas: Sequence[int]) -> tuple[int, int]:
+        """(height, width) of what the network is given of frames on a canvas of (H, W)."""
+        height, width = canvas
+        return network_size((height, width), self.config.frame_size, self.config.input_size)
+
     def _box_around(self, foreground: Tensor) -> Tensor:
         """B×4, from B×H×W bool."""
         config = self.config
@@ -110,7 +116,7 @@ class PlainStep:
             return whole_frame(len(foreground), foreground.shape[-2:], foreground.device)
         return box_around(
             foreground,
-            aspect=config.input_size,
+            aspect=self.input_size(foreground.shape[-2:]),
             scale=config.crop_scale,
             smallest=config.smallest_crop,
         )

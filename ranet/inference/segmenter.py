@@ -196,12 +196,14 @@ class VideoSegmenter:
         from ranet.training.online import fine_tune
 
         began = time.perf_counter()
-        on_canvas = video.canvas.place_labels(torch.from_numpy(labels)[None])
+        canvas = video.canvas
+        on_canvas = canvas.place_labels(torch.from_numpy(labels)[None])
+        size = video.frame_step.plain.input_size(canvas.size)
         model = fine_tune(
             self._tracker.model,
             (video.image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy(),
             on_canvas[0].numpy(),
-            self.config,
+            self.config.model_copy(update={"input_size": size}),
         )
         synchronise(self.device)
         self.online_seconds = time.perf_counter() - began

@@ -208,7 +208,7 @@ class Tracker:
         ordered = torch.from_numpy(channels[labels])[None].to(self.device)
         masks = one_hot_masks(video.canvas.place_labels(ordered), len(ids))
         template = video.frame_step.encode_template(video.image, masks)
-        self._check_seen(template, labels, ids)
+        self._check_seen(video, template, labels, ids)
         video.templates.append(template)
         covered = masks.amax(dim=1, keepdim=True)
         video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
@@ -234,7 +234,9 @@ class Tracker:
         parts = probabilities.split(at_once, dim=1)
         return to_labels(self.frame_step.fusion, (canvas.restore(part) for part in parts)).byte()
 
-    def _check_seen(self, template: Template, labels: np.ndarray, ids: Sequence[int]) -> None:
+    def _check_seen(
+        self, video: FollowedVideo, template: Template, labels: np.ndarray, ids: Sequence[int]
+    ) -> None:
         """Name the objects that are too small for the network, in one go; all is an error."""
         seen = template.masks.amax(dim=(0, 2, 3)).cpu().numpy() > 0
         pixels = np.bincount(labels.ravel(), minlength=256)
@@ -247,8 +249,8 @@ class Tracker:
             return
         cause_and_cure = (
             f"{some_of(unseen)}. A frame of {size_text(labels.shape)} (height×width) is "
-            f"{self._how_resized()}, where nothing is left of them. Raise what it is resized to, "
-            "or mark the objects larger; many tiny ones come of smoothed masks: save those "
+            f"{self._how_resized(video)}, where nothing is left of them. Raise what it is resized "
+            "to, or mark the objects larger; many tiny ones come of smoothed masks: save those "
             "without smoothing."
         )
         if len(unseen) == len(ids):
@@ -263,13 +265,13 @@ class Tracker:
             stacklevel=4,
         )
 
-    def _how_resized(self) -> str:
-        config = self.config
-        if config.frame_size is None:
-            return f"resized around the objects to input_size {config.input_size}"
+    def _how_resized(self, video: FollowedVideo) -> str:
+        canvas = video.canvas.size
+        size = video.frame_step.plain.input_size(canvas)
+        if self.config.frame_size is None:
+            return f"resized around the objects to input_size {size}"
         return (
-            f"resized to frame_size {config.frame_size}, and its part around the objects to "
-            f"input_size {config.input_size}"
+            f"resized to frame_size {canvas}, and its part around the objects to input_size {size}"
         )
 
 

@@ -1,8 +1,12 @@
 import pytest
 import torch
+from colour_network import ColourNetwork
+from moving_squares import iou, moving
 from torch.nn import functional as F
 
-from ranet.inference.canvas import Canvas
+from ranet.config import InferenceConfig
+from ranet.inference.canvas import Canvas, network_size, shaped_like
+from ranet.inference.segmenter import VideoSegmenter
 
 SIZE = (480, 864)
 
@@ -28,28 +32,47 @@ def test_restoring_a_davis_frame_cuts_the_padding_off_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("frame", "fitted", "top", "left"),
+    ("frame", "size", "fitted", "top", "left"),
     [
-        ((480, 864), (480, 864), 0, 0),
-        ((1080, 1920), (480, 853), 0, 5),
-        ((2160, 3840), (480, 853), 0, 5),
-        ((240, 432), (480, 864), 0, 0),
-        ((854, 480), (480, 270), 0, 297),  # portrait
-        ((100, 864), (100, 864), 190, 0),
-        ((24, 32), (480, 640), 0, 112),  # tiny
-        ((1, 1), (480, 480), 0, 192),
-        ((2, 4000), (1, 864), 239, 0),  # not even one row would fit
+        ((480, 864), SIZE, (480, 864), 0, 0),
+        ((1080, 1920), SIZE, (480, 853), 0, 5),
+        ((2160, 3840), SIZE, (480, 853), 0, 5),
+        ((240, 432), SIZE, (480, 864), 0, 0),
+        ((24, 32), SIZE, (480, 640), 0, 112),  # tiny
+        ((1920, 1080), (864, 480), (853, 480), 5, 0),  # portrait
+        ((854, 480), (864, 480), (854, 480), 5, 0),
+        ((4, 3), (736, 560), (736, 552), 0, 4),
+        ((1, 1), (640, 640), (640, 640), 0, 0),
+        ((100, 400), (320, 1280), (320, 1280), 0, 0),
+        ((2, 4000), (320, 1280), (1, 1280), 159, 0),  # not even one row would fit
     ],
 )
-def test_frames_are_fitted_with_their_aspect_kept_and_centred(frame, fitted, top, left):
+def test_frames_are_fitted_with_their_aspect_kept_and_centred(frame, size, fitted, top, left):
     canvas = Canvas.for_frames(frame, SIZE)
+    assert canvas.size == size
     assert (canvas.fitted, canvas.top, canvas.left) == (fitted, top, left)
+    assert 0.95 < size[0] * size[1] / (480 * 864) < 1.05
     placed = canvas.place(torch.ones(1, 3, *frame))
-    assert placed.shape == (1, 3, *SIZE)
+    assert placed.shape == (1, 3, *size)
     assert placed.sum() == pytest.approx(3 * fitted[0] * fitted[1], rel=1e-5)
     inside = placed[..., top : top + fitted[0], left : left + fitted[1]]
     torch.testing.assert_close(inside, torch.ones_like(inside))
     assert canvas.restore(placed).shape == (1, 3, *frame)
+
+
+@pytest.mark.parametrize("width", [640, 720, 854, 910, 1152, 1280])
+def test_all_widths_of_davis_stay_on_one_canvas(width):
+    assert Canvas.for_frames((480, width), SIZE).size == SIZE
+    assert network_size(SIZE, SIZE, (240, 432)) == (240, 432)
+
+
+def test_the_network_is_given_as_many_pixels_of_every_shape():
+    assert network_size((864, 480), SIZE, SIZE) == (864, 480)
+    assert network_size((864, 480), SIZE, (240, 432)) == (432, 240)
+    assert network_size((640, 640), SIZE, (240, 432)) == (320, 320)
+    assert network_size((854, 480), None, (240, 432)) == (432, 240)  # its own canvas
+    assert network_size(SIZE, SIZE, (300, 300)) == (300, 300)  # as asked for
+    assert min(shaped_like((1, 9), (40, 40))) > 32
 
 
 def test_without_a_size_a_frame_is_its_own_canvas():
@@ -80,8 +103,8 @@ def test_large_frames_are_smoothed_before_they_shrink():
 
 def test_labels_keep_their_values():
     ids = torch.tensor([1, 7, 254], dtype=torch.uint8)
-    labels = ids[(random_image(101, 77)[:, 0] * 3).long()]
-    placed = Canvas.for_frames((101, 77), SIZE).place_labels(labels)
+    labels = ids[(random_image(101, 177)[:, 0] * 3).long()]
+    placed = Canvas.for_frames((101, 177), SIZE).place_labels(labels)
     assert placed.shape == (1, *SIZE)
     assert placed.unique().tolist() == [0, 1, 7, 254]
 
@@ -93,3 +116,19 @@ def test_labels_lie_where_their_image_lies(part):
     canvas = Canvas.for_frames((100, 140), SIZE)
     as_image = canvas.place(labels[:, None].float().expand(-1, 3, -1, -1))[:, 0]
     assert canvas.place_labels(labels).equal((as_image > 0.5).byte())
+
+
+@pytest.mark.parametrize("crop", ["around_objects", "whole_frame"])
+def test_a_portrait_video_is_seen_and_segmented_in_portrait(crop):
+    video = moving((320, 180), 3, {1: (40, 30), 2: (200, 100)}, side=40)
+    network = ColourNetwork()
+    config = InferenceConfig(
+        input_size=(48, 80), frame_size=(160, 288), crop=crop, smallest_crop=8, device="cpu"
+    )
+    segmenter = VideoSegmenter(network, config)
+    segmenter.start(*video[0])
+    for frame, truth in video[1:]:
+        labels = segmenter.step(frame)
+        assert all(iou(labels == k, truth == k) > 0.85 for k in (1, 2))
+    assert network.seen["image"].shape[-2:] == (80, 48)
+    assert network.seen["template_image"].shape[-2:] == (80, 48)
