@@ -41,21 +41,20 @@ _logger = logging.getLogger(__name__)
 def main(program: str, arguments: Sequence[str]) -> None:
     """Run the command."""
     options = parse(_parser(program), arguments)
-    # Told before the work where its packages, an extra, are missing; --help needs none.
+    # Here, as --help needs none of it, neither torch nor the extra.
+    from ranet import VideoSegmenter, load_checkpoint
+    from ranet.annotator.journal import journal_path, open_journal
+    from ranet.annotator.marks import marks_of_masks
     from ranet.annotator.server import AnnotatorServer
+    from ranet.annotator.session import Session
     from ranet.config import InferenceConfig, load_config
+    from ranet.inference.marked_frames import masks_by_name
+    from ranet.methods.registry import pretrained_path
 
     config = load_config(InferenceConfig, options.config, options.overrides)
     out = options.out.absolute()
     check_writable(out.parent)
     source = _frame_source(options.video)
-    from ranet import VideoSegmenter, load_checkpoint
-    from ranet.annotator.journal import journal_path, open_journal
-    from ranet.annotator.marks import marks_of_masks
-    from ranet.annotator.session import Session
-    from ranet.inference.marked_frames import masks_by_name
-    from ranet.methods.registry import pretrained_path
-
     masks = masks_by_name(options.masks, source) if options.masks else {}
     place, beginning = journal_path(out, options.video), marks_of_masks(masks, source.size)
     with (
