@@ -29,18 +29,16 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and not torch.cuda.is_available():
         build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "a CPU build"
         raise ConfigError(
-            f"device is {name!r}, but torch {torch.__version__} ({build}) finds no CUDA GPU here. "
-            "Use device: auto or cpu, or install the driver and a CUDA build of torch."
+            f"device is {name!r}, but torch {torch.__version__} ({build}) finds no CUDA GPU here."
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(
             f"device is {name!r}, but this machine's GPUs are cuda:0 to "
-            f"cuda:{torch.cuda.device_count() - 1}. Use one of these."
+            f"cuda:{torch.cuda.device_count() - 1}."
         )
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError(
-            f"device is {name!r}, but torch {torch.__version__} finds no Apple GPU here. "
-            "Use device: auto or cpu."
+            f"device is {name!r}, but torch {torch.__version__} finds no Apple GPU here."
         )
     return device
 

@@ -35,10 +35,7 @@ def output_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"Cannot write {path}: {reason}. Choose another place or make room, then run again."
-        ) from error
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
 
 
 def make_folder(path: str | Path) -> Path:
@@ -80,8 +77,8 @@ def check_outside(folder: str | Path, data: Iterable[str | Path]) -> None:
     for source in data:
         if Path(folder).resolve().is_relative_to(Path(source).resolve()):
             raise OutputError(
-                f"{folder} is part of the data in {source}, where results would be taken for data. "
-                "Choose another folder for the results."
+                f"{folder} is part of the data in {source}, and results there would be taken for "
+                "data."
             )
 
 

@@ -41,7 +41,7 @@ def test_a_named_device_is_taken(machine):
 @pytest.mark.parametrize(
     ("name", "cuda", "message"),
     [
-        ("cuda", 0, r"device is 'cuda', .* finds no CUDA GPU here\. Use device: auto or cpu"),
+        ("cuda", 0, "finds no CUDA GPU"),
         ("cuda:0", 0, "finds no CUDA GPU"),
         ("cuda:2", 2, r"GPUs are cuda:0 to cuda:1"),
         ("mps", 1, "finds no Apple GPU"),

@@ -109,8 +109,7 @@ class ResultsFolder:
         settings = _read(self._settings)
         if not isinstance(settings, dict) or settings.get("written_by") != WRITTEN_BY:
             raise OutputError(
-                f"{self._settings} was not written by this program, so nothing in that folder is "
-                "touched. Choose another folder with --out."
+                f"{self._settings} was not written by this program: nothing there is touched."
             )
         return settings
 
@@ -120,7 +119,7 @@ class ResultsFolder:
         if found:
             raise OutputError(
                 f"{self.path} holds {', '.join(found)}, but no {self._settings.name} that says "
-                "what made them. Choose another folder with --out, or move them away."
+                "what made them."
             )
 
     def _remove_results(self) -> None:
@@ -153,9 +152,8 @@ def _only_moved(changed: list[tuple[str, Any, Any]], folder: Path) -> bool:
 
 def _made_otherwise(path: Path, changed: list[tuple[str, Any, Any]]) -> OutputError:
     return OutputError(
-        f"{path} holds results made with other settings:\n"
+        f"{path} holds results made with other settings, which --overwrite would replace:\n"
         + "\n".join(f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed)
-        + "\nChoose another folder with --out, or replace those results with --overwrite."
     )
 
 
@@ -164,6 +162,5 @@ def _read(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise OutputError(
-            f"Cannot read {path}, which belongs to the results in that folder: {error}. "
-            "Choose another folder with --out, or remove this one."
+            f"Cannot read {path}, which belongs to the results in that folder: {error}."
         ) from error

@@ -26,10 +26,7 @@ def check_apart(out: Path, root: Path) -> None:
     Nothing is ever written there; other folders in the tree are the user's.
     """
     if out.resolve() == root.resolve():
-        raise OutputError(
-            f"{out} is the DAVIS tree itself, where results would lie among the data. Choose "
-            "another folder for the results."
-        )
+        raise OutputError(f"{out} is the DAVIS tree itself, and no place for results.")
     check_outside(out, [root / part for part in ("JPEGImages", "Annotations", "ImageSets")])
 
 
@@ -63,7 +60,7 @@ def check_scorable(sequences: Sequence[VideoSequence]) -> None:
     """Raise DataError where there is nothing to score."""
     if all(sum(mask is not None for mask in s.annotations) < 3 for s in sequences):
         raise DataError(
-            "No sequence has three annotated frames, and the first and the last do not count: "
-            f"nothing could be scored. {sequences[0].annotations[0].parent} and the others hold "
-            "too few masks. Choose a split whose annotations are complete."
+            "Nothing could be scored: expected three annotated frames in a sequence, as the first "
+            f"and the last do not count, found fewer in {sequences[0].annotations[0].parent} and "
+            "all others."
         )

@@ -169,13 +169,12 @@ def _state_file(folder: Path) -> Path:
 
 def _begun(folder: Path, settings: dict[str, Any]) -> State:
     """The state that an earlier run with the same settings has saved."""
-    remedy = f"Use --restart to begin anew, or remove {folder}"
     try:
         saved = torch.load(_state_file(folder), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise OutputError(
-            f"Cannot go on with the unfinished run in {folder}: its state cannot be read ({error})."
-            f" {remedy}."
+            f"The state of the unfinished run in {folder} cannot be read ({error}); --restart "
+            "begins anew."
         ) from error
     changed = [
         f"{name}: {before!r} then, {now!r} now"
@@ -183,8 +182,8 @@ def _begun(folder: Path, settings: dict[str, Any]) -> State:
     ]
     if changed:
         raise OutputError(
-            f"An unfinished run in {folder} was made with other settings:\n{bullets(changed)}\n"
-            f"{remedy}, or give the same settings to go on with it, or another --out."
+            f"An unfinished run in {folder}, which --restart would forget, was made with other "
+            f"settings:\n{bullets(changed)}"
         )
     memory = saved.pop("memory")
     return State(**saved, memory=memory and Memory(**memory))

@@ -725,7 +725,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(OutputError, match=r"m\.png: No space left on device.*make room"):
+    with pytest.raises(OutputError, match=r"m\.png: No space left on device"):
         write_labels(path, BINARY)
     with pytest.raises(OutputError, match="No space left"):
         write_image(tmp_path / "new.jpg", noise(4, 4))
@@ -735,7 +735,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
 
 def test_a_file_in_place_of_a_folder(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"file.m\.png.*Choose another place"):
+    with pytest.raises(OutputError, match=r"file.m\.png"):
         write_labels(tmp_path / "file" / "m.png", IDS)
     assert (tmp_path / "file").read_text() == "in the way"
 

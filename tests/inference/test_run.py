@@ -387,7 +387,6 @@ def test_other_settings_are_refused_and_nothing_is_touched(tree, out, config, ch
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     with pytest.raises(OutputError, match=message) as caught:
         evaluate_split(config, colours(checkpoint), tree, out)
-    assert "--out" in str(caught.value)
     assert "--overwrite" in str(caught.value)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
 
@@ -540,7 +539,7 @@ def test_nothing_to_score_is_told_before_the_work(tmp_path, out):
     tree = write_tree(tmp_path / "DAVIS", names=["only"])
     for mask in sorted((tree / "Annotations/480p/only").iterdir())[2:]:
         mask.unlink()
-    with pytest.raises(DataError, match="nothing could be scored"):
+    with pytest.raises(DataError, match="Nothing could be scored"):
         evaluate_split(YEAR_2017, colours(), tree, out)
     assert not out.exists()
 
