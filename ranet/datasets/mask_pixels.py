@@ -47,6 +47,9 @@ _BLACK, _WHITE = 0x000000, 0xFFFFFF
 _DARK, _BRIGHT = 32, 224
 """Where greys begin and end that nobody could take for black or for white."""
 
+_IDS = 16
+"""Where ids end that white may be the void of: lighter areas are rather of a grey picture."""
+
 
 class _Labels(NamedTuple):
     values: np.ndarray  # H×W uint8
@@ -154,7 +157,7 @@ def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = Fals
     ======================================================  ======================================
     only 0 and 255                                          black and white: 0 and 1
     white (255), and nothing else fills an area             the same, parted at 128, with a warning
-    white, and ids below 32 fill areas, or all is thin      ids, and 255 is void
+    white, and ids below 16 fill areas, or all is thin      ids, and 255 is void
     white, and greys between fill areas, as in a trimap     an error: which of them are objects?
     no white                                                ids; a warning if they look smoothed
     ======================================================  ======================================
@@ -178,10 +181,11 @@ def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = Fals
     if not (present[VOID] or (bright_area and (lossy or smoothed))):
         _warn_if_smoothed(values, name, stacklevel=7)
         return values
-    if filling[_DARK:_BRIGHT].any():
-        grey = int(np.argmax(np.where(filling[_DARK:_BRIGHT], np.arange(_DARK, _BRIGHT), 0)))
+    greys = np.arange(_DARK if lossy else _IDS, _BRIGHT)
+    if filling[greys].any():
+        grey = greys[filling[greys]].max()
         raise DataError(
-            f"{name} holds areas of white (255) and of grey ({grey + _DARK}): expected black and "
+            f"{name} holds areas of white (255) and of grey ({grey}): expected black and "
             "white, or ids; white would be void among ids, so number the objects 1, 2, … and save "
             "an indexed PNG."
         )

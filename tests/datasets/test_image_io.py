@@ -413,7 +413,7 @@ def test_stray_greys_do_not_make_void_of_white(tmp_path, greys):
     assert np.array_equal(labels, pixels >= 128)
 
 
-@pytest.mark.parametrize("levels", [[127, 255], [128, 255], [85, 170, 255]], ids=str)
+@pytest.mark.parametrize("levels", [[127, 255], [128, 255], [85, 170, 255], [20, 255]], ids=str)
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
 def test_white_beside_areas_of_grey_is_refused(tmp_path, levels, mode):
     pixels = np.kron(np.array([[0, *levels]], np.uint8), np.ones((4, 4), np.uint8))
@@ -438,7 +438,7 @@ def ids_in_void(*sides: int) -> np.ndarray:
     return labels
 
 
-@pytest.mark.parametrize("sides", [[2] * 31, [1] * 10 + [2] * 10], ids=str)
+@pytest.mark.parametrize("sides", [[2] * 15, [1] * 5 + [2] * 10], ids=str)
 def test_small_objects_in_a_large_void_are_ids(tmp_path, sides):
     labels = ids_in_void(*sides)
     with warnings.catch_warnings(action="ignore"):
