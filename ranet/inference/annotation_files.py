@@ -244,7 +244,8 @@ def _read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}; expected objects as JSON.") from error
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise DataError(f"Cannot read {path}: {reason}; expected objects as JSON.") from error
 
 
 def _objects_in_json(path: Path, size: Size, frame: str | None) -> Objects:

@@ -65,10 +65,12 @@ def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarra
 
 @contextlib.contextmanager
 def naming_mask(source: str | Path, what: str = "mask") -> Iterator[None]:
-    """Say in a DataError about labels where they come from."""
+    """Say in a DataError about labels where they come from, if it does not say so itself."""
     try:
         yield
     except DataError as error:
+        if str(source) in str(error):
+            raise
         raise DataError(f"The {what} {source} cannot be used. {error}") from error
 
 

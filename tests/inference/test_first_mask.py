@@ -5,7 +5,7 @@ import pytest
 
 from ranet.errors import DataError
 from ranet.inference.annotation_files import labels_of_boxes, marks_in
-from ranet.inference.first_mask import checked_labels
+from ranet.inference.first_mask import checked_labels, naming_mask
 
 SIZE = (20, 30)
 
@@ -58,6 +58,16 @@ def test_black_and_white_is_object_1_as_in_a_file():
 def test_wrong_labels_are_an_error(labels, message):
     with pytest.raises(DataError, match=message):
         checked_labels(labels, (8, 9))
+
+
+def test_an_error_names_its_file_once():
+    for text, expected in (
+        ("no ids", "The mask a.png cannot be used. no ids"),
+        ("a.png is empty",) * 2,
+    ):
+        with pytest.raises(DataError) as caught, naming_mask("a.png"):
+            raise DataError(text)
+        assert str(caught.value) == expected
 
 
 # --- boxes
