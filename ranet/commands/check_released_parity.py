@@ -24,13 +24,18 @@ def main(program: str, arguments: Sequence[str]) -> None:
         help="largest absolute difference that passes, beyond the rounding to the type an array "
         "is stored in (default: %(default)g)",
     )
+    parser.add_argument(
+        "--objects",
+        choices=("single", "multi"),
+        help="of which of the authors' networks the fixtures are, where they do not tell",
+    )
     options = parse(parser, arguments)
     from ranet.methods.ranet.released import compare_with_fixture
 
     failed = False
     for fixture in options.fixtures:
         print(fixture)
-        for difference in compare_with_fixture(fixture):
+        for difference in compare_with_fixture(fixture, options.objects):
             agrees = difference.largest <= options.tolerance
             failed |= not agrees
             shape = "×".join(map(str, difference.shape))

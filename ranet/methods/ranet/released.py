@@ -63,14 +63,20 @@ def ruled_network(objects: str, seed: int) -> RANet:
     return model
 
 
-def compare_with_fixture(path: str | Path) -> list[Difference]:
+def compare_with_fixture(path: str | Path, objects: str | None = None) -> list[Difference]:
     """Run the network on a fixture's inputs in float64 and compare every array it holds.
 
+    Args:
+        path: the fixture.
+        objects: ``"single"`` or ``"multi"``: of which network it is; None: as the fixture tells.
+
     Raises:
-        DataError: the file is no fixture, or holds an array whose meaning is not known.
+        DataError: the file is no fixture, holds an array whose meaning is not known, or does not
+            tell of which network it is.
     """
     fixture = _read_fixture(Path(path))
-    ours = _our_arrays(fixture)
+    ours = _our_arrays(fixture, _kind_of(fixture, objects, path))
+    fixture.pop("objects", None)
     unknown = sorted(fixture.keys() - ours.keys() - set(_INPUTS))
     if unknown:
         raise DataError(f"{path} holds arrays of unknown meaning: {', '.join(unknown)}.")
@@ -93,9 +99,32 @@ def _read_fixture(path: Path) -> dict[str, np.ndarray]:
     return fixture
 
 
-def _our_arrays(fixture: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _kind_of(fixture: Mapping[str, np.ndarray], asked: str | None, path: str | Path) -> str:
+    """``"single"`` or ``"multi"``: the network that the fixture was computed with.
+
+    It tells by its entry ``objects``, by a ranking of each region, which only the network for a
+    single object has, or by having several objects.
+    """
+    if "objects" in fixture:
+        told = str(fixture["objects"])
+    elif "ranking_net_output_1" in fixture:
+        told = "single"
+    elif fixture["probability"].shape[1] > 1:
+        told = "multi"
+    else:
+        told = asked or ""
+    if told not in ("single", "multi"):
+        raise DataError(
+            f"{path} does not tell whether it is of the network for a single object or for several"
+            f"{f' (objects is {told!r})' if told else ''}: say --objects single or multi."
+        )
+    if asked not in (None, told):
+        raise DataError(f"{path} is of the network for objects={told}, not {asked}.")
+    return told
+
+
+def _our_arrays(fixture: Mapping[str, np.ndarray], objects: str) -> dict[str, np.ndarray]:
     """Everything a fixture can hold, computed by our network."""
-    objects = "single" if "ranking_net_output_1" in fixture else "multi"
     model = ruled_network(objects, int(fixture["seed"]))
     count = fixture["probability"].shape[1]
     template_masks = one_hot_masks(_labels(fixture["template_labels"]), count).double()

@@ -10,9 +10,14 @@ import pytest
 import torch
 
 from ranet.errors import DataError
-from ranet.methods.ranet.released import compare_with_fixture, ruled_network, ruled_weight
+from ranet.methods.ranet.released import (
+    _kind_of,
+    compare_with_fixture,
+    ruled_network,
+    ruled_weight,
+)
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["single_object", "multi_object"])
@@ -20,6 +25,46 @@ def test_network_agrees_with_the_authors(name: str, shared_parity: Path) -> None
     differences = compare_with_fixture(shared_parity / f"{name}.npz")
     assert {d.array for d in differences} >= {"probability", "merge_output_1", "R3_output_mean_std"}
     assert all(d.largest < 1e-6 for d in differences), differences
+
+
+@pytest.mark.parametrize(
+    ("entries", "objects", "asked", "expected"),
+    [
+        ({"ranking_net_output_1": 0}, 1, None, "single"),
+        ({}, 3, None, "multi"),
+        ({"objects": "single"}, 1, None, "single"),
+        ({"objects": "multi"}, 1, None, "multi"),
+        ({}, 1, "single", "single"),
+        ({}, 1, "multi", "multi"),
+        ({}, 1, None, "does not tell"),
+        ({"objects": "both"}, 1, None, "does not tell"),
+        ({"objects": "multi"}, 1, "single", "not single"),
+    ],
+)
+def test_the_kind_of_a_fixture_is_told_and_never_guessed(
+    entries: dict, objects: int, asked: str | None, expected: str
+) -> None:
+    fixture = {name: np.array(value) for name, value in entries.items()}
+    fixture["probability"] = np.zeros((1, objects, 4, 4))
+    if expected in ("single", "multi"):
+        assert _kind_of(fixture, asked, "some.npz") == expected
+    else:
+        with pytest.raises(DataError, match=expected):
+            _kind_of(fixture, asked, "some.npz")
+
+
+def test_a_fixture_without_inner_arrays_agrees_with_the_right_kind(
+    tmp_path: Path, shared_parity: Path
+) -> None:
+    with np.load(shared_parity / "single_object.npz") as file:
+        inputs = ("seed", "template_image", "template_labels", "current_image", "previous_labels")
+        kept = {name: file[name] for name in (*inputs, "probability")}
+    path = tmp_path / "plain.npz"
+    np.savez(path, **kept)
+    with pytest.raises(DataError, match="--objects"):
+        compare_with_fixture(path)
+    (difference,) = compare_with_fixture(path, "single")
+    assert difference.largest < 1e-9
 
 
 def test_a_changed_fixture_fails_the_script(tmp_path: Path) -> None:
@@ -51,7 +96,13 @@ def test_a_changed_fixture_fails_the_script(tmp_path: Path) -> None:
         probability=probability,
     )
     done = subprocess.run(
-        [sys.executable, ROOT / "scripts/check_released_parity.py", tmp_path / "changed.npz"],
+        [
+            sys.executable,
+            ROOT / "scripts/check_released_parity.py",
+            tmp_path / "changed.npz",
+            "--objects",
+            "multi",
+        ],
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
