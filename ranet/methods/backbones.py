@@ -238,8 +238,11 @@ class TimmBackbone(Backbone):
 
     def forward(self, image: Tensor) -> Skips:
         """Normalised image B×3×H×W → features at strides 2 to 32."""
-        found = self.network(image)
-        features = [found[index] for index in self._order]
+        relaid = _faster_in_channels_last(image)
+        found = self.network(
+            image.contiguous(memory_format=torch.channels_last) if relaid else image
+        )
+        features = [found[index].contiguous() if relaid else found[index] for index in self._order]
         if self.stem2 is not None:
             features.insert(0, self.stem2(image))
         return Skips(*features)
@@ -310,6 +313,20 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
         conv.weight, conv.bias = fused.weight, fused.bias
         _replace(module, norm_name, getattr(norm, "act", nn.Identity()))
     return module
+
+
+def _faster_in_channels_last(image: Tensor) -> bool:
+    """Whether torch would convert to channels last and back at every depthwise convolution.
+
+    It does so on a CPU, where half of a network's time goes into that. A compiler has layouts of
+    its own, and what learns keeps the one it was given.
+    """
+    return (
+        image.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not image.is_contiguous(memory_format=torch.channels_last)
+    )
 
 
 def _resnet(name: str, norm: type[nn.Module]) -> Any:

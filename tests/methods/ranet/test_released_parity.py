@@ -53,20 +53,6 @@ def test_the_kind_of_a_fixture_is_told_and_never_guessed(
             _kind_of(fixture, asked, "some.npz")
 
 
-def test_a_fixture_without_inner_arrays_agrees_with_the_right_kind(
-    tmp_path: Path, shared_parity: Path
-) -> None:
-    with np.load(shared_parity / "single_object.npz") as file:
-        inputs = ("seed", "template_image", "template_labels", "current_image", "previous_labels")
-        kept = {name: file[name] for name in (*inputs, "probability")}
-    path = tmp_path / "plain.npz"
-    np.savez(path, **kept)
-    with pytest.raises(DataError, match="--objects"):
-        compare_with_fixture(path)
-    (difference,) = compare_with_fixture(path, "single")
-    assert difference.largest < 1e-9
-
-
 def test_a_changed_fixture_fails_the_script(tmp_path: Path) -> None:
     """Only the array that was changed differs."""
     generator = np.random.default_rng(0)
