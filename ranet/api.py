@@ -53,7 +53,8 @@ def segment_video(
         mask: the objects in frame ``start``: an image or a file of LabelMe, COCO or Label Studio;
             several of these, of one object each, which are 1, 2, …, the later in front; or H×W
             integers, 0 background, 1…254 objects, 255 void, or black and white (0 and 255).
-        start: number of the marked frame, from 0; earlier frames are left out.
+        start: position of the marked frame, from 0, whatever images are called; earlier frames are
+            left out.
         model: None: ``ranet-small``, which comes with the project.
         config: how to segment; None: the network's input size on the best device there is.
 

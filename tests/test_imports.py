@@ -42,7 +42,6 @@ MAY_IMPORT = {
     "visual": {"structures", "metrics", "datasets.image_io"},
     "inference": {
         "config",
-        "datasets.backwards",
         "datasets.image_io",
         "datasets.index",
         "datasets.mask_exports",
@@ -253,17 +252,15 @@ def test_optional_packages_are_loaded_when_they_are_used():
 @pytest.mark.parametrize(
     "module",
     [
-        "backwards.py",
         "index.py",
         "image_io.py",
         "image_sets.py",
         "live.py",
         "mask_exports.py",
         "mask_pixels.py",
-        "missing_frames.py",
         "numbering.py",
-        "pyav.py",
         "random_access.py",
+        "video_file.py",
         "video_io.py",
         "video_writer.py",
         "youtube_vos.py",

@@ -104,16 +104,19 @@ def _frame_source(options: argparse.Namespace) -> "FrameSource":
 def _annotated_frames(
     options: argparse.Namespace, source: "FrameSource"
 ) -> "dict[int, np.ndarray | Path]":
+    from ranet.datasets.video_io import position_of
     from ranet.inference.annotation_files import labels_of_boxes
-    from ranet.inference.marked_frames import marked_in_files, masks_by_name
+    from ranet.inference.marked_frames import marked_in_files, masks_by_name, tell_marked_frame
 
-    start = options.start or 0
+    start = 0 if options.start is None else position_of(source, options.start)
     if options.masks:
         return masks_by_name(options.masks, source)
     if options.mask:
         files: dict[int, list[Path]] = {}
         for number, path in options.mask:
-            files.setdefault(start if number is None else number, []).append(path)
+            position = start if number is None else position_of(source, number)
+            tell_marked_frame(path, position, source)
+            files.setdefault(position, []).append(path)
         return marked_in_files(files, source)
     if options.polygon:
         return marked_in_files({start: [options.polygon]}, source)
@@ -132,7 +135,9 @@ def _box(text: str) -> "Box":
 
 def _mask(text: str) -> tuple[int | None, Path]:
     numbered = re.fullmatch(r"([0-9]+)=(.+)", text)
-    return (int(numbered[1]), Path(numbered[2])) if numbered else (None, Path(text))
+    if numbered is None or Path(text).exists():
+        return None, Path(text)
+    return int(numbered[1]), Path(numbered[2])
 
 
 def _raw_size(text: str) -> tuple[int, int]:
@@ -173,6 +178,13 @@ def _parser(program: str) -> argparse.ArgumentParser:
 def _check_combination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if (options.video == "-") != (options.raw_size is not None):
         parser.error("--video - and --raw-size need each other: raw frames do not tell their size")
+    read = [path for _, path in options.mask or ()]
+    read += filter(None, (options.polygon, options.config, options.checkpoint))
+    places = {Path(path).resolve() for path in read}
+    written = (options.overlay, options.cut_out, options.coco, options.youtube_vis, options.zip)
+    for path in filter(None, written):
+        if path.resolve() in places:
+            parser.error(f"{path} is read, and would be replaced by an output")
     numbers = [number for number, _ in options.mask or ()]
     if options.start is not None and (options.masks or (numbers and None not in numbers)):
         parser.error("--start tells the frame of a mask without a number, but there is none")
@@ -223,7 +235,8 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         "--start",
         type=number_within(int, 0),
         metavar="N",
-        help="frame in which the objects are marked, from 0 (default: 0)",
+        help="frame in which the objects are marked: the number in its name, or counted from 0 "
+        "(default: the first)",
     )
     parser.add_argument(
         "--backward",

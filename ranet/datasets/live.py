@@ -1,6 +1,7 @@
 """Frames that come once and are gone: from a camera, or from another program through a pipe."""
 
 import contextlib
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -54,6 +55,7 @@ class RawFrames:
         *,
         name: str = "standard input",
     ) -> None:
+        self.times: dict[int, Fraction] = {}
         self.size = size
         self.name = name
         self._stream = stream
@@ -103,7 +105,7 @@ class CameraFrames:
     """A :class:`~ranet.datasets.video_io.FrameSource` of a camera, through OpenCV.
 
     It ends when the camera delivers nothing more. Frames that the camera takes while one is being
-    segmented may be lost.
+    segmented may be lost; the others keep their times.
 
     Args:
         index: which camera, from 0.
@@ -128,14 +130,17 @@ class CameraFrames:
                 f"Linux: read /dev/video{index})."
             )
         self._first = first
+        self.times: dict[int, Fraction] = {}
         self.size: tuple[int, int] = first.shape[:2]
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.frame_rate = Fraction(rate).limit_denominator(1000) if rate > 0 else None
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         delivered, frame, number = True, self._first, 0
+        began = time.monotonic()
         try:
             while delivered:
+                self.times[number] = Fraction(time.monotonic() - began).limit_denominator(1000)
                 if frame.shape[:2] != self.size:
                     raise DataError(
                         f"The camera changes its size after {count(number, 'frame')}, from "

@@ -7,28 +7,23 @@ by its time.
 """
 
 import bisect
-import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Generator, Iterator
-from pathlib import Path
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ranet.datasets.image_io import read_image
-from ranet.datasets.pyav import import_av
+from ranet.datasets.video_file import Decoding, decoded, opened_video, upright
 from ranet.datasets.video_io import (
+    AnimationFrames,
     FrameSource,
     ImageFrames,
     VideoFrames,
-    decoded_frames,
+    check_size,
     frame_name,
-    opened_video,
-    upright,
 )
 from ranet.errors import DataError
-from ranet.wording import size_text
 
 if TYPE_CHECKING:
     import av
@@ -51,7 +46,7 @@ class FrameReader(Protocol):
             stop: asked after every frame whether to end early.
 
         Raises:
-            DataError: a frame cannot be read; those before it are known.
+            DataError: the file is damaged or may lack frames; those that can be read are known.
         """
 
     def name(self, number: int) -> str:
@@ -74,48 +69,39 @@ def random_access(source: FrameSource) -> FrameReader:
     Raises:
         DataError: the frames come only once.
     """
-    if isinstance(source, ImageFrames):
-        return ImageReader(source)
+    if isinstance(source, ImageFrames | AnimationFrames):
+        return _ImageReader(source)
     if isinstance(source, VideoFrames):
-        return VideoReader(source)
+        return _VideoReader(source)
     raise DataError(
         "Frames that come only once, from a camera or standard input, cannot be read in any order. "
         "Save them as a video first."
     )
 
 
-class ImageReader:
-    """A :class:`FrameReader` of images."""
+class _ImageReader:
+    """A :class:`FrameReader` of images, all of which are known."""
 
-    def __init__(self, source: ImageFrames) -> None:
+    def __init__(self, source: ImageFrames | AnimationFrames) -> None:
         self._source = source
-
-    @property
-    def known(self) -> int:
-        """All of them."""
-        return len(self._source.paths)
+        self.known = source.count or 0
 
     def count_frames(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """Nothing is to be done."""
+        pass
 
     def name(self, number: int) -> str:
-        """Of the image, without its ending."""
-        return self._path(number).stem
+        _check_known(number, self.known)
+        return self._source.name(number)
 
     def read(self, number: int) -> np.ndarray:
-        """See :class:`FrameReader`."""
-        path = self._path(number)
-        return _checked(read_image(path), self._source.size, str(path))
+        _check_known(number, self.known)
+        return self._source.read(number)
 
     def close(self) -> None:
-        """Nothing is open."""
-
-    def _path(self, number: int) -> Path:
-        _check_known(number, self.known)
-        return self._source.paths[number]
+        pass
 
 
-class VideoReader:
+class _VideoReader:
     """A :class:`FrameReader` of a video file."""
 
     def __init__(self, source: VideoFrames) -> None:
@@ -129,28 +115,25 @@ class VideoReader:
 
     @property
     def known(self) -> int:
-        """See :class:`FrameReader`."""
         return len(self._times)
 
     def count_frames(self, stop: Callable[[], bool] = lambda: False) -> None:
-        """See :class:`FrameReader`."""
-        with opened_video(self._source.path) as (container, stream):
-            frames = decoded_frames(self._source.path, container, stream)
-            for number, frame in enumerate(frames):
-                if frame.key_frame:
-                    self._keys.append(number)
-                self._numbers[frame.pts] = number
-                self._times.append(frame.pts)
-                if stop():
-                    return
+        decoding = Decoding(self._source.path, self._source.frame_rate)
+        for number, frame in enumerate(decoding):
+            if frame.key_frame:
+                self._keys.append(number)
+            self._numbers[frame.pts] = number
+            self._times.append(frame.pts)
+            if stop():
+                return
+        if decoding.problem:
+            raise DataError(decoding.problem)
 
     def name(self, number: int) -> str:
-        """The number with leading zeros."""
         _check_known(number, self.known)
         return frame_name(number)
 
     def read(self, number: int) -> np.ndarray:
-        """See :class:`FrameReader`."""
         _check_known(number, self.known)
         with self._lock:
             frame = self._go_on_to(number) or self._seek(number) or self._decode_all_up_to(number)
@@ -159,10 +142,10 @@ class VideoReader:
                 f"Frame {number} of {self._source.path} was there when the file was opened, but is "
                 "there no longer. Open the video again."
             )
-        return _checked(upright(frame), self._source.size, f"Frame {number} of {self._source.path}")
+        called = f"Frame {number} of {self._source.path}"
+        return check_size(upright(frame), self._source.size, called)
 
     def close(self) -> None:
-        """See :class:`FrameReader`."""
         with self._lock:
             self._begin(None)
 
@@ -181,7 +164,8 @@ class VideoReader:
 
     def _decode_all_up_to(self, number: int) -> "av.VideoFrame | None":
         """The frame, from the beginning: slow, and always right."""
-        self._begin(self._decoded())
+        frames = Decoding(self._source.path, self._source.frame_rate)
+        self._begin((n, frame) for n, frame in enumerate(frames))
         return self._wait_for(number)
 
     def _begin(self, decoding: "Generator[tuple[int, av.VideoFrame], None, None] | None") -> None:
@@ -197,29 +181,15 @@ class VideoReader:
                 return frame if found == number else None
         return None
 
-    def _decoded(self) -> "Generator[tuple[int, av.VideoFrame], None, None]":
-        with opened_video(self._source.path) as (container, stream):
-            yield from enumerate(decoded_frames(self._source.path, container, stream))
-
     def _decoded_from(self, key: int) -> "Generator[tuple[int, av.VideoFrame], None, None]":
         """The frames from a key frame on, or from a later one where the container is not exact."""
-        with opened_video(self._source.path) as (container, stream), _decoding_errors(self._source):
+        with opened_video(self._source.path) as (container, stream):
             container.seek(self._times[key], stream=stream)
-            frames = container.decode(stream)
+            frames = decoded(container.demux(stream), stream)
             # What is shown before the key frame may need frames before it, and be wrong.
             for frame in itertools.dropwhile(lambda frame: not frame.key_frame, frames):
                 if frame.pts in self._numbers:  # unknown ones may come while they are counted
                     yield self._numbers[frame.pts], frame
-
-
-@contextlib.contextmanager
-def _decoding_errors(source: VideoFrames) -> Iterator[None]:
-    try:
-        yield
-    except import_av().error.FFmpegError as error:
-        raise DataError(
-            f"{source.path} is damaged or has changed: {error.strerror}. Copy the file again."
-        ) from error
 
 
 def _check_known(number: int, known: int) -> None:
@@ -227,12 +197,3 @@ def _check_known(number: int, known: int) -> None:
         raise DataError(
             f"There is no frame {number}: frames 0 to {known - 1} are known. Choose one of these."
         )
-
-
-def _checked(image: np.ndarray, size: tuple[int, int], called: str) -> np.ndarray:
-    if image.shape[:2] != size:
-        raise DataError(
-            f"{called} is {size_text(image.shape)}, but the first frame is {size_text(size)} "
-            "(height×width): the frames of a video have one size. Remove it, or resize it."
-        )
-    return image

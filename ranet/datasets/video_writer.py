@@ -1,24 +1,25 @@
-"""Video files of frames: what browsers and players show, and what lies over other videos.
-
-Both kinds need PyAV, the optional extra ``ranet[video]``.
-"""
+"""Video files of frames: what browsers and players show, and what lies over other videos."""
 
 import contextlib
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType, ModuleType, TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from ranet.datasets.pyav import import_av
+from ranet.datasets.video_file import import_av
 from ranet.errors import OutputError, RANetError
 from ranet.files import abandon, atomic_path, output_errors
 from ranet.wording import size_text
 
 if TYPE_CHECKING:
     import av
+
+_TICKS = 90_000
+"""At least as many units of time are in a second of a video."""
 
 
 class _Writer:
@@ -40,18 +41,55 @@ class _Writer:
                 f"ending is {self.path.suffix!r}."
             )
         self._av = import_av()
-        _check_encoder(self._av, self.encoder)
         self._rate = Fraction(frame_rate).limit_denominator(100_000)
-        self._crf = crf
+        # So that a frame's duration is a whole number of them.
+        ticks = self._rate.numerator * math.ceil(_TICKS / self._rate.numerator)
+        self._time_base = Fraction(1, ticks)
+        self._options = {"crf": str(crf), **self.encoder_options}
         self._stack = contextlib.ExitStack()
         self._size: tuple[int, int] | None = None  # known from the first frame on
+        self._waiting: av.VideoFrame | None = None  # until it is known how long it is shown
+        self._begin = self._time = Fraction(0)  # seconds: of the first frame, and of the last
+        self._durations: dict[int, int] = {}  # of frames that are being encoded, by their time
+        self.end: Fraction | None = None
+        """Seconds at which the last frame ends; None: it is shown as long as the one before."""
+        self.check((2, 2))
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Say before the work that frames of a size cannot be written at its end.
+
+        Raises:
+            OutputError: the format has no frames of this size.
+            RANetError: PyAV was built without the encoder.
+        """
+        try:
+            codec = self._av.CodecContext.create(self.encoder, "w")
+        except self._av.codec.codec.UnknownCodecError as error:
+            raise RANetError(
+                f"This video would be written by the encoder {self.encoder}, which this build of "
+                f"PyAV {self._av.__version__} lacks. Install PyAV's own wheel with "
+                "`pip install --force-reinstall --only-binary=av av`, or do without the video."
+            ) from error
+        self._set_up(codec, size)
+        try:
+            codec.open()
+        except (self._av.error.FFmpegError, OSError) as error:
+            raise OutputError(
+                f"Cannot write {self.path}: {self.encoder} takes no frames of {size_text(size)} "
+                "(height×width)."
+            ) from error
 
     def __enter__(self) -> Self:
         self._temporary = self._stack.enter_context(atomic_path(self.path))
         return self
 
-    def write(self, frame: np.ndarray) -> None:
+    def write(self, frame: np.ndarray, time: Fraction | None = None) -> None:
         """Append a frame, of the size of the first.
+
+        Args:
+            frame: H×W×3 or H×W×4 uint8.
+            time: when it is shown, in seconds, later than the one before; None: a frame's duration
+                after that.
 
         Raises:
             OutputError: the file cannot be written.
@@ -62,18 +100,22 @@ class _Writer:
             raise ValueError(
                 f"Frames are H×W×{self.channels} uint8, but got {frame.dtype} of {frame.shape}."
             )
-        height, width = frame.shape[:2]
+        size = frame.shape[:2]
         if self._size is None:
-            self._start(height, width)
-            self._size = (height, width)
-        if (height, width) != self._size:
+            self._start(size)
+            self._begin = self._time = time or Fraction(0)
+        elif size != self._size:
             raise ValueError(
                 f"The first frame is {size_text(self._size)}, this one {size_text(frame.shape)}."
             )
-        padded = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+        else:
+            self._encode_waiting(self._time + 1 / self._rate if time is None else time)
+        padded = np.pad(frame, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
         picture = self._av.VideoFrame.from_ndarray(padded, format=self.array_format)
         colorspace = self._av.video.reformatter.Colorspace.ITU709
-        self._encode(picture.reformat(format=self.pixel_format, dst_colorspace=colorspace))
+        self._waiting = picture.reformat(format=self.pixel_format, dst_colorspace=colorspace)
+        self._waiting.pts, self._waiting.time_base = self._ticks(self._time), self._time_base
+        self._size = size
 
     def __exit__(
         self,
@@ -85,28 +127,54 @@ class _Writer:
             with self._stack:
                 if self._size is None:
                     raise OutputError(f"Cannot write {self.path}: a video needs a frame or more.")
+                end = self._time + 1 / self._rate if self.end is None else self.end
+                self._encode_waiting(end)
                 self._encode(None)
         else:
             abandon(self._stack)
 
-    def _start(self, height: int, width: int) -> None:
-        with output_errors(self.path):
+    def _start(self, size: tuple[int, int]) -> None:
+        with self._errors():
             container = self._av.open(
-                str(self._temporary), "w", options=dict(self.container_options)
+                f"file:{self._temporary}", "w", options=dict(self.container_options)
             )
         self._stack.callback(container.close)
-        options = {"crf": str(self._crf), **self.encoder_options}
-        self._stream = container.add_stream(self.encoder, rate=self._rate, options=options)
-        self._stream.width, self._stream.height = width + width % 2, height + height % 2
-        self._stream.pix_fmt = self.pixel_format
+        self._stream = container.add_stream(self.encoder, rate=self._rate)
+        self._set_up(self._stream.codec_context, size)
+
+    def _set_up(self, codec: "av.VideoCodecContext", size: tuple[int, int]) -> None:
+        codec.height, codec.width = (side + side % 2 for side in size)
+        codec.pix_fmt, codec.framerate = self.pixel_format, self._rate
+        codec.time_base = self._time_base
+        codec.options = self._options
         # Without these, players guess the colours from the size. 1 is BT.709, with limited range.
-        codec = self._stream.codec_context
         codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
+
+    def _ticks(self, time: Fraction) -> int:
+        return round((time - self._begin) / self._time_base)
+
+    def _encode_waiting(self, until: Fraction) -> None:
+        """Encode the frame that is shown until a time."""
+        self._durations[self._waiting.pts] = max(1, self._ticks(until) - self._waiting.pts)
+        self._encode(self._waiting)
+        self._time = until
 
     def _encode(self, frame: "av.VideoFrame | None") -> None:
         """Encode a frame, or what is left if None, and write what comes out."""
+        with self._errors():
+            for packet in self._stream.encode(frame):
+                packet.duration = self._durations.pop(packet.pts)
+                self._stream.container.mux(packet)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
         with output_errors(self.path):
-            self._stream.container.mux(self._stream.encode(frame))
+            try:
+                yield
+            except self._av.error.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise
+                raise OutputError(f"Cannot write {self.path}: {error.strerror}.") from error
 
 
 class VideoWriter(_Writer):
@@ -117,7 +185,7 @@ class VideoWriter(_Writer):
 
     Args:
         path: ends in .mp4; missing folders are created.
-        frame_rate: frames a second.
+        frame_rate: frames a second, where no times are given.
         crf: quality, 0 (lossless) … 51; 18 looks like the original.
 
     Raises:
@@ -132,7 +200,8 @@ class VideoWriter(_Writer):
     array_format, pixel_format = "rgb24", "yuv420p"
     # A browser can play the video before all of it has arrived.
     container_options = MappingProxyType({"movflags": "faststart"})
-    encoder_options = MappingProxyType({})
+    # With frames that refer to later ones, MP4 would not keep how long the last one is shown.
+    encoder_options = MappingProxyType({"bf": "0"})
 
     def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int = 18) -> None:
         super().__init__(path, frame_rate=frame_rate, crf=crf)
@@ -147,7 +216,7 @@ class TransparentVideoWriter(_Writer):
 
     Args:
         path: ends in .webm; missing folders are created.
-        frame_rate: frames a second.
+        frame_rate: frames a second, where no times are given.
         crf: quality, 0 (best) … 63.
 
     Raises:
@@ -168,15 +237,3 @@ class TransparentVideoWriter(_Writer):
 
     def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int = 20) -> None:
         super().__init__(path, frame_rate=frame_rate, crf=crf)
-
-
-def _check_encoder(av: ModuleType, encoder: str) -> None:
-    """Say before the work that no video can be written at its end."""
-    try:
-        av.Codec(encoder, "w")
-    except av.codec.codec.UnknownCodecError as error:
-        raise RANetError(
-            f"This video would be written by the encoder {encoder}, which this build of PyAV "
-            f"{av.__version__} lacks. Install PyAV's own wheel with "
-            "`pip install --force-reinstall --only-binary=av av`, or do without the video."
-        ) from error

@@ -7,6 +7,7 @@
 """
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.tracker import FollowedVideo
 from ranet.structures import Template
 from ranet.wording import count, some_of
+
+_logger = logging.getLogger(__name__)
 
 Mask = np.ndarray | Path
 """Labels H×W, or the file that they are read from when they are needed."""
@@ -120,6 +123,32 @@ def marked_in_files(files: Mapping[int, Sequence[Path]], source: FrameSource) ->
         with naming_mask(some_of([str(path) for path in paths])):
             masks[number] = marks_of_frame(paths, source.size, frame_name(source, number))
     return masks
+
+
+def tell_marked_frame(mask: Path, number: int, source: FrameSource) -> None:
+    """Log which frame a mask is of; warn where it is named as another one.
+
+    Args:
+        mask: its file.
+        number: of the frame, from 0.
+        source: the video.
+    """
+    if isinstance(source, ImageFrames):
+        names = [path.stem for path in source.paths]
+        name = names[number] if number < len(names) else None  # which is told later
+        other = mask.stem in names and mask.stem != name
+    else:
+        name = f"{number:05d}"
+        other = mask.stem.isdecimal() and len(mask.stem) == len(name) and mask.stem != name
+    if name is not None:
+        _logger.info("the mask %s is of frame %s", mask, name)
+    if name is not None and other:
+        warnings.warn(
+            f"The mask {mask} is taken for frame {name}, though it is named as another. To put it "
+            f"elsewhere, tell the number of the frame: --mask N={mask}.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def masks_by_name(folder: Path, source: FrameSource) -> dict[int, Mask]:

@@ -17,7 +17,7 @@ from ranet.datasets.mask_exports import CocoWriter, MaskExport, YouTubeVisWriter
 from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
 from ranet.errors import OutputError
-from ranet.files import atomic_folder, check_writable
+from ranet.files import atomic_folder, check_writable, output_errors
 from ranet.inference.overlap import read_ahead
 from ranet.inference.progress import Progress
 from ranet.inference.sequence import FRAMES_AHEAD
@@ -26,6 +26,9 @@ from ranet.wording import some_of
 
 WriteFrame = Callable[[int, str, np.ndarray, np.ndarray], None]
 """Takes the number and name of a frame, the frame H×W×3 and its labels H×W."""
+
+Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""What shows labels H×W in a frame H×W×3."""
 
 FRAME_RATE = Fraction(24)
 """Of videos made from a source that has none, as folders of images: that of DAVIS."""
@@ -61,22 +64,28 @@ class Outputs:
         return replace(self, **inside)
 
 
-def check_outputs(outputs: Outputs, masks: Path, source: FrameSource) -> None:
+def check_outputs(
+    outputs: Outputs, masks: Path, source: FrameSource, frame_rate: Fraction | None = None
+) -> None:
     """Say before the work what could not appear after it, or must not.
 
     Args:
         outputs: what is wanted.
         masks: the folder of masks, in which they may lie.
         source: the video, which is never overwritten.
+        frame_rate: as for :func:`opened_outputs`.
 
     Raises:
         OutputError: a path is the video, or that of a folder, or of another output; it cannot be
-            written, or has a wrong ending.
+            written, has a wrong ending, or its format has no frames of this size.
         RANetError: a library is missing.
     """
     for what, path in outputs.wanted().items():
-        check_writable(path.parent)
         called = f"The {what.replace('_', '-')} {path}"
+        check_writable(path.parent)
+        # The name of a temporary file is longer.
+        with output_errors(path), contextlib.suppress(FileNotFoundError):
+            Path(f".{path.name}.{'0' * 12}").lstat()
         if path.exists() and any(path.samefile(read) for read in source.paths):
             raise OutputError(
                 f"{called} is the video itself, which it would replace. Choose another name."
@@ -93,8 +102,9 @@ def check_outputs(outputs: Outputs, masks: Path, source: FrameSource) -> None:
     for place in places:
         if sum(other.is_relative_to(place) for other in places) > 1:
             raise OutputError(f"Two of the outputs would be at {place}. Choose another name.")
-    _exports(outputs, source)
-    _writers(outputs, FRAME_RATE)  # they know what endings they take, and what they need
+    _exports(outputs, source)  # they know what endings they take, and what they need
+    for video, _ in _videos(outputs, source, frame_rate):
+        video.check(source.size)
 
 
 def check_free(folder: Path, called: str) -> None:
@@ -110,20 +120,37 @@ def check_free(folder: Path, called: str) -> None:
 
 @contextlib.contextmanager
 def opened_outputs(
-    outputs: Outputs, frame_rate: Fraction | None, source: FrameSource | None = None
+    outputs: Outputs, source: FrameSource, frame_rate: Fraction | None = None
 ) -> Iterator[WriteFrame]:
     """A function that appends a frame to all outputs; they appear when the block ends well.
+
+    Videos show each frame as long as the source does; one that does not tell gets a rate.
+
+    Args:
+        outputs: what is wanted.
+        source: the video that the frames are of.
+        frame_rate: of videos, if the source tells none.
 
     Raises:
         OutputError: one cannot be written; then none that was still open appears.
     """
     with contextlib.ExitStack() as stack:
-        writers = [stack.enter_context(w) for w in _writers(outputs, frame_rate or FRAME_RATE)]
+        # What is opened first appears last: a folder, which no further attempt would replace, so
+        # that it is not there if another output cannot be finished.
+        images = None
+        if outputs.cut_out and _is_folder("cut_out", outputs.cut_out):
+            images = stack.enter_context(atomic_folder(outputs.cut_out))
+        videos = _videos(outputs, source, frame_rate)
+        for video, _ in videos:
+            stack.enter_context(video)
         exports = [stack.enter_context(export) for export in _exports(outputs, source)]
 
         def write(number: int, name: str, frame: np.ndarray, labels: np.ndarray) -> None:
-            for append in writers:
-                append(number, name, frame, labels)
+            if images:
+                write_image(images / f"{name}.png", cut_out(frame, labels))
+            for video, draw in videos:
+                video.write(draw(frame, labels), source.times.get(number))
+                video.end = source.times.get(number + 1)
             for export in exports:
                 export.write(name, number, labels)
 
@@ -148,7 +175,7 @@ def write_outputs(
     total = sum(path.suffix == ".png" for path in masks.iterdir())
     doing = f"writing {' and '.join(what.replace('_', '-') for what in outputs.wanted())}"
     with (
-        opened_outputs(outputs, source.frame_rate or frame_rate, source) as write,
+        opened_outputs(outputs, source, frame_rate) as write,
         read_ahead(source, FRAMES_AHEAD) as frames,
         Progress(doing, total) as progress,
     ):
@@ -163,48 +190,23 @@ def _is_folder(what: str, path: Path) -> bool:
     return what == "cut_out" and (not path.suffix or path.is_dir())
 
 
-def _writers(
-    outputs: Outputs, rate: Fraction
-) -> list[contextlib.AbstractContextManager[WriteFrame]]:
-    """What writes each of them, not yet opened.
-
-    The first is the last to appear: a folder, which no further attempt would replace, so that it
-    is not there if another output cannot be finished.
-    """
-    writers: list[contextlib.AbstractContextManager[WriteFrame]] = []
-    if outputs.cut_out and _is_folder("cut_out", outputs.cut_out):
-        writers.append(_cut_out_images(outputs.cut_out))
-    elif outputs.cut_out:
-        writers.append(_cut_out_video(TransparentVideoWriter(outputs.cut_out, frame_rate=rate)))
+def _videos(
+    outputs: Outputs, source: FrameSource, frame_rate: Fraction | None
+) -> list[tuple[VideoWriter | TransparentVideoWriter, Draw]]:
+    """The writers of videos, not yet opened, each with what draws its frames."""
+    rate = source.frame_rate or frame_rate or FRAME_RATE
+    videos: list[tuple[VideoWriter | TransparentVideoWriter, Draw]] = []
+    if outputs.cut_out and not _is_folder("cut_out", outputs.cut_out):
+        videos.append((TransparentVideoWriter(outputs.cut_out, frame_rate=rate), cut_out))
     if outputs.overlay:
-        writers.append(_overlay(VideoWriter(outputs.overlay, frame_rate=rate)))
-    return writers
+        videos.append((VideoWriter(outputs.overlay, frame_rate=rate), overlay))
+    return videos
 
 
-def _exports(outputs: Outputs, source: FrameSource | None) -> list[MaskExport]:
+def _exports(outputs: Outputs, source: FrameSource) -> list[MaskExport]:
     """What writes masks into one file, not yet opened."""
     paths = source.paths if isinstance(source, ImageFrames) else ()
     images = {path.stem: path.name for path in paths}
     kinds = ((outputs.coco, CocoWriter), (outputs.youtube_vis, YouTubeVisWriter))
     wanted = (*kinds, (outputs.zip, ZipWriter))
     return [kind(path, images) for path, kind in wanted if path]
-
-
-@contextlib.contextmanager
-def _overlay(video: VideoWriter) -> Iterator[WriteFrame]:
-    with video:
-        yield lambda number, name, frame, labels: video.write(overlay(frame, labels))
-
-
-@contextlib.contextmanager
-def _cut_out_video(video: TransparentVideoWriter) -> Iterator[WriteFrame]:
-    with video:
-        yield lambda number, name, frame, labels: video.write(cut_out(frame, labels))
-
-
-@contextlib.contextmanager
-def _cut_out_images(folder: Path) -> Iterator[WriteFrame]:
-    with atomic_folder(folder) as unfinished:
-        yield lambda number, name, frame, labels: write_image(
-            unfinished / f"{name}.png", cut_out(frame, labels)
-        )

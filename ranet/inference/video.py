@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ranet.datasets.backwards import backwards
 from ranet.datasets.image_io import read_labels
-from ranet.datasets.video_io import FrameSource, ImageFrames, no_such_frame
+from ranet.datasets.video_io import FrameSource, ImageFrames, backwards, no_such_frame
 from ranet.errors import DataError
 from ranet.inference.first_mask import naming_mask
 from ranet.inference.marked_frames import MarkedFrames, Mask, Way, correct
@@ -101,7 +100,7 @@ def segment_video(
         KeyboardInterrupt: the state is saved.
     """
     outputs = outputs or Outputs()
-    check_outputs(outputs, out, source)
+    check_outputs(outputs, out, source, frame_rate)
     marked = MarkedFrames(masks, source.size)
     _check_frames(marked, source, backward=backward)
     settings = _settings(segmenter, source, marked, backward=backward, made_with=made_with or {})
@@ -158,7 +157,7 @@ class _Work:
         frames = itertools.islice(self._numbered(), way.first, None)
         arriving = _Arriving(frames)
         with (
-            opened_outputs(outputs, self._source.frame_rate or frame_rate) as write,
+            opened_outputs(outputs, self._source, frame_rate) as write,
             StopRequest() as stop,
             Progress("segmenting", None) as progress,
         ):

@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from ranet.datasets.backwards import backwards
 from ranet.datasets.image_io import write_image
-from ranet.datasets.video_io import open_frames
+from ranet.datasets.video_io import backwards, open_frames
 from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError
 

@@ -528,7 +528,7 @@ def test_a_video_file(tmp_path):
     report = check_data(path)
     assert (report.contents, report.problems) == (("40 frames of 48×64, 25 frames a second",), ())
     truncate(path)
-    assert "truncated at frame" in only_problem(path)
+    assert "is damaged" in only_problem(path)
     path.write_text("no video")
     assert "Cannot open the video" in only_problem(path)
 

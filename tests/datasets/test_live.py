@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ranet.commands import segment
+from ranet.datasets import live
 from ranet.datasets.live import PIXEL_FORMATS, CameraFrames, RawFrames
 from ranet.errors import DataError
 
@@ -107,6 +108,14 @@ def test_a_camera():
     assert names == ("00000", "00001", "00002")
     assert np.array_equal(np.stack(came), frames(3))
     assert FakeCapture.released == 1
+
+
+def test_frames_of_a_camera_have_the_times_at_which_they_came(monkeypatch):
+    clock = iter([50.0, 50.0, 50.25, 52.0])
+    monkeypatch.setattr(live.time, "monotonic", lambda: next(clock))
+    source = CameraFrames(1)
+    assert len(list(source)) == 3
+    assert source.times == {0: 0, 1: Fraction(1, 4), 2: 2}
 
 
 def test_no_camera():

@@ -72,7 +72,7 @@ def test_frames_before_damage_can_be_read(tmp_path):
     path = encoded(tmp_path / "a.mkv", "libx264", options={"g": "4"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     reader = random_access(open_frames(path))
-    with pytest.raises(DataError, match="damaged or truncated"):
+    with pytest.raises(DataError, match="may lack frames"):
         reader.count_frames()
     assert 0 < reader.known < 30
     assert reader.read(reader.known - 1).shape == (64, 96, 3)

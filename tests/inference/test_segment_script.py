@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -118,6 +119,23 @@ def test_a_video_file_from_a_later_frame(segment, tmp_path, video):
     assert overlay.frame_rate == 12
 
 
+def test_an_overlay_lasts_as_long_as_the_video(segment, tmp_path, video):
+    """Pauses included; also where a name has a colon."""
+    times = [Fraction(t, 100) for t in (0, 4, 8, 300, 304, 308)]
+    with VideoWriter(tmp_path / "12:30.mp4", frame_rate=25) as writer:
+        for (frame, _), time_shown in zip(video, times, strict=True):
+            writer.write(frame, time_shown)
+        writer.end = Fraction(5)
+    outputs = ("--overlay", tmp_path / "12:31.mp4", "--cut-out", tmp_path / "12:31.webm")
+    outcome = segment(*outputs, "--start", 1, video=tmp_path / "12:30.mp4")
+    assert outcome.status == 0, outcome.error
+    for name in ("12:31.mp4", "12:31.webm"):
+        made = open_frames(tmp_path / name)
+        assert len(list(made)) == 5
+        expected = [float(t - times[1]) for t in (*times[1:], 5)]
+        assert [float(t) for t in made.times.values()] == pytest.approx(expected, abs=0.002)
+
+
 def test_boxes(segment, tmp_path):
     outcome = segment("--box", "4,6,18,20", "--box", "20,50,34,64", mask=None)
     assert outcome.status == 0, outcome.error
@@ -175,6 +193,22 @@ def test_masks_named_as_their_frames(segment, tmp_path, video):
     for number in (2, 4):
         labels = read_labels(tmp_path / f"out/img_{number}.png")
         assert (labels == video[number][1]).all()
+
+
+def test_a_mask_by_the_number_in_the_name_of_its_frame(segment, tmp_path, video):
+    """Also where these do not begin with 0."""
+    for number in range(6):
+        (tmp_path / f"frames/img_{number}.jpg").rename(tmp_path / f"frames/{number + 4:05d}.jpg")
+    write_labels(tmp_path / "00006.png", video[2][1])
+    outcome = segment(mask=f"6={tmp_path / '00006.png'}")
+    assert outcome.status == 0, outcome.error
+    assert names(tmp_path / "out") == [f"{number:05d}.png" for number in range(6, 10)]
+    assert "is of frame 00006" in outcome.error
+    assert "warning" not in outcome.error
+    outcome = segment(mask=tmp_path / "00006.png", out=tmp_path / "first")
+    assert "warning: The mask" in outcome.error
+    assert "frame 00004" in outcome.error
+    assert_error(segment(mask=f"2={tmp_path / 'first.png'}", out=tmp_path / "o"), tmp_path / "x")
 
 
 def test_a_mask_named_as_no_frame(segment, tmp_path, video):
@@ -262,7 +296,7 @@ def test_a_camera_until_it_ends_or_ctrl_c(
     assert "Ctrl-C ends the video" in outcome.error
     assert len(names(tmp_path / "out")) == frames
     overlay = open_frames(tmp_path / "overlay.mp4")
-    assert (overlay.frame_rate, len(list(overlay))) == (15, frames)
+    assert len(list(overlay)) == frames
     assert len(json.loads((tmp_path / "masks.json").read_text())["images"]) == frames
 
 
@@ -361,6 +395,12 @@ def test_an_overlay_in_the_place_of_a_folder(segment, tmp_path):
     )
 
 
+@pytest.mark.parametrize("length", [240, 300])
+def test_an_output_of_too_long_a_name(segment, tmp_path, length):
+    outcome = segment("--overlay", tmp_path / f"{'o' * length}.mp4")
+    assert_error(outcome, tmp_path, "name too long")
+
+
 def test_the_video_itself_is_never_overwritten(segment, tmp_path, video):
     film = tmp_path / "film.mp4"
     with VideoWriter(film, frame_rate=12) as writer:
@@ -440,6 +480,7 @@ def test_ids_above_254_in_a_16_bit_mask(segment, tmp_path):
         (["--box", "0,0,9,9", "--raw-size", "480x854"], "need each other"),
         (["--box", "0,0,9,9", "--frame-rate", "0"], "frames a second"),
         (["--mask", "a.png", "--polygon", "a.json"], "not allowed with"),
+        (["--polygon", "a.json", "--coco", "./a.json"], "is read, and would be replaced"),
         ([], "required"),
     ],
 )

@@ -316,7 +316,7 @@ def raise_broken(*_):
 class OfUnknownLength:
     """The same frames, as of many video files."""
 
-    live, count, frame_rate, paths = False, None, None, ()
+    live, count, frame_rate, paths, times = False, None, None, (), {}
 
     def __init__(self, source):
         self._source, self.size = source, source.size

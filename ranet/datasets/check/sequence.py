@@ -2,6 +2,7 @@
 
 import itertools
 import statistics
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,13 +50,16 @@ def check_video(path: Path) -> DataReport:
     Raises:
         DataError: it is no video.
     """
-    video = VideoFrames(path)
     number, problems = 0, []
-    try:
-        for _ in video:
-            number += 1
-    except DataError as error:
-        problems.append(str(error))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        video = VideoFrames(path)
+        try:
+            for _ in video:
+                number += 1
+        except DataError as error:
+            problems.append(str(error))
+    problems += [str(warning.message) for warning in told]
     rate = "" if video.frame_rate is None else f", {float(video.frame_rate):g} frames a second"
     contents = f"{count(number, 'frame')} of {size_text(video.size)}{rate}"
     return DataReport(path, "a video file", (contents,), tuple(problems))
