@@ -105,12 +105,14 @@ def _segmented(
 
 def _check_types(video: object, mask: object, start: object) -> None:
     """Raise DataError for what no type checker has seen: notebooks have none."""
+    if isinstance(mask, list | tuple) and mask and all(isinstance(m, str | Path) for m in mask):
+        mask = mask[0]  # several paths are as good as one
     expected = {
         "video": (video, "the path of a folder, of images or of a video file", str | Path),
         "mask": (
             mask,
             "the path of an image, several of them, or an array H×W of integers",
-            str | Path | np.ndarray | Sequence,
+            str | Path | np.ndarray,
         ),
         "start": (start, "the number of a frame, an integer", Integral),
     }

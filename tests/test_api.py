@@ -61,6 +61,17 @@ def test_mistakes_are_told_before_the_first_frame(video, change, message):
         ranet.segment_video(**given, model=tiny_ranet(), config=CONFIG)
 
 
+def test_masks_are_a_list_of_files_or_black_and_white(video, tmp_path):
+    white = np.zeros(SIZE, np.uint8)
+    white[10:40, 20:60] = 255
+    other = np.roll(white, 50, axis=1)
+    write_labels(tmp_path / "a.png", white // 255)
+    write_labels(tmp_path / "b.png", other // 255)
+    for mask, ids in ((white, [0, 1]), ([tmp_path / "a.png", tmp_path / "b.png"], [0, 1, 2])):
+        found = ranet.segment_video(video[0], mask, model=tiny_ranet(), config=CONFIG)
+        assert np.unique(next(iter(found)).labels).tolist() == ids
+
+
 def test_a_mask_file_that_does_not_fit_is_named(video, tmp_path):
     write_labels(tmp_path / "small.png", np.ones((5, 5), np.uint8))
     with pytest.raises(DataError, match=r"small\.png"):
