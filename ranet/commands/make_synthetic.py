@@ -19,32 +19,29 @@ from ranet.commands.parser import add_workers, command_parser, parse
 from ranet.datasets.synthetic import LIMITS, write_synthetic_davis
 from ranet.wording import count
 
+_OPTIONS = {
+    "train": (int, 40, "N", "training videos"),
+    "val": (int, 8, "N", "validation videos"),
+    "frames": (int, 20, "N", "frames of each video"),
+    "seed": (int, 0, "S", "other seeds, other videos"),
+    "max_objects": (int, 3, "K", "objects a video, at most"),
+    "clutter": (float, 1.0, "C", "look-alikes, obstacles and scenery, from 0 (none) to 1 (many)"),
+}
+"""Type, default, metavar and help of arguments of write_synthetic_davis."""
+
 
 def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
     parser = command_parser(program, __doc__)
     add = parser.add_argument
     add("--out", type=Path, required=True, metavar="DIR", help="folder to make; new or empty")
-    add(
-        "--train",
-        type=number_within(int, *LIMITS["train"]),
-        default=40,
-        metavar="N",
-        help="training videos (%(default)s)",
-    )
-    add(
-        "--val",
-        type=number_within(int, *LIMITS["val"]),
-        default=8,
-        metavar="N",
-        help="validation videos (%(default)s)",
-    )
-    add(
-        "--frames",
-        type=number_within(int, *LIMITS["frames"]),
-        default=20,
-        metavar="N",
-        help="frames of each video (%(default)s)",
-    )
+    for name, (kind, default, metavar, text) in _OPTIONS.items():
+        add(
+            f"--{name.replace('_', '-')}",
+            type=number_within(kind, *LIMITS[name]),
+            default=default,
+            metavar=metavar,
+            help=f"{text} (%(default)s)",
+        )
     add(
         "--size",
         type=int,
@@ -52,27 +49,6 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
         default=(240, 432),
         metavar=("H", "W"),
         help="height and width in pixels (240 432)",
-    )
-    add(
-        "--seed",
-        type=number_within(int, *LIMITS["seed"]),
-        default=0,
-        metavar="S",
-        help="other seeds, other videos (%(default)s)",
-    )
-    add(
-        "--max-objects",
-        type=number_within(int, *LIMITS["max_objects"]),
-        default=3,
-        metavar="K",
-        help="objects a video (%(default)s)",
-    )
-    add(
-        "--clutter",
-        type=number_within(float, *LIMITS["clutter"]),
-        default=1.0,
-        metavar="C",
-        help="look-alikes, obstacles and scenery, from 0 (none) to 1 (many) (%(default)s)",
     )
     add_workers(parser, "videos drawn at the same time")
     options = parse(parser, arguments)
@@ -88,17 +64,10 @@ def main(program: str, arguments: Sequence[str]) -> None:
     with tqdm(total=total, unit="video", disable=not sys.stderr.isatty()) as bar:
         written = write_synthetic_davis(
             options.out,
-            train=options.train,
-            val=options.val,
-            frames=options.frames,
             size=tuple(options.size),
-            seed=options.seed,
-            max_objects=options.max_objects,
-            clutter=options.clutter,
             workers=options.workers,
             on_video=lambda name: bar.update(),
+            **{name: getattr(options, name) for name in _OPTIONS},
         )
-    print(
-        f"{options.out}: "
-        + (f"{count(total, 'video')} written" if written else "already there, kept")
-    )
+    done = f"{count(total, 'video')} written" if written else "already there, kept"
+    print(f"{options.out}: {done}")

@@ -237,11 +237,22 @@ class TestScript:
         second = run_script("make_synthetic.py", "--out", tmp_path / "tree", *options)
         assert "already there" in second.out
 
-    def test_a_mistake_is_one_message(self, run_script, tmp_path):
-        result = run_script("make_synthetic.py", "--out", tmp_path / "tree", "--size", 40, 64)
-        assert result.status == 1
-        assert result.error.startswith("error: ")
-        assert len(result.error.splitlines()) == 1
+    @pytest.mark.parametrize(
+        ("options", "status", "message"),
+        [
+            (["--size", 40, 64], 1, "height"),
+            (["--max-objects", 21], 2, "--max-objects"),
+            (["--clutter", "nan"], 2, "--clutter"),
+            (["--train", 0, "--val", 0], 2, "set --train or --val above 0"),
+        ],
+    )
+    def test_mistakes_are_told_and_leave_nothing(
+        self, run_script, tmp_path, options, status, message
+    ):
+        result = run_script("make_synthetic.py", "--out", tmp_path / "tree", *options)
+        assert result.status == status
+        assert result.error.count("error: ") == 1
+        assert message in result.error
         assert not (tmp_path / "tree").exists()
 
 

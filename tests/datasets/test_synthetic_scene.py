@@ -5,15 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from ranet.datasets.synthetic.casting import draw_scene
-from ranet.datasets.synthetic.compositing import content_box, lay_over
-from ranet.datasets.synthetic.film import draw_film
-from ranet.datasets.synthetic.motion import drift, spline, walk, wander
-from ranet.datasets.synthetic.palettes import distance, distinct_palette, ramp, random_palette
-from ranet.datasets.synthetic.scene import Layer, Placement, Scene, footprint
+from ranet.datasets.synthetic.materials import (
+    PATTERNS,
+    Style,
+    distance,
+    distinct_palette,
+    noise,
+    ramp,
+    random_palette,
+)
+from ranet.datasets.synthetic.motion import Placement, drift, spline, walk, wander
+from ranet.datasets.synthetic.random_scene import draw_scene
+from ranet.datasets.synthetic.scene import Layer, Scene, draw_camera_effects, footprint
 from ranet.datasets.synthetic.shapes import SHAPES, Part, bar
-from ranet.datasets.synthetic.sprites import Manner, Sprite, draw_sprite
-from ranet.datasets.synthetic.textures import PATTERNS, Style, noise
+from ranet.datasets.synthetic.sprites import Sprite, content_box, draw_sprite, lay_over
 
 SIZE = (80, 120)
 SQUARE = Part((np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]),))
@@ -27,7 +32,7 @@ def flat(colour: tuple[int, int, int]) -> Style:
 def square(colour: tuple[int, int, int], side: float) -> Sprite:
     style = flat(colour)
     rng = np.random.default_rng(0)
-    return draw_sprite(rng, [SQUARE], (style, style), area=side**2, frames=1, manner=Manner())
+    return draw_sprite(rng, [SQUARE], (style, style), area=side**2, frames=1)
 
 
 def held(*points: tuple[float, float]) -> Placement:
@@ -98,7 +103,6 @@ class TestMasks:
             (flat((200, 0, 0)),) * 2,
             area=1200,
             frames=1,
-            manner=Manner(),
         )
         _, labels = scene_of(Layer(sprite, held((60, 40)), label=1)).render(0)
         assert labels[40, 60] == 0
@@ -164,14 +168,14 @@ class TestDrawnScenes:
             assert first.tolist() == list(range(scene.objects + 1))
 
 
-class TestFilm:
+class TestCameraEffects:
     def test_changes_the_picture_without_moving_it(self):
-        film = draw_film(np.random.default_rng(0), frames=3, size=SIZE)
+        effects = draw_camera_effects(np.random.default_rng(0), frames=3, size=SIZE)
         grey = np.full((*SIZE, 3), 120, np.uint8)
-        pictures = [film.develop(grey, frame) for frame in range(3)]
+        pictures = [effects.apply(grey, frame) for frame in range(3)]
         assert all(p.dtype == np.uint8 and p.shape == grey.shape for p in pictures)
         assert not np.array_equal(pictures[0], pictures[1])
-        assert np.array_equal(pictures[2], film.develop(grey, 2))
+        assert np.array_equal(pictures[2], effects.apply(grey, 2))
         assert 60 < np.mean(pictures) < 190
 
 
@@ -223,7 +227,7 @@ class TestSprites:
         rng = np.random.default_rng(4)
         parts = [dataclasses.replace(part, swing=0.0) for part in SHAPES[kind](rng)]
         styles = (flat((100, 100, 100)),) * 2
-        sprite = draw_sprite(rng, parts, styles, area=900, frames=1, manner=Manner())
+        sprite = draw_sprite(rng, parts, styles, area=900, frames=1)
         mask = footprint(Layer(sprite, held((60, 40)), label=1), 0, SIZE)
         assert np.count_nonzero(mask) == pytest.approx(900, rel=0.06)
 
@@ -232,15 +236,15 @@ class TestSprites:
             dataclasses.replace(flat((0, 0, 0)), palette=np.float32([[0] * 3, [255] * 3])),
         ) * 2
 
-        def poses(manner: Manner) -> list[np.ndarray]:
+        def poses(**movement: float) -> list[np.ndarray]:
             rng = np.random.default_rng(5)
-            sprite = draw_sprite(rng, [SQUARE], styles, area=900, frames=9, manner=manner)
+            sprite = draw_sprite(rng, [SQUARE], styles, area=900, frames=9, **movement)
             return [sprite.pose(frame)[0] for frame in (0, 8)]
 
-        first, last = poses(Manner(roll=0.5))
+        first, last = poses(roll=0.5)
         assert np.array_equal(first[..., 3], last[..., 3])
         assert np.abs(first[..., :3].astype(int) - last[..., :3]).mean() > 5
-        first, last = poses(Manner(bend=0.1))
+        first, last = poses(bend=0.1)
         assert first.shape != last.shape or not np.array_equal(first[..., 3], last[..., 3])
 
 

@@ -1,38 +1,17 @@
-"""A scene: a moving backdrop and layers before it, and the frames that a camera takes of it."""
+"""A scene: a moving backdrop, layers before it, and the frames that a camera takes of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
-from ranet.datasets.synthetic.compositing import Box, lay_over
-from ranet.datasets.synthetic.sprites import Sprite
+from ranet.datasets.synthetic.materials import noise
+from ranet.datasets.synthetic.motion import Placement, wander
+from ranet.datasets.synthetic.sprites import DENSITY, Box, Sprite, lay_over
 
 _SHADOW_STRENGTH = 0.4  # below one half, so that a shadow never takes pixels from an object
+_SHARP = 0.3  # pixels: a smaller blur changes nothing that 8 bits could show
 _SOLID = 127  # a pixel covered by more of 255 than this belongs to what covers it
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Where something is, at every exposure of every frame."""
-
-    position: np.ndarray  # frames×exposures×2: (x, y) of the centre on the frame, in pixels
-    angle: np.ndarray  # frames×exposures: radians, clockwise on the screen
-    stretch: np.ndarray  # frames×exposures×2: factors along the thing's own x and y
-
-    def matrix(self, frame: int, exposure: int, centre: np.ndarray, density: float) -> np.ndarray:
-        """The 2×3 map from a picture of the thing to the frame.
-
-        Args:
-            frame: index of the frame.
-            exposure: index of the exposure in the frame.
-            centre: (x, y) of the thing's centre on the picture.
-            density: pixels of the picture for a pixel of the frame.
-        """
-        cosine, sine = np.cos(self.angle[frame, exposure]), np.sin(self.angle[frame, exposure])
-        linear = np.array([[cosine, -sine], [sine, cosine]])
-        linear *= self.stretch[frame, exposure] / density
-        return np.column_stack([linear, self.position[frame, exposure] - linear @ centre])
 
 
 @dataclass(frozen=True)
@@ -51,13 +30,12 @@ class _Posed:
 
     piece: np.ndarray  # h×w×4 uint8, premultiplied RGBA
     centre: np.ndarray  # (x, y) on the piece
-    layer: Layer
+    placement: Placement
+    label: int = 0
 
     def on_frame(self, frame: int, exposure: int, size: tuple[int, int]) -> tuple[Box, np.ndarray]:
         """The part of the frame it may touch (perhaps empty), and the piece as it lies there."""
-        matrix = self.layer.placement.matrix(
-            frame, exposure, self.centre, self.layer.sprite.density
-        )
+        matrix = self.placement.matrix(frame, exposure, self.centre, DENSITY)
         height, width = self.piece.shape[:2]
         ends = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ matrix.T
         limits = np.array(size[::-1])
@@ -107,7 +85,7 @@ class Scene:
                 box, piece = entry.on_frame(frame, exposure, self.size)
                 lay_over(image, piece, box)
                 if exposure == exposures // 2:
-                    labels[box][piece[..., 3] > _SOLID] = entry.layer.label
+                    labels[box][piece[..., 3] > _SOLID] = entry.label
             cv2.accumulate(image, total)
         return cv2.convertScaleAbs(total, alpha=1 / exposures), labels
 
@@ -124,7 +102,7 @@ def footprint(layer: Layer, frame: int, size: tuple[int, int]) -> np.ndarray:
     mask = np.zeros(size, bool)
     piece, centre = layer.sprite.pose(frame)
     middle = layer.placement.angle.shape[1] // 2
-    box, placed = _Posed(piece, centre, layer).on_frame(frame, middle, size)
+    box, placed = _Posed(piece, centre, layer.placement).on_frame(frame, middle, size)
     mask[box] = placed[..., 3] > _SOLID
     return mask
 
@@ -132,7 +110,7 @@ def footprint(layer: Layer, frame: int, size: tuple[int, int]) -> np.ndarray:
 def _posed(layer: Layer, frame: int) -> list[_Posed]:
     """A layer's sprite at a frame, and its shadow behind it if it casts one."""
     piece, centre = layer.sprite.pose(frame)
-    entry = _Posed(piece, centre, layer)
+    entry = _Posed(piece, centre, layer.placement, layer.label)
     if layer.shadow is None or not piece.size:
         return [entry]
     blur = max(min(piece.shape[:2]) // 16, 1)
@@ -141,11 +119,60 @@ def _posed(layer: Layer, frame: int) -> list[_Posed]:
     )
     dark = np.zeros((*coverage.shape, 4), np.uint8)
     dark[..., 3] = cv2.blur(coverage, (2 * blur + 1, 2 * blur + 1)) * _SHADOW_STRENGTH
-    return [_Posed(dark, centre + 2 * blur, _moved(layer)), entry]
+    falls = replace(layer.placement, position=layer.placement.position + layer.shadow)
+    return [_Posed(dark, centre + 2 * blur, falls), entry]
 
 
-def _moved(layer: Layer) -> Layer:
-    """Where the shadow of a layer falls."""
-    placement = layer.placement
-    shifted = Placement(placement.position + layer.shadow, placement.angle, placement.stretch)
-    return Layer(layer.sprite, shifted)
+@dataclass(frozen=True)
+class CameraEffects:
+    """What light, lens and sensor do to a rendered frame."""
+
+    gain: np.ndarray  # frames×3: factor on each channel
+    gamma: float  # of the sensor's curve
+    cloud: np.ndarray  # h×w×3 float32: soft light and shade larger than the frame, about 1
+    cloud_shift: np.ndarray  # frames×2: row and column of the frame's corner on ``cloud``
+    blur: np.ndarray  # frames: standard deviation of the lens's blur in pixels
+    grain: np.ndarray  # h×w×3 float32: noise, larger than the frame
+    grain_shift: np.ndarray  # frames×2: row and column of the frame's corner on ``grain``
+
+    def apply(self, image: np.ndarray, frame: int) -> np.ndarray:
+        """The picture of a frame: H×W×3 uint8 to H×W×3 uint8."""
+        if self.blur[frame] >= _SHARP:
+            image = cv2.GaussianBlur(image, (0, 0), float(self.blur[frame]))
+        levels = np.linspace(0, 1, 256)[:, None] ** self.gamma * self.gain[frame]
+        curve = np.clip(np.round(levels * 255), 0, 255).astype(np.uint8)
+        image = cv2.LUT(image, curve[:, None])
+        cloud = _window(self.cloud, self.cloud_shift[frame], image.shape)
+        lit = cv2.multiply(image, cloud, dtype=cv2.CV_32F)
+        grain = _window(self.grain, self.grain_shift[frame], image.shape)
+        return cv2.add(lit, grain, dtype=cv2.CV_8U)
+
+
+def _window(field: np.ndarray, corner: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    top, left = corner.tolist()
+    return field[top : top + shape[0], left : left + shape[1]]
+
+
+def draw_camera_effects(
+    rng: np.random.Generator, *, frames: int, size: tuple[int, int]
+) -> CameraEffects:
+    """Random conditions for a video of ``frames`` frames of ``size`` (height, width)."""
+    times = np.arange(frames, dtype=float)
+    height, width = size
+    margin = min(size) // 2
+    flicker = 1 + wander(rng, times, spacing=rng.uniform(4, 15), amount=rng.uniform(0, 0.18))
+    tint = 1 + wander(rng, times, spacing=20, amount=0.05, shape=(3,)) + rng.uniform(-0.06, 0.06, 3)
+    strength = rng.choice([0.0, 0.15, 0.4])
+    cloud = 1 + strength * (noise(rng, (height + margin, width + margin), margin, 2) - 0.5)
+    cloud_path = 0.5 + wander(rng, times, spacing=12, amount=0.5, shape=(2,))
+    softness = rng.uniform(-0.4, 0.7) + wander(rng, times, spacing=8, amount=0.3)
+    grain = rng.standard_normal((height + 32, width + 32, 3), np.float32)
+    return CameraEffects(
+        gain=flicker[:, None] * tint,
+        gamma=float(np.exp(rng.uniform(-0.25, 0.25))),
+        cloud=cv2.merge([cloud.astype(np.float32)] * 3),
+        cloud_shift=(np.clip(cloud_path, 0, 1) * margin).astype(int),
+        blur=np.clip(softness, 0, None) * min(size) / 240,
+        grain=grain * np.float32(rng.uniform(0.5, 6)),
+        grain_shift=rng.integers(0, 33, (frames, 2)),
+    )

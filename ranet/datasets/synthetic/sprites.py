@@ -2,6 +2,9 @@
 
 A sprite is drawn once, at a little more than its size on the frame, and posed once a frame on a
 canvas of its own; the scene then moves, turns and stretches the canvas as a whole.
+
+Pictures of sprites and of their parts are h×w×4 uint8 RGBA, the colours premultiplied by the
+coverage (the fourth channel, 255 where it is solid); interpolating such colours leaves no seams.
 """
 
 from collections.abc import Sequence
@@ -11,24 +14,19 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from ranet.datasets.synthetic.compositing import content_box, lay_over
+from ranet.datasets.synthetic.materials import Style
 from ranet.datasets.synthetic.motion import wander
 from ranet.datasets.synthetic.shapes import Part
-from ranet.datasets.synthetic.textures import Style
 
-_DENSITY = 1.4  # canvas pixels for a pixel of the frame: leaves some detail for growing sprites
+DENSITY = 1.4
+"""Canvas pixels for a pixel of the frame: leaves some detail for growing sprites."""
+
+Box = tuple[slice, slice]
+"""Rows and columns."""
+
 _MARGIN = 0.22  # of the canvas' longer side, on each side: room to swing and bend
 _SHIFT = 4  # fractional bits of cv2.fillPoly's coordinates
 _BEND_GRID = (4, 4)
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a sprite moves within itself, and how round it looks."""
-
-    bend: float = 0.0  # how far it bends, as a share of its longer side
-    roll: float = 0.0  # how far its surface slides below its outline, as a share of its size
-    relief: float = 0.0  # light and shade: 0 flat, 1 strong
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,6 @@ class Sprite:
     bends: np.ndarray  # frames×4×4×2: how far the points of a coarse grid are shifted, in pixels
     rolls: np.ndarray  # frames×2 in [-1, 1]: where the material has slid to, of the room there is
     centre: np.ndarray  # (x, y) on the canvas of the shape's origin
-    density: float  # canvas pixels for a pixel of the frame
 
     def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """The sprite as it is at ``frame``.
@@ -99,7 +96,9 @@ def draw_sprite(
     *,
     area: float,
     frames: int,
-    manner: Manner,
+    bend: float = 0.0,
+    roll: float = 0.0,
+    relief: float = 0.0,
 ) -> Sprite:
     """Cut a shape out of its two materials and let it move.
 
@@ -109,31 +108,30 @@ def draw_sprite(
         styles: the main material and the accent's.
         area: pixels of the frame that the resting shape covers.
         frames: how many frames it moves for.
-        manner: how it moves.
+        bend: how far it bends, as a share of its longer side.
+        roll: how far its surface slides below its outline, as a share of its size.
+        relief: light and shade: 0 flat, 1 strong.
 
     Returns:
         The sprite.
     """
-    unit = _DENSITY * np.sqrt(area / _unit_area(parts))  # canvas pixels for the shape's unit
+    unit = DENSITY * np.sqrt(area / _unit_area(parts))  # canvas pixels for the shape's unit
     corners = np.concatenate([outline for part in parts for outline in part.outlines]) * unit
     low, high = corners.min(axis=0), corners.max(axis=0)
     longer = float((high - low).max())
-    moves = manner.bend > 0 or any(part.swing for part in parts)
+    moves = bend > 0 or any(part.swing for part in parts)
     margin = _MARGIN * longer if moves else 2.0
     centre = np.ceil(margin - low)
     width, height = np.ceil(high + centre + margin).astype(int)
     times = np.arange(frames, dtype=float)
     bend_pace, roll_pace = rng.uniform(4, 12, 2)
     return Sprite(
-        pieces=tuple(_cut_out(rng, part, styles, unit, centre, manner) for part in parts),
+        pieces=tuple(_cut_out(rng, part, styles, unit, centre, roll, relief) for part in parts),
         canvas=(int(height), int(width)),
         swings=np.stack([_swing(rng, part, times) for part in parts], axis=1),
-        bends=wander(
-            rng, times, spacing=bend_pace, amount=manner.bend * longer, shape=(*_BEND_GRID, 2)
-        ),
+        bends=wander(rng, times, spacing=bend_pace, amount=bend * longer, shape=(*_BEND_GRID, 2)),
         rolls=np.clip(wander(rng, times, spacing=2 * roll_pace, amount=1.0, shape=(2,)), -1, 1),
         centre=centre,
-        density=_DENSITY,
     )
 
 
@@ -163,16 +161,17 @@ def _cut_out(
     styles: tuple[Style, Style],
     unit: float,
     centre: np.ndarray,
-    manner: Manner,
+    roll: float,
+    relief: float,
 ) -> _Piece:
     """Paint material and cut a part out of it."""
     corners = np.concatenate(part.outlines) * unit + centre
     corner = np.floor(corners.min(axis=0)) - 1
     width, height = (np.ceil(corners.max(axis=0)) + 2 - corner).astype(int)
     coverage = _filled(part, unit, centre - corner, (height, width))
-    room = 0 if part.accent else int(manner.roll * min(width, height))
+    room = 0 if part.accent else int(roll * min(width, height))
     material = styles[part.accent].paint(rng, (height + 2 * room, width + 2 * room))
-    lit = _light(rng, coverage, manner.relief) * coverage / np.float32(255)
+    lit = _light(rng, coverage, relief) * coverage / np.float32(255)
     return _Piece(
         material=material,
         lit_coverage=cv2.merge([lit] * 3),
@@ -238,3 +237,29 @@ def _bent(canvas: np.ndarray, grid: np.ndarray) -> np.ndarray:
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)[:, None]
     return cv2.remap(canvas, shift[..., 0] + x, shift[..., 1] + y, cv2.INTER_LINEAR)
+
+
+def content_box(piece: np.ndarray) -> Box:
+    """The smallest box that holds all that can be seen of a piece; empty if that is nothing."""
+    left, top, width, height = cv2.boundingRect(piece[..., 3])
+    return np.s_[top : top + height, left : left + width]
+
+
+def lay_over(image: np.ndarray, piece: np.ndarray, box: Box) -> None:
+    """Lay a piece over a part of an image, in place.
+
+    Args:
+        image: H×W×3 uint8 RGB, or H×W×4 uint8, itself a piece.
+        piece: h×w×4 uint8.
+        box: h rows and w columns of the image.
+    """
+    if not piece.size:
+        return
+    under = image[box]
+    uncovered = cv2.bitwise_not(cv2.extractChannel(piece, 3))
+    if image.shape[2] == 3:
+        uncovered = cv2.cvtColor(uncovered, cv2.COLOR_GRAY2RGB)
+        piece = cv2.cvtColor(piece, cv2.COLOR_RGBA2RGB)
+    else:
+        uncovered = cv2.merge([uncovered] * 4)
+    under[:] = cv2.add(cv2.multiply(under, uncovered, scale=1 / 255), piece)

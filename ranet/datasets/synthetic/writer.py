@@ -11,8 +11,8 @@ import numpy as np
 
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
-from ranet.datasets.synthetic.casting import draw_scene
-from ranet.datasets.synthetic.film import draw_film
+from ranet.datasets.synthetic.random_scene import draw_scene
+from ranet.datasets.synthetic.scene import draw_camera_effects
 from ranet.errors import ConfigError, OutputError
 from ranet.files import atomic_folder, output_errors, write_json, write_text
 from ranet.lock import only_writer
@@ -195,10 +195,10 @@ def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) ->
         max_objects=settings.max_objects,
         clutter=settings.clutter,
     )
-    film = draw_film(rng, frames=settings.frames, size=settings.size)
+    effects = draw_camera_effects(rng, frames=settings.frames, size=settings.size)
     for frame in range(settings.frames):
         image, labels = scene.render(frame)
-        image = film.develop(image, frame)
+        image = effects.apply(image, frame)
         picture = root / "JPEGImages" / DEFAULT_RESOLUTION / name / f"{frame:05d}.jpg"
         write_image(picture, image, jpeg_quality=_JPEG_QUALITY)
         write_labels(root / "Annotations" / DEFAULT_RESOLUTION / name / f"{frame:05d}.png", labels)
