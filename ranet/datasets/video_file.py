@@ -236,7 +236,7 @@ class Decoding:
                 self.frames += 1
             if not self.frames:
                 reason = self._failed[0] if self._failed else "there is none"
-                raise DataError(f"{self._path}: no frame can be decoded: {reason}.")
+                raise DataError(f"{self._path} is damaged: no frame can be decoded, {reason}.")
             self._ending = self._how_it_ended(container, stream)
 
     @property
