@@ -1,9 +1,11 @@
-# make demo   train a small network on synthetic videos, segment and score unseen ones
-# make test   formatting, lint, types and all tests
-# make docs   build the documentation: outputs/site/index.html
-# make clean  remove the virtual environment; results stay
+# make demo        segment drawn videos with the network that is here: half a minute
+# make demo-train  train a small network on drawn videos, and show it: some minutes
+# make test        formatting, lint, types and all tests
+# make test-fast   the tests but the slow ones
+# make docs        build the documentation: outputs/site/index.html
+# make clean       remove the virtual environment; results stay
 #
-# The first three set themselves up in a virtual environment inside the clone (VENV=…), with the
+# Each installs what it needs into a virtual environment inside the clone (VENV=…), with the
 # versions of constraints.txt. PIP_OPTIONS is passed to pip, e.g. to choose a build of torch.
 
 VENV ?= .venv
@@ -11,35 +13,50 @@ PYTHON ?= python3
 PIP_OPTIONS ?=
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs lint format clean
+.PHONY: demo demo-train test test-fast docs lint format clean
+.NOTPARALLEL:
 
 # Threads that wait actively for each other are slow wherever something else needs the cores.
 demo: $(VENV)/ready
-	OMP_WAIT_POLICY=passive $(BIN)/python scripts/demo.py --out outputs/demo
+	OMP_WAIT_POLICY=passive $(BIN)/python scripts/demo.py
+
+demo-train: $(VENV)/ready
+	OMP_WAIT_POLICY=passive $(BIN)/python scripts/demo.py --train
 
 test: lint
 	$(BIN)/python -m pytest -n 2
 
+test-fast: $(VENV)/ready-test
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
 # The variable hides an advertisement for a successor of mkdocs-material.
-docs: $(VENV)/ready
+docs: $(VENV)/ready-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-lint: $(VENV)/ready
+lint: $(VENV)/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/ready
+format: $(VENV)/ready-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(VENV)/ready: pyproject.toml constraints.txt
+# A stamp for each set of extras. What is not compiled now is when it is first imported.
+STAMPS := $(VENV)/ready $(VENV)/ready-test $(VENV)/ready-docs
+$(VENV)/ready-test: EXTRA := [test]
+$(VENV)/ready-docs: EXTRA := [docs]
+
+$(STAMPS): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "RANet needs Python 3.11 or later; name one with PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 	    || { echo "$(PYTHON) cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) \
-	    --constraint constraints.txt --editable '.[test]'
+	@echo "Installing ranet$(EXTRA) into $(VENV). Unless pip has kept them, it downloads 350 MB$(if $(EXTRA), and what $(EXTRA) adds):"
+	@echo "PyTorch for CPUs is 190, OpenCV 60, PyAV 35. Where a plain install brings PyTorch for CUDA,"
+	@echo "as on Linux, it is 3 GB more, unless PIP_OPTIONS names another index: see README.md."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile $(PIP_OPTIONS) \
+	    --constraint constraints.txt --editable '.$(EXTRA)'
 	@touch $@
 
 clean:

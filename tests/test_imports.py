@@ -104,15 +104,7 @@ MAY_IMPORT = {
     },
     "export": {"config", "inference", "methods", "structures"},
     "api": {"config", "datasets.image_io", "datasets.video_io", "inference", "methods"},
-    "demo": {
-        "config",
-        "datasets",
-        "inference",
-        "methods",
-        "structures",
-        "training",
-        "visual",
-    },
+    "demo": {"config", "datasets", "inference", "report", "training", "visual"},
     # Each calls the one thing that it is for; nobody imports a command.
     "commands": {
         "annotator",
@@ -144,7 +136,7 @@ MAY_IMPORT_LATE = {
 
 # Third-party packages that only some rooms may load.
 ONLY_IN = {
-    "torch": {"device", "structures", "methods", "datasets", "inference", "training", "demo"}
+    "torch": {"device", "structures", "methods", "datasets", "inference", "training"}
     | {"benchmark", "contests", "provenance", "commands", "export"},
     "torchvision": {"methods"},
     "yaml": {"config_files"},
