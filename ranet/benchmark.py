@@ -46,7 +46,7 @@ from ranet.device import (
 from ranet.inference.acceleration import AcceleratedStep, ran_without
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import segment_sequence
+from ranet.inference.sequences import Job, OneVideo, segment
 from ranet.inference.tracker import Tracker
 from ranet.methods.registry import build_model, load_checkpoint, load_pretrained, pretrained_path
 from ranet.provenance import versions
@@ -377,8 +377,9 @@ def _prepare_video(case: Case, stack: ExitStack) -> Work:
     paths, labels = write_video(folder / "frames", case)
 
     def call() -> None:
-        masks = folder / "masks"
-        segment_sequence(segmenter, ImageFrames(paths), labels, masks, labels_from="drawn")
+        marks = {paths[0].stem: labels}
+        job = Job("drawn", ImageFrames(paths), marks, folder / "masks")
+        list(segment(OneVideo(segmenter), [job]))
 
     flop = template_flop + flop * (frames - 1)
     return _inference_work(

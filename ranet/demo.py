@@ -20,7 +20,7 @@ from ranet.datasets.image_io import read_image, read_labels, write_image
 from ranet.datasets.index import VideoSequence, index_davis
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.datasets.video_writer import VideoWriter
-from ranet.inference.run import Method, copying, evaluate_split, network
+from ranet.inference.davis import Method, copying, evaluate_split, network
 from ranet.report import Pictures
 from ranet.report.page import write_report
 from ranet.training.run import train

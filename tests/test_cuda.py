@@ -19,7 +19,7 @@ from ranet.inference.acceleration import KEPT_RECORDINGS, AcceleratedStep
 from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import segment_sequence
+from ranet.inference.sequences import Job, OneVideo, segment
 from ranet.methods.layers import InstanceNorm, resize
 from ranet.methods.ranet.network import RANet
 from ranet.methods.registry import load_checkpoint
@@ -311,7 +311,8 @@ def test_frames_that_a_thread_uploads_are_those_of_the_step(
     threaded = VideoSegmenter(tiny_network(), config)
     named = ((f"{index:05d}", frame) for index, frame in enumerate(long))
     with warnings.catch_warnings(action="error", category=UserWarning):
-        segment_sequence(threaded, named, labels, tmp_path / "masks", labels_from="drawn")
+        job = Job("drawn", named, {"00000": labels}, tmp_path / "masks")
+        list(segment(OneVideo(threaded), [job]))
     found = [read_labels(path) for path in sorted((tmp_path / "masks").iterdir())]
     # What rounding decides on a few pixels, which sums in another order would have others.
     assert np.mean(np.stack(found) != np.stack(expected)) < 0.01

@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "datasets.mask_pixels",  # arrays mean what files do
         "datasets.video_io",
         "datasets.video_writer",
+        "datasets.youtube_vos",
         "device",
         "metrics",  # a split is segmented, then scored
         "methods",
@@ -55,7 +56,7 @@ MAY_IMPORT = {
         "tables.published",  # the paper's numbers stand beside ours
         "visual.overlay",  # a video is written with its masks drawn over it, or cut out
         "visual.explanation",  # what the network did is computed here and drawn there
-        "visual.plots",  # the curve of online learning
+        "visual.plots",  # which says whether there is anything to draw with
     },
     "tables": {"config", "visual.plots"},
     "report": {  # a page about results: files and numbers, no network
@@ -78,7 +79,7 @@ MAY_IMPORT = {
         "config_files",  # a run's folder says how it was made
         "datasets",
         "device",
-        "inference.run",  # validation scores a network as an evaluation does
+        "inference.davis",  # validation scores a network as an evaluation does
         "methods",
         "structures",
         "visual",  # pictures for TensorBoard

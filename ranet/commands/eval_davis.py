@@ -10,8 +10,11 @@
     ranet eval-davis --config configs/eval_davis16.yaml \\
         --davis data/DAVIS --copy-first-mask --out outputs/copying --report outputs/copying
 
-Masks go to OUT/masks, scores and times to OUT/result.json. An interrupted run is started again
-with the same command: finished sequences are kept.
+Masks go to OUT/masks, scores and times to OUT/result.json. Where only first masks are public, as
+with split=test-dev, nothing is scored: OUT/submission-test-dev.zip has the masks as the
+benchmark's server takes them.
+
+An interrupted run is started again with the same command: finished sequences are kept.
 """
 
 import argparse
@@ -40,7 +43,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     check_writable(options.out)
     if options.report:
         check_writable(options.report)
-    from ranet.inference.run import copying, evaluate_split, network, repeatable
+    from ranet.inference.davis import copying, evaluate_split, network
     from ranet.methods.registry import pretrained_path
 
     method = (
@@ -48,19 +51,21 @@ def main(program: str, arguments: Sequence[str]) -> None:
         if options.copy_first_mask
         else network(config, options.checkpoint or pretrained_path())
     )
-    with repeatable():
-        report = evaluate_split(
-            config,
-            method,
-            options.davis,
-            options.out,
-            set_file=options.set,
-            overwrite=options.overwrite,
-            workers=options.workers,
-            batch_videos=options.batch_videos,
-        )
+    report = evaluate_split(
+        config,
+        method,
+        options.davis,
+        options.out,
+        set_file=options.set,
+        overwrite=options.overwrite,
+        workers=options.workers,
+        batch_videos=options.batch_videos,
+        needs_scores=False,
+    )
     print(report)
-    if options.report:
+    if options.report and report.scores is None:
+        print(f"\n{options.report} was not written: a report is of scores.")
+    elif options.report:
         print(f"\n{write_asked(options, [options.out], options.report)}")
 
 

@@ -15,10 +15,27 @@ is started again with the same command: finished sequences are kept.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from ranet.cli import usable_cores
 from ranet.commands.parser import add_checkpoint, add_davis, add_overrides, command_parser, parse
-from ranet.files import check_writable
+from ranet.files import check_writable, write_csv
+from ranet.wording import count
+
+if TYPE_CHECKING:
+    from ranet.config import EvalConfig
+    from ranet.inference.results import Report
+
+_MEASURE = "J&F-Mean"
+
+
+class _Point(NamedTuple):
+    """What a number of steps gives."""
+
+    steps: int
+    seconds: float | None  # a frame, online learning included; None if too short to be timed
+    score: float  # in per cent
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -30,26 +47,73 @@ def main(program: str, arguments: Sequence[str]) -> None:
     overrides = ["inference.online.steps=1", *options.overrides]
     config = load_config(EvalConfig, options.config, overrides)
     check_writable(options.out)
-    from ranet.inference.online_curve import measure_online_curve
-    from ranet.inference.run import repeatable
+    from ranet.inference.davis import evaluate_split, network
     from ranet.methods.registry import pretrained_path
+    from ranet.visual.plots import check_matplotlib
 
-    with repeatable():
-        points = measure_online_curve(
-            config,
-            options.checkpoint or pretrained_path(),
+    check_matplotlib()
+    points: list[_Point] = []
+    for steps in options.steps:
+        with_steps = _with_steps(config, steps)
+        report = evaluate_split(
+            with_steps,
+            network(with_steps, options.checkpoint or pretrained_path()),
             options.davis,
-            options.out,
-            steps=options.steps,
+            options.out / f"steps-{steps:05d}",
             set_file=options.set,
             overwrite=options.overwrite,
             workers=usable_cores(),
         )
+        milliseconds = report.times["frame_ms"]
+        seconds = None if milliseconds is None else milliseconds / 1000
+        points.append(_Point(steps, seconds, 100 * report.scores.averages[_MEASURE]))
+        _write(points, report, options.out)
     print("steps  seconds a frame  J&F")
     for point in points:
         seconds = "–" if point.seconds is None else f"{point.seconds:.3f}"
         print(f"{point.steps:5d}  {seconds:>15}  {point.score:.1f}")
     print(f"curve: {options.out / 'curve.csv'}, {options.out / 'curve.png'}")
+
+
+def _with_steps(config: "EvalConfig", steps: int) -> "EvalConfig":
+    """The configuration with so many steps of online learning; 0: without."""
+    online = config.inference.online.model_copy(update={"steps": steps}) if steps else None
+    inference = config.inference.model_copy(update={"online": online})
+    return config.model_copy(update={"inference": inference})
+
+
+def _write(points: Sequence[_Point], report: "Report", out: Path) -> None:
+    """The curve so far, with the paper's points (which are of DAVIS-2016 val) beside it."""
+    from ranet.tables.published import published
+    from ranet.visual.plots import Series, draw_trade_off
+
+    rows = published().tables[6].methods
+    papers = [(row.ms / 1000, row.scores["2016 val"][0]) for row in rows]
+    write_csv(
+        out / "curve.csv",
+        ["source", "steps", "seconds a frame", f"{_MEASURE} (%)"],
+        [
+            *(["paper, Table 6", "", *point] for point in papers),
+            *(["measured", *point] for point in points),
+        ],
+    )
+    timed = [point for point in points if point.seconds]
+    draw_trade_off(
+        out / "curve.png",
+        [
+            Series("paper, 20 sequences, Titan Xp", papers, joined=True),
+            Series(
+                f"measured, {count(report.sequences, 'sequence')}, {report.device}",
+                [(point.seconds, point.score) for point in timed],
+                [count(point.steps, "step") for point in timed],
+                ours=True,
+                joined=True,
+            ),
+        ],
+        title=f"Online learning, {report.benchmark} (Table 6: 2016 val)",
+        x_label="seconds a frame",
+        y_label=f"{_MEASURE} (%)",
+    )
 
 
 def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
@@ -68,10 +132,10 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _step_counts(text: str) -> list[int]:
-    """``0,10,50`` as numbers."""
+    """``0,10,50`` as numbers, each once, rising."""
     counts = text.split(",")
-    if not all(count.strip().isdecimal() for count in counts):
+    if not all(number.strip().isdecimal() for number in counts):
         raise argparse.ArgumentTypeError(
             f"expected whole numbers from 0 on, separated by commas, but found {text!r}"
         )
-    return [int(count) for count in counts]
+    return sorted({int(number) for number in counts})

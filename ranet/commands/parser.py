@@ -12,6 +12,7 @@ GROUPS = {
     "Segment": ("segment", "annotate", "explain"),
     "Measure": (
         "eval-davis",
+        "eval-youtube-vos",
         "evaluate",
         "report",
         "benchmark",
@@ -131,6 +132,11 @@ def add_davis(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", type=Path, metavar="FILE", help="list of sequences (default: that of the split)"
     )
+    add_out(parser)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Where the results of a split go to, and what becomes of older ones."""
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for masks and results"
     )

@@ -74,7 +74,8 @@ def index_davis(
             ``ImageSets/<split>.txt`` in a tree without years. A tree without lists and without
             resolutions, as of MOSE and LVOS, is a split itself: all sequences are taken.
         split: name of the list.
-        set_file: another list, in place of the one that ``year`` and ``split`` name.
+        set_file: another list, in place of the one that ``year`` and ``split`` name; or a folder
+            of sequences.
         resolution: folder below ``JPEGImages`` and ``Annotations``. None takes the only one, and
             480p where there are several.
 
@@ -87,11 +88,10 @@ def index_davis(
     """
     root = Path(root)
     resolution = choose_resolution(root, resolution)
-    if set_file is None and resolution == "." and not (root / "ImageSets").exists():
-        set_file = root / "JPEGImages"
+    set_file = Path(set_file or find_set_file(root, year=year, split=split))
+    if set_file.is_dir():
         names = [path.name for path in entries(set_file) if path.is_dir()]
     else:
-        set_file = set_file or find_set_file(root, year=year, split=split)
         names = read_set_file(set_file)
     sequences, problems = [], []
     for name in names:
@@ -238,7 +238,7 @@ def read_set_file(path: str | Path) -> list[str]:
 
 
 def find_set_file(root: str | Path, *, year: int, split: str) -> Path:
-    """The list of a split in a DAVIS tree.
+    """The list of a split in a DAVIS tree; the folder of all videos where there are no lists.
 
     Raises:
         DataError: there is none; those that exist are named.
@@ -247,6 +247,8 @@ def find_set_file(root: str | Path, *, year: int, split: str) -> Path:
     for candidate in (folder / str(year) / f"{split}.txt", folder / f"{split}.txt"):
         if candidate.is_file():
             return candidate
+    if not folder.exists() and holds_sequences(folder.with_name("JPEGImages")):
+        return folder.with_name("JPEGImages")
     lists = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.txt"))
     found = f"found {some_of(lists)}" if lists else f"found no lists in {folder}"
     raise DataError(

@@ -1,12 +1,14 @@
-"""The videos of YouTube-VOS 2018 and 2019, in the layout of their training archive.
+"""The videos of YouTube-VOS 2018 and 2019, in the layout of their archives.
 
-Every fifth frame is there and annotated. Objects may appear later than in the first frame.
+Every fifth frame is there; in ``train`` all of these are annotated, in ``valid`` and ``test`` those
+in which objects begin, which may be later than in the first frame.
 """
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
-from ranet.datasets.index import VideoSequence, contents_of, match_annotations
+from ranet.datasets.index import VideoSequence, contents_of, match_annotations, unmatched
 from ranet.errors import DataError
 from ranet.wording import bullets, some_of
 
@@ -30,12 +32,51 @@ def index_youtube_vos(root: str | Path, *, split: str = "train") -> list[VideoSe
     Raises:
         DataError: the tree is another, or videos cannot be used; all of these are named.
     """
-    folder = find_split(Path(root), split)
-    sequences, problems = [], []
+    return [video.sequence for video in _index(Path(root), split, all_frames=False)]
+
+
+class SubmittedVideo(NamedTuple):
+    """A video whose masks a benchmark's server scores."""
+
+    sequence: VideoSequence  # annotated where objects begin
+    submitted: tuple[str, ...]  # names of the frames whose masks are to be sent
+    objects: frozenset[int]  # ids that the list of videos tells
+
+
+def index_youtube_vos_test(root: str | Path, *, split: str = "valid") -> list[SubmittedVideo]:
+    """Find the videos of a split whose masks are not public.
+
+    Args:
+        root: the folder that holds the unpacked archives: ``valid``, in which are the frames to be
+            submitted, and perhaps ``valid_all_frames``, whose frames are taken then.
+        split: name of the folder below ``root``.
+
+    Returns:
+        The videos in the order of the list, each with at least one annotation.
+
+    Raises:
+        DataError: the tree is another, or videos cannot be used; all of these are named.
+    """
+    return _index(Path(root), split, all_frames=(Path(root) / f"{split}_all_frames").is_dir())
+
+
+def _index(root: Path, split: str, *, all_frames: bool) -> list[SubmittedVideo]:
+    folder = find_split(root, split)
+    found, problems = [], []
     videos = read_meta(folder / "meta.json")
-    for name in videos:
+    for name, objects in videos.items():
         try:
-            sequences.append(_index_video(folder, name))
+            sequence = _index_video(folder, name)
+            submitted = tuple(frame.stem for frame in sequence.frames)
+            if all_frames:
+                every = root / f"{split}_all_frames" / "JPEGImages" / name
+                sequence = match_annotations(every, folder / "Annotations" / name)
+                if missing := unmatched(submitted, (frame.stem for frame in sequence.frames)):
+                    raise DataError(
+                        f"{every} lacks frames that are in {folder}: {some_of(missing)}. Unpack it "
+                        "again."
+                    )
+            found.append(SubmittedVideo(sequence, submitted, frozenset(objects)))
         except DataError as error:
             problems.append(str(error))
     if problems:
@@ -45,7 +86,7 @@ def index_youtube_vos(root: str | Path, *, split: str = "train") -> list[VideoSe
             + bullets(problems)
             + f"\nAll that is wrong with this folder: ranet check-data {root}"
         )
-    return sequences
+    return found
 
 
 def find_split(root: Path, split: str) -> Path:

@@ -18,9 +18,8 @@ from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, check_writable, output_errors
-from ranet.inference.overlap import read_ahead
+from ranet.inference.overlap import FRAMES_AHEAD, read_ahead
 from ranet.inference.progress import Progress
-from ranet.inference.sequence import FRAMES_AHEAD
 from ranet.visual.overlay import cut_out, overlay
 from ranet.wording import some_of
 

@@ -10,10 +10,20 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+
+from ranet.inference.transfer import Frame
+
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 _END = object()
+
+FRAMES_AHEAD = 4
+"""Frames of a video that are read before they are needed."""
+
+MASKS_BEHIND = 8
+"""Masks of a video that may wait to be written."""
 
 
 @contextlib.contextmanager
@@ -65,3 +75,21 @@ def write_behind(write: Callable[_P, None], behind: int) -> Iterator[Callable[_P
         yield hand_over
         while waiting:
             waiting.popleft().result()
+
+
+def prepared(
+    frames: Iterable[tuple[_T, np.ndarray]],
+    prepare: Callable[[np.ndarray], Frame],
+    *,
+    first_step: int = 1,
+) -> Iterator[tuple[_T, np.ndarray, Frame]]:
+    """Names, frames, and what a step takes for them.
+
+    Args:
+        frames: names and frames H×W×3 uint8.
+        prepare: makes it.
+        first_step: position, from 0, of the first frame that a step takes; those before it are
+            left as they are.
+    """
+    for index, (name, frame) in enumerate(frames):
+        yield name, frame, prepare(frame) if index >= first_step else frame

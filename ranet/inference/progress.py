@@ -44,10 +44,10 @@ class Progress:
         self._began = self._told = time.monotonic()
         return self
 
-    def update(self) -> None:
-        """A frame more is done."""
-        self.done += 1
-        self._bar.update()
+    def update(self, frames: int = 1) -> None:
+        """So many frames more are done."""
+        self.done += frames
+        self._bar.update(frames)
         now = time.monotonic()
         if self._bar.disable and now - self._told >= _SECONDS:
             self._told = now

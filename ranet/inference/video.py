@@ -28,11 +28,16 @@ from ranet.inference.outputs import (
     opened_outputs,
     write_outputs,
 )
-from ranet.inference.overlap import read_ahead, write_behind
+from ranet.inference.overlap import (
+    FRAMES_AHEAD,
+    MASKS_BEHIND,
+    prepared,
+    read_ahead,
+    write_behind,
+)
 from ranet.inference.progress import Progress
 from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import FRAMES_AHEAD, MASKS_BEHIND, prepared
 from ranet.inference.transfer import Frame
 from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
 from ranet.interrupt import StopRequest

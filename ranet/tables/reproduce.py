@@ -202,6 +202,8 @@ def _benchmark(content: Mapping[str, Any]) -> str:
 
 def _why_not(content: Mapping[str, Any]) -> str:
     """Why a result is none of the paper's kind; empty if it is."""
+    if content["global"] is None:
+        return "nothing of it could be scored"
     if content["settings"]["method"] != OURS:
         return f"it is of the {content['settings']['method']}"
     benchmark = _benchmark(content)

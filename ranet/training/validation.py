@@ -2,17 +2,12 @@
 
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.files import output_errors
-from ranet.inference.run import CHANGES_NO_RESULT, Method, evaluate_split, network
+from ranet.inference.davis import CHANGES_NO_RESULT, evaluate_split, network
 from ranet.interrupt import StopRequest
 from ranet.methods.ranet.network import RANet
 from ranet.training.checkpoint import Progress, save_network
@@ -87,7 +82,18 @@ class Validation:
         try:
             save_network(candidate, model, self._run, step)
             device = next(model.parameters()).device
-            averages = self._averages(candidate, _on(device, self._run.validation.evaluation), stop)
+            evaluation = _on(device, self._run.validation.evaluation)
+            report = evaluate_split(
+                evaluation,
+                network(evaluation, candidate),
+                self._run.validation.davis,
+                self._run.output / "validation",
+                set_file=self._run.validation.set_file,
+                overwrite=True,
+                workers=self._scorers,
+                stop=stop,
+            )
+            averages = report.scores.averages
             if self.best is None or averages["J&F-Mean"] > self.best:
                 self.best = averages["J&F-Mean"]
                 with output_errors(candidate):
@@ -96,22 +102,6 @@ class Validation:
             candidate.unlink(missing_ok=True)
         return {name: averages[f"{name}-Mean"] for name in ("J&F", "J", "F")}
 
-    def _averages(
-        self, candidate: Path, evaluation: EvalConfig, stop: StopRequest
-    ) -> Mapping[str, float]:
-        config = self._run.validation
-        method = network(evaluation, candidate)
-        report = evaluate_split(
-            evaluation,
-            replace(method, follower=_Stoppable(method, stop)),
-            config.davis,
-            self._run.output / "validation",
-            set_file=config.set_file,
-            overwrite=True,
-            workers=self._scorers,
-        )
-        return report.scores.averages
-
 
 def _on(device: torch.device, evaluation: EvalConfig) -> EvalConfig:
     """``auto`` is the device of the training here, not the machine's first, which may be taken."""
@@ -119,33 +109,3 @@ def _on(device: torch.device, evaluation: EvalConfig) -> EvalConfig:
     if inference.device == "auto":
         inference = inference.model_copy(update={"device": str(device)})
     return evaluation.model_copy(update={"inference": inference})
-
-
-class _Stoppable:
-    """The follower of a method, which goes no frame further when asked to stop."""
-
-    def __init__(self, method: Method, stop: StopRequest) -> None:
-        self._follower, self._stop = method.follower, stop
-
-    @property
-    def step_seconds(self) -> float:
-        return self._follower.step_seconds
-
-    @property
-    def online_seconds(self) -> float:
-        return self._follower.online_seconds
-
-    def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        self._end_if_asked()  # with online learning, what begins here takes minutes
-        return self._follower.start(frame, labels)
-
-    def prepare(self, frame: np.ndarray) -> Any:
-        return self._follower.prepare(frame)
-
-    def step(self, frame: Any) -> np.ndarray:
-        self._end_if_asked()
-        return self._follower.step(frame)
-
-    def _end_if_asked(self) -> None:
-        if self._stop.requested:
-            raise KeyboardInterrupt

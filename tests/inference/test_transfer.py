@@ -17,9 +17,8 @@ from ranet.datasets.image_io import read_labels
 from ranet.errors import DataError
 from ranet.inference import tracker as tracker_module
 from ranet.inference import transfer
-from ranet.inference.batch_sequences import Job, segment_together
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import segment_sequence
+from ranet.inference.sequences import Job, OneVideo, segment
 from ranet.inference.transfer import PlacedFrame, to_host
 
 SIZE = (48, 80)
@@ -29,6 +28,10 @@ VIDEO = moving(SIZE, 8, {1: (4, 6), 2: (20, 50)}, step=(1, -1), side=14)
 
 def named_frames():
     return [(f"{index:05d}", frame) for index, (frame, _) in enumerate(VIDEO)]
+
+
+def job(folder):
+    return Job(folder.name, named_frames(), {"00000": VIDEO[0][1]}, folder)
 
 
 class FakeCuda:
@@ -127,9 +130,7 @@ def test_a_cpu_copies_a_frame_once():
 
 def test_the_reading_thread_places_frames_before_their_steps(tmp_path, cuda):
     segmenter = segmenter_with(cuda)
-    segment_sequence(
-        segmenter, named_frames(), VIDEO[0][1], tmp_path / "masks", labels_from="drawn"
-    )
+    list(segment(OneVideo(segmenter), [job(tmp_path / "masks")]))
     np.testing.assert_array_equal(written_labels(tmp_path / "masks"), expected_labels())
     # The first frame is placed where its step would be.
     assert [what for what, thread in cuda.log if thread == "main"] == [
@@ -142,8 +143,7 @@ def test_the_reading_thread_places_frames_before_their_steps(tmp_path, cuda):
 
 def test_so_it_is_with_several_videos_at_once(tmp_path, cuda):
     segmenter = segmenter_with(cuda).together()
-    jobs = [Job(name, named_frames(), VIDEO[0][1], name, tmp_path / name) for name in "ab"]
-    list(segment_together(segmenter, jobs, at_once=2))
+    list(segment(segmenter, [job(tmp_path / name) for name in "ab"], at_once=2))
     for name in "ab":
         np.testing.assert_array_equal(written_labels(tmp_path / name), expected_labels())
     main = [what for what, thread in cuda.log if thread == "main"]

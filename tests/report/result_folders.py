@@ -8,7 +8,7 @@ import numpy as np
 from ranet.config import EvalConfig
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.datasets.synthetic import write_synthetic_davis
-from ranet.inference.run import copying, evaluate_split
+from ranet.inference.davis import copying, evaluate_split
 from ranet.metrics import evaluate_davis
 
 SIZE = (96, 160)

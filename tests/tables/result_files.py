@@ -1,4 +1,4 @@
-"""``result.json`` files as ``ranet.inference.run`` writes them."""
+"""``result.json`` files as ``ranet.inference.davis`` writes them."""
 
 import json
 

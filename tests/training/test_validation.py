@@ -17,7 +17,7 @@ from scripts_in_process import ScriptRunner
 from ranet.commands import train as train_command
 from ranet.config import EvalConfig, TrainConfig
 from ranet.errors import DataError, OutputError
-from ranet.inference.run import Method, copying
+from ranet.inference.davis import Method, copying
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.interrupt import StopRequest
 from ranet.training import run, validation

@@ -1,6 +1,6 @@
 import json
 import shutil
-from dataclasses import replace
+import zipfile
 
 import numpy as np
 import pytest
@@ -13,10 +13,10 @@ from PIL import Image
 from ranet.config import EvalConfig, InferenceConfig, OnlineLearning
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.errors import ConfigError, DataError, OutputError
-from ranet.inference import run as run_module
-from ranet.inference.run import Method, copying, evaluate_split, network
+from ranet.inference import davis
+from ranet.inference.davis import Method, copying, evaluate_split, network
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequence import CopyFirstMask
+from ranet.inference.sequences import CopyFirstMask
 from ranet.palette import PALETTE
 from ranet.report.runs import read_runs
 
@@ -56,7 +56,7 @@ class Counting(VideoSegmenter):
 
 def colours(checkpoint="a", **counting):
     settings = {"method": "colours", "checkpoint_sha256": checkpoint}
-    return Method(Counting(**counting), torch.device("cpu"), settings)
+    return Method(Counting(**counting), settings)
 
 
 def result_of(out):
@@ -111,14 +111,14 @@ class SlowAtFirst(CopyFirstMask):
         self.taken = 0
         return super().start(frame, labels)
 
-    def step(self, frame):
+    def step(self, videos, frames):
         self.step_seconds = self.taken / 1000 if self.taken else 0.5
         self.taken += 1
-        return super().step(frame)
+        return super().step(videos, frames)
 
 
 def test_times_leave_out_the_first_step_of_every_sequence(tree, out):
-    method = Method(SlowAtFirst(), torch.device("cpu"), {"method": "slow"})
+    method = Method(SlowAtFirst(), {"method": "slow"})
     times = evaluate_split(YEAR_2017, method, tree, out).times
     assert times["timed_steps"] == 3 * 4  # of 5 steps each
     assert times["frames"] == 3 * 6
@@ -185,18 +185,9 @@ def test_the_network_comes_from_its_checkpoint(tmp_path):
     assert method.settings["architecture"]["objects"] == "multi"
     assert method.inference.fusion == "softmax"
     assert isinstance(method.follower, VideoSegmenter)
-    assert method.batch.config == method.follower.config
-    online = INFERENCE.model_copy(update={"online": OnlineLearning(steps=1)})
-    learning = network(EvalConfig(inference=online), tmp_path / "tiny.pt")
-    assert learning.batch is None
 
 
 # --- several videos at once
-
-
-def together(checkpoint="a"):
-    method = colours(checkpoint)
-    return replace(method, batch=method.follower.together())
 
 
 def read_masks(out):
@@ -204,7 +195,7 @@ def read_masks(out):
 
 
 def test_several_videos_at_once_give_the_results_of_one_by_one(tree, out, tmp_path):
-    report = evaluate_split(YEAR_2017, together(), tree, out, batch_videos=2)
+    report = evaluate_split(YEAR_2017, colours(), tree, out, batch_videos=2)
     alone = evaluate_split(YEAR_2017, colours(), tree, tmp_path / "alone")
     assert read_masks(out) == read_masks(tmp_path / "alone")
     assert report.scores.averages == alone.scores.averages
@@ -219,7 +210,7 @@ def test_only_videos_with_equally_many_objects_are_in_a_batch(tree, out):
     write_sequence(tree, "single", moving(SIZE, 6, {1: (4, 6)}, side=14))
     with (tree / "ImageSets/2017/val.txt").open("a") as file:
         file.write("single\n")
-    evaluate_split(YEAR_2017, together(), tree, out, batch_videos=9)
+    evaluate_split(YEAR_2017, colours(), tree, out, batch_videos=9)
     at_once = {
         name: times["videos_at_once"]
         for name, times in json.loads((out / "timing.json").read_text()).items()
@@ -231,40 +222,26 @@ def test_a_run_may_go_on_with_several_videos_at_once(tree, out):
     with pytest.raises(KeyboardInterrupt):
         evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
     kept = (out / "masks/one/00003.png").stat().st_mtime_ns
-    evaluate_split(YEAR_2017, together(), tree, out, batch_videos=4)
+    evaluate_split(YEAR_2017, colours(), tree, out, batch_videos=4)
     assert (out / "masks/one/00003.png").stat().st_mtime_ns == kept
     assert set(masks_of(out)) == {"one", "three", "two"}
     with pytest.raises(OutputError, match="checkpoint_sha256"):
-        evaluate_split(YEAR_2017, together("b"), tree, out, batch_videos=4)
+        evaluate_split(YEAR_2017, colours("b"), tree, out, batch_videos=4)
 
 
 def test_a_truncated_frame_leaves_nothing_of_the_videos_under_way(tree, out):
     frame = tree / "JPEGImages/480p/two/00003.jpg"
     frame.write_bytes(frame.read_bytes()[:300])
     with pytest.raises(DataError, match=r"two/00003\.jpg"):
-        evaluate_split(YEAR_2017, together(), tree, out, batch_videos=2)
+        evaluate_split(YEAR_2017, colours(), tree, out, batch_videos=2)
     assert masks_of(out) == {}
 
 
-@pytest.mark.parametrize(
-    ("method", "config", "message"),
-    [
-        (copying, YEAR_2017, r"^2 videos were .* the copy of the first mask follows one after"),
-        (
-            colours,
-            YEAR_2017.model_copy(
-                update={
-                    "inference": INFERENCE.model_copy(update={"online": OnlineLearning(steps=1)})
-                }
-            ),
-            r"with online learning, where every video has a network of its own.* null",
-        ),
-    ],
-)
-def test_who_follows_one_video_at_a_time_refuses_more(tree, out, method, config, message):
-    method = replace(method(), inference=config.inference)
-    with pytest.raises(ConfigError, match=message):
-        evaluate_split(config, method, tree, out, batch_videos=2)
+def test_online_learning_follows_one_video_at_a_time(tree, out):
+    online = INFERENCE.model_copy(update={"online": OnlineLearning(steps=1)})
+    method = Method(VideoSegmenter(ColourNetwork(), online), {"method": "learning"})
+    with pytest.raises(ConfigError, match=r"inference\.online to null"):
+        evaluate_split(YEAR_2017, method, tree, out, batch_videos=2)
     assert not out.exists()
 
 
@@ -311,10 +288,10 @@ def test_an_interrupted_run_keeps_what_was_finished_and_goes_on(tree, out, tmp_p
 
 
 def test_the_code_that_made_each_sequence_is_told(tree, out, monkeypatch):
-    monkeypatch.setattr(run_module, "revision", lambda: "old")
+    monkeypatch.setattr(davis, "revision", lambda: "old")
     with pytest.raises(KeyboardInterrupt):
         evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
-    monkeypatch.setattr(run_module, "revision", lambda: "new")
+    monkeypatch.setattr(davis, "revision", lambda: "new")
     report = evaluate_split(YEAR_2017, colours(), tree, out)
     noted = json.loads((out / "timing.json").read_text())
     expected = {"one": "old", "three": "new", "two": "new"}
@@ -323,13 +300,12 @@ def test_the_code_that_made_each_sequence_is_told(tree, out, monkeypatch):
     assert "the revisions old and new" in str(report)
 
 
-def test_the_ways_in_which_masks_were_computed_are_told(tree, out):
-    faster = replace(colours(stop_at=8), ways=lambda: ("compile", "channels_last"))
-    with pytest.raises(KeyboardInterrupt):
-        evaluate_split(YEAR_2017, faster, tree, out)
-    second = colours()
-    second = replace(second, ways=lambda: second.follower.ways)
-    report = evaluate_split(YEAR_2017, second, tree, out)
+def test_the_ways_in_which_masks_were_computed_are_told(tree, out, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Counting, "ways", ("compile", "channels_last"))
+        with pytest.raises(KeyboardInterrupt):
+            evaluate_split(YEAR_2017, colours(stop_at=8), tree, out)
+    report = evaluate_split(YEAR_2017, colours(), tree, out)
     assert result_of(out)["computed"] == ["compile and channels_last", "plain"]
     assert "different ways" in str(report)
 
@@ -431,9 +407,9 @@ class Meanwhile(CopyFirstMask):
     def __init__(self, act):
         self.act = act
 
-    def step(self, frame):
+    def step(self, videos, frames):
         self.act()
-        return super().step(frame)
+        return super().step(videos, frames)
 
 
 def test_two_runs_at_once_in_one_folder_are_refused(tree, out):
@@ -441,7 +417,7 @@ def test_two_runs_at_once_in_one_folder_are_refused(tree, out):
         with pytest.raises(OutputError, match=r"Another run is writing to .*out"):
             evaluate_split(YEAR_2017, copying(), tree, out)
 
-    method = Method(Meanwhile(second_run), torch.device("cpu"), copying().settings)
+    method = Method(Meanwhile(second_run), copying().settings)
     evaluate_split(YEAR_2017, method, tree, out)
     assert masks_of(out) == dict.fromkeys(("one", "three", "two"), FRAMES)
     assert not list(out.glob(".*"))
@@ -450,7 +426,7 @@ def test_two_runs_at_once_in_one_folder_are_refused(tree, out):
 @pytest.mark.parametrize("part", ["", "JPEGImages", "Annotations/480p", "ImageSets/2017/new"])
 def test_results_among_the_data_are_refused(tree, part):
     before = sorted(tree.rglob("*"))
-    with pytest.raises(OutputError, match=r"the DAVIS tree itself|is part of the data"):
+    with pytest.raises(OutputError, match=r"tree of the data itself|is part of the data"):
         evaluate_split(YEAR_2017, colours(), tree, tree / part)
     assert sorted(tree.rglob("*")) == before
     evaluate_split(YEAR_2017, copying(), tree, tree / "Results" / "copying")
@@ -535,13 +511,62 @@ def test_a_first_mask_that_does_not_fit_is_named(tree, out, labels, message):
     assert masks_of(out) == {}
 
 
-def test_nothing_to_score_is_told_before_the_work(tmp_path, out):
-    tree = write_tree(tmp_path / "DAVIS", names=["only"])
-    for mask in sorted((tree / "Annotations/480p/only").iterdir())[2:]:
-        mask.unlink()
+@pytest.mark.parametrize("given", [1, 2])
+def test_what_cannot_be_scored_is_segmented_and_packed(tree, out, given):
+    for name in ("one", "two", "three"):
+        for mask in sorted((tree / f"Annotations/480p/{name}").iterdir())[given:]:
+            mask.unlink()
     with pytest.raises(DataError, match="Nothing could be scored"):
         evaluate_split(YEAR_2017, colours(), tree, out)
     assert not out.exists()
+    report = evaluate_split(YEAR_2017, colours(), tree, out, needs_scores=False)
+    assert masks_of(out) == dict.fromkeys(("one", "three", "two"), FRAMES)
+    with zipfile.ZipFile(out / "submission-val.zip") as file:
+        names = [f"{name}/{frame}" for name in ("one", "two", "three") for frame in FRAMES]
+        assert sorted(file.namelist()) == sorted(names)
+        assert file.read("two/00003.png") == (out / "masks/two/00003.png").read_bytes()
+    assert report.scores is None
+    assert "Nothing can be scored" in str(report)
+    assert str(out / "submission-val.zip") in str(report)
+    result = result_of(out)
+    assert (result["global"], result["submission"]) == (None, "submission-val.zip")
+    assert result["sequences"]["one"]["objects"] == {}
+    assert result["times"]["timed_steps"] == 12
+    evaluate_split(YEAR_2017, colours("b"), tree, out, overwrite=True, needs_scores=False)
+
+
+def test_a_split_is_scored_as_far_as_its_masks_go(tree, out):
+    for mask in sorted((tree / "Annotations/480p/two").iterdir())[1:]:
+        mask.unlink()
+    with pytest.warns(UserWarning, match=r"Not scored.*two"):
+        report = evaluate_split(YEAR_2017, colours(), tree, out)
+    assert report.unscored == ["two"]
+    assert report.scores.averages["J-Mean"] > 0.9
+    assert "Not scored, as they have no three masks: two" in str(report)
+    assert (out / "submission-val.zip").is_file()
+    assert result_of(out)["sequences"]["two"]["objects"]["1"]["J-Mean"] is None
+
+
+@pytest.mark.parametrize("kind", ["MOSE", "LVOS", "VOST"])
+def test_trees_that_are_like_davis(tmp_path, out, kind):
+    """Without resolutions; MOSE and LVOS without lists, MOSE with first masks only."""
+    root = write_tree(tmp_path / "tree") / "valid"
+    root.mkdir()
+    for part in ("JPEGImages", "Annotations"):
+        (root.parent / part / "480p").rename(root / part)
+    if kind == "MOSE":
+        for mask in (root / "Annotations").rglob("0000[1-9].png"):
+            mask.unlink()
+    if kind == "VOST":
+        (root / "ImageSets").mkdir()
+        (root / "ImageSets/val.txt").write_text("two\n")
+        for path in [*root.rglob("*.jpg"), *root.rglob("*.png")]:
+            path.rename(path.with_name(f"frame{path.name}"))
+    report = evaluate_split(YEAR_2017, colours(), root, out, needs_scores=False)
+    assert list(report.sequences) == (["two"] if kind == "VOST" else ["one", "three", "two"])
+    assert (report.scores is None) == (kind == "MOSE")
+    assert (out / "submission-valid.zip").exists() == (kind == "MOSE")
+    assert report.benchmark == f"DAVIS-2017 {'val' if kind == 'VOST' else 'valid'}"
 
 
 def test_sparse_annotations_are_enough(tree, out):

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from ranet.inference.report import Report, summarise_times
-from ranet.inference.sequence import Timing
+from ranet.inference.results import Report, summarise_times
+from ranet.inference.sequences import Timing
 from ranet.metrics import DavisResult, Measure, ObjectResult, VideoResult
 from ranet.tables.published import published_result
 
@@ -27,12 +27,13 @@ def result(videos=2, year=2016):
 
 def report(**changes):
     values = {
-        "set_name": "val",
+        "benchmark": "DAVIS-2016 val",
         "scores": result(),
         "published": published_result(2016, "val", online=False),
         "timings": {"video0": Timing([90.0, 10.0, 30.0], 400.0, **SOMEWHERE)},
     }
-    return str(Report(**{**values, **changes}))
+    values |= changes
+    return str(Report(sequences=list(values["scores"].videos), **values))
 
 
 def cells(text, name):

@@ -1,0 +1,72 @@
+"""Segment YouTube-VOS valid or test, and pack the masks for the benchmark's server.
+
+    ranet eval-youtube-vos --youtube-vos data/YouTubeVOS --out outputs/youtube_vos
+    ranet eval-youtube-vos --youtube-vos data/YouTubeVOS --split test \\
+        --checkpoint outputs/small_clips/model.pt --out outputs/youtube_vos_test dtype=bfloat16
+
+ROOT holds the unpacked archives, of 2018 or of 2019: valid and, if all frames of the videos are
+to be followed, valid_all_frames. Objects begin where they are first marked; masks are written of
+the frames in valid, every fifth.
+
+Masks go to OUT/masks, OUT/submission-valid.zip is for the server, times are in OUT/result.json. An
+interrupted run is started again with the same command: finished videos are kept.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ranet.commands.parser import (
+    add_checkpoint,
+    add_how_to_segment,
+    add_out,
+    command_parser,
+    parse,
+)
+from ranet.files import check_writable
+
+
+def main(program: str, arguments: Sequence[str]) -> None:
+    """Run the command."""
+    options = _parsed(program, arguments)
+    from ranet.config import EvalConfig, InferenceConfig, load_config
+
+    config = load_config(InferenceConfig, options.config, options.overrides)
+    check_writable(options.out)
+    from ranet.inference.davis import network, segment_youtube_vos
+    from ranet.methods.registry import pretrained_path
+
+    asked = EvalConfig(inference=config, released_objects=options.released_objects)
+    method = network(asked, options.checkpoint or pretrained_path())
+    report = segment_youtube_vos(
+        config,
+        method,
+        options.youtube_vos,
+        options.out,
+        split=options.split,
+        overwrite=options.overwrite,
+    )
+    print(report)
+
+
+def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
+    parser = command_parser(program, __doc__)
+    parser.add_argument(
+        "--youtube-vos",
+        type=Path,
+        required=True,
+        metavar="ROOT",
+        help="the folder with valid, and perhaps valid_all_frames",
+    )
+    parser.add_argument(
+        "--split", default="valid", help="name of the folder in ROOT (default: %(default)s)"
+    )
+    add_out(parser)
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--released-objects",
+        choices=("single", "multi"),
+        help="which network one of the authors' files is for (default: as its name says)",
+    )
+    add_how_to_segment(parser, "dtype=bfloat16")
+    return parse(parser, arguments)

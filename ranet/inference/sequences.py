@@ -1,0 +1,298 @@
+"""Videos from frames to folders of masks, one after the other or several at once.
+
+The masks of a video appear as one folder when all of them are written, never a part of them. A
+thread reads the next frames and another one writes the masks, while the network is at work. When a
+video ends, the next one takes its place, so that a batch stays full while there are videos.
+"""
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ranet.datasets.image_io import MaskReader, read_marks, write_labels
+from ranet.files import abandon, atomic_folder
+from ranet.inference.first_mask import checked_labels, naming_mask
+from ranet.inference.overlap import (
+    FRAMES_AHEAD,
+    MASKS_BEHIND,
+    prepared,
+    read_ahead,
+    write_behind,
+)
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.transfer import Frame
+from ranet.wording import count, some_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """A video to segment."""
+
+    name: str
+    frames: Iterable[tuple[str, np.ndarray]]
+    """Names and frames H×W×3 uint8, in order."""
+    marks: Mapping[str, np.ndarray | Path]
+    """Where objects begin: labels H×W uint8, or their file, by the name of the frame; at least one.
+    Objects that are followed already are not marked anew."""
+    folder: Path
+    """Where the masks appear, all at once; one that exists is replaced."""
+    read: MaskReader = read_marks
+    """For files of marks."""
+    wanted: Collection[str] | None = None
+    """Names of the frames whose masks are written; None: all."""
+    group: Any = None
+    """Only videos of one group are followed in one step."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long a video took, in milliseconds, and where."""
+
+    step_ms: list[float] = field(default_factory=list)
+    """Each frame but the first, whose mask is given: upload, crop, network, paste back, labels.
+
+    On CUDA the thread that reads the frames uploads them, so that a step only waits for what is
+    left of that when it begins. Of several videos at once, a frame's share of the step."""
+    total_ms: float = 0.0
+    """All of it: decoding, online learning, encoding the template, the steps, writing masks.
+
+    Of several videos at once, its share of that."""
+    online_ms: float = 0.0
+    """Online learning, before the first step."""
+    videos_at_once: float = 1.0
+    """How many videos were followed at the same time, on average over the steps."""
+    device: str | None = None
+    """What it ran on; None: not noted, as for what follows."""
+    ways: list[str] | None = None
+    """How the steps were computed, see :attr:`VideoSegmenter.ways`; none: plainly."""
+    peak_bytes: int | None = None
+    """The most memory that was in use until its end."""
+    memory_counted: str | None = None
+    """What the memory is of, see :func:`ranet.device.peak_memory`."""
+    revision: str | None = None
+    """The code that segmented it, see :func:`ranet.provenance.revision`."""
+
+
+class OneVideo:
+    """A segmenter with the calls of a BatchSegmenter, for one video at a time."""
+
+    def __init__(self, segmenter: VideoSegmenter) -> None:
+        self._segmenter = segmenter
+        self.device = segmenter.device
+        self.prepare = segmenter.prepare
+
+    @property
+    def step_seconds(self) -> float:
+        """Of the segmenter."""
+        return self._segmenter.step_seconds
+
+    @property
+    def online_seconds(self) -> float:
+        """Wall time that the last start spent on online learning."""
+        return self._segmenter.online_seconds
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> Any:
+        """Begin a video, and forget any other."""
+        self._segmenter.start(frame, labels)
+        return self._segmenter.video
+
+    def step(self, videos: Sequence[Any], frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Labels of the next frame."""
+        return [self._segmenter.step(*frames)]
+
+    def add_objects(self, video: Any, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Labels of this frame, with further objects."""
+        return self._segmenter.add_objects(frame, labels)
+
+
+@dataclass
+class _Still:
+    """A video of which nothing moves."""
+
+    labels: np.ndarray
+    ids: tuple[int, ...]
+
+
+class CopyFirstMask:
+    """The baseline that any method must leave far behind: nothing ever moves."""
+
+    device = torch.device("cpu")
+    step_seconds = 0.0
+    ways = ()
+    """How its steps are computed: plainly."""
+
+    def start(self, frame: np.ndarray, labels: np.ndarray) -> _Still:
+        """Remember the labels; all frames will have them."""
+        return _Still(*checked_labels(labels, frame.shape[:2]))
+
+    def group(self, size: tuple[int, int], objects: int) -> None:
+        """All videos can be in one step."""
+
+    def prepare(self, frame: np.ndarray) -> Frame:
+        """The frame as it is."""
+        return frame
+
+    def step(self, videos: Sequence[_Still], frames: Sequence[Frame]) -> list[np.ndarray]:
+        """The labels of the first frames."""
+        return [video.labels for video in videos]
+
+    def add_objects(self, video: _Still, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The labels, with further objects before them."""
+        labels, ids = checked_labels(labels, frame.shape[:2])
+        video.labels, video.ids = np.where(labels > 0, labels, video.labels), video.ids + ids
+        return video.labels
+
+
+def segment(
+    follower: Any,
+    jobs: Iterable[Job],
+    at_once: int = 1,
+    before_frames: Callable[[int], None] = lambda frames: None,
+) -> Iterator[tuple[Job, Timing]]:
+    """Segment videos, and write a mask per frame.
+
+    However long they are, a few frames and masks of each are in memory. What ends this early (an
+    error, Ctrl-C, closing it) leaves no masks of the videos that are not finished.
+
+    Args:
+        follower: a :class:`OneVideo`, a
+            :class:`~ranet.inference.batch_segmenter.BatchSegmenter` (but not where objects begin in
+            later frames), or a :class:`CopyFirstMask`.
+        jobs: one group after the other; each is taken when its turn comes.
+        at_once: how many are followed at the same time.
+        before_frames: called with how many frames come next; what it raises ends all.
+
+    Yields:
+        Each job when its masks are there, and its times. The time of a step is divided among the
+        frames in it, and all of the time among the videos under way.
+
+    Raises:
+        DataError: a frame or a mark cannot be read, or marks do not fit their frame.
+        OutputError: a mask cannot be written.
+    """
+    for _, group in itertools.groupby(jobs, key=lambda job: job.group):
+        yield from _segment_group(follower, group, at_once, before_frames)
+
+
+def _segment_group(
+    follower: Any, jobs: Iterator[Job], at_once: int, before_frames: Callable[[int], None]
+) -> Iterator[tuple[Job, Timing]]:
+    videos: list[_Video] = []
+    last = time.perf_counter()
+
+    def share_time(among: Sequence[_Video]) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        for video in among:
+            video.total_ms += 1000 * (now - last) / len(among)
+        last = now
+
+    try:
+        while True:
+            for job in itertools.islice(jobs, at_once - len(videos)):
+                before_frames(1)
+                videos.append(_Video(job, follower))
+                videos[-1].start()
+                share_time(videos[-1:])
+            if not videos:
+                return
+            if not any(video.ended for video in videos):  # as those of one frame have already
+                before_frames(len(videos))
+                _step(follower, videos)
+                share_time(videos)
+            for video in [video for video in videos if video.ended]:
+                videos.remove(video)
+                yield video.job, video.timing()
+    finally:
+        for video in videos:
+            video.abandon()
+
+
+def _step(follower: Any, videos: Sequence["_Video"]) -> None:
+    """Take all videos a frame further."""
+    try:
+        results = follower.step([v.followed for v in videos], [v.ready for v in videos])
+    except Exception as error:
+        names = some_of([video.job.name for video in videos])
+        error.add_note(f"In a step with {count(videos, 'video')}: {names}.")
+        raise
+    milliseconds = 1000 * follower.step_seconds
+    for video, labels in zip(videos, results, strict=True):
+        video.take(labels, milliseconds, len(videos))
+
+
+class _Video:
+    """A video between its first frame and its last mask."""
+
+    def __init__(self, job: Job, follower: Any) -> None:
+        self.job, self._follower = job, follower
+        self.total_ms = self._online_ms = 0.0
+        self._step_ms: list[float] = []
+        self._videos_stepped = 0  # over all steps
+        with contextlib.ExitStack() as stack:
+            self._folder = stack.enter_context(atomic_folder(job.folder, replace=True))
+            frames = prepared(job.frames, follower.prepare)
+            self._frames = stack.enter_context(read_ahead(frames, FRAMES_AHEAD))
+            self._later = stack.enter_context(write_behind(write_labels, MASKS_BEHIND))
+            self._go_on()
+            self._stack = stack.pop_all()
+
+    def start(self) -> None:
+        """Take the first frame with marks; those before it are background."""
+        while self._name not in self.job.marks:
+            self._write(np.zeros(self._frame.shape[:2], np.uint8))
+        with self._naming_mark("first mask"):
+            self.followed = self._follower.start(self._frame, self._marks())
+        self._online_ms = 1000 * getattr(self._follower, "online_seconds", 0.0)
+        self._write(self.followed.labels)
+
+    def take(self, labels: np.ndarray, step_ms: float, videos: int) -> None:
+        """Take the labels of a frame, of a step with so many videos; go on to the next."""
+        self._step_ms.append(step_ms / videos)
+        self._videos_stepped += videos
+        if self._name in self.job.marks:
+            marks = self._marks()
+            new = np.where(np.isin(marks, self.followed.ids), 0, marks)
+            if new.any():
+                with self._naming_mark("mask"):
+                    labels = self._follower.add_objects(self.followed, self._frame, new)
+        self._write(labels)
+
+    def timing(self) -> Timing:
+        """How long it took, when it has ended."""
+        steps = len(self._step_ms)
+        at_once = self._videos_stepped / steps if steps else 1.0
+        return Timing(self._step_ms, self.total_ms, self._online_ms, at_once)
+
+    def abandon(self) -> None:
+        """Drop what was written, unless it has ended."""
+        abandon(self._stack)
+
+    def _marks(self) -> np.ndarray:
+        marks = self.job.marks[self._name]
+        return self.job.read(marks) if isinstance(marks, Path) else marks
+
+    def _naming_mark(self, what: str) -> contextlib.AbstractContextManager[None]:
+        marks = self.job.marks[self._name]
+        of = marks if isinstance(marks, Path) else f"of frame {self._name} of {self.job.name}"
+        return naming_mask(of, what)
+
+    def _write(self, labels: np.ndarray) -> None:
+        if self.job.wanted is None or self._name in self.job.wanted:
+            self._later(self._folder / f"{self._name}.png", labels)
+        self._go_on()
+        if self.ended:
+            self._stack.close()
+
+    def _go_on(self) -> None:
+        """The next frame: its name, H×W×3, and what a step takes for it."""
+        nothing = ("", np.empty((0, 0, 3), np.uint8), None)
+        self._name, self._frame, self.ready = next(self._frames, nothing)
+        self.ended = self.ready is None
