@@ -1,4 +1,4 @@
-"""Segment YouTube-VOS valid or test, and pack the masks for the benchmark's server.
+"""Segment YouTube-VOS valid or test, and pack the masks for its server.
 
     ranet eval-youtube-vos --youtube-vos data/YouTubeVOS --out outputs/youtube_vos
     ranet eval-youtube-vos --youtube-vos data/YouTubeVOS --split test \\
