@@ -125,6 +125,8 @@ def _read_run(folder: Path, name: str) -> Run:
     davis = _parsed(
         folder / "davis.json", lambda davis: (_scores(davis, folder), davis["settings"]["set"])
     )
+    if davis is None and (folder / "result.json").exists():
+        raise DataError(f"{folder} has no scores to show: its masks could not be scored.")
     if davis is None:
         raise DataError(
             f"No davis.json in {folder}, which ranet eval-davis and ranet evaluate write with "

@@ -105,6 +105,19 @@ def test_copying_needs_no_checkpoint(evaluate, tmp_path):
     assert masks_of(tmp_path / "out")["one"] == FRAMES
 
 
+def test_first_masks_alone_are_enough_to_segment(evaluate, tree, tmp_path, run_script):
+    for mask in (tree / "Annotations/480p").rglob("0000[1-9].png"):
+        mask.unlink()
+    outcome = evaluate(report=tmp_path / "report")
+    assert outcome.status == 0, outcome.error
+    assert "Nothing can be scored" in outcome.out
+    assert "report was not written" in outcome.out
+    assert (tmp_path / "out/submission-val.zip").is_file()
+    assert not (tmp_path / "report").exists()
+    shown = run_script("report.py", tmp_path / "out", "--out", tmp_path / "report")
+    assert_error(shown, "no scores to show")
+
+
 def test_another_checkpoint_is_refused_then_overwrites(evaluate, tmp_path):
     assert evaluate().status == 0
     torch.manual_seed(1)
