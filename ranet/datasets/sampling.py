@@ -46,9 +46,9 @@ class TrainingSamples:
         which = rng.choice(len(self._sources), p=self._shares)
         source = self._sources[which]
         for _ in range(_DRAWS):
-            draw = source.draw(self._config.clip_length, rng)
+            raw = source.draw(self._config.clip_length, rng)
             sample = make_sample(
-                draw, source.config.previous, self._config, rng, motion=source.config.motion
+                raw, source.config.previous, self._config, rng, motion=source.config.motion
             )
             if sample is not None:
                 return sample

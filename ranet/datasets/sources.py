@@ -21,18 +21,18 @@ from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image, 
 from ranet.datasets.image_sets import IMAGE_SETS, ImageMaskPair, choose_pairs, index_image_set
 from ranet.datasets.index import VideoSequence, index_davis, index_images
 from ranet.datasets.pasting import paste_beside, paste_over
-from ranet.datasets.views import Draw, Frame
+from ranet.datasets.views import Frame, RawSample
 from ranet.datasets.youtube_vos import index_youtube_vos
 from ranet.errors import DataError
 from ranet.wording import size_text
 
 
 class SampleSource(Protocol):
-    """Something to draw samples from."""
+    """Videos or still images, from which raw samples are drawn at random."""
 
     config: FramesConfig
 
-    def draw(self, length: int, rng: np.random.Generator) -> Draw:
+    def draw(self, length: int, rng: np.random.Generator) -> RawSample:
         """A template, ``length`` frames, and a mask that is previous to the first of them.
 
         Without objects if chance has it so.
@@ -89,7 +89,7 @@ class VideoSource:
         )
         return cls(sequences, config, label_reader(source.year))
 
-    def draw(self, length: int, rng: np.random.Generator) -> Draw:
+    def draw(self, length: int, rng: np.random.Generator) -> RawSample:
         """See :class:`SampleSource`. With one annotated frame only, it is all of them."""
         which = rng.integers(len(self._sequences))
         sequence, annotated = self._sequences[which], self._annotated[which]
@@ -100,7 +100,7 @@ class VideoSource:
         frames = {i: self._read(sequence, i) for i in {template, *clip}}
         previous_labels = self._read_labels(sequence, previous)
         _check_size(previous_labels, frames[current].image, sequence.annotations[previous])
-        return Draw(
+        return RawSample(
             template=frames[template],
             current=tuple(frames[i] for i in clip),
             previous_labels=previous_labels,
@@ -168,12 +168,14 @@ class StaticSource:
             backgrounds = tuple(pair.image for pair in pairs)
         return cls(pairs, config, backgrounds)
 
-    def draw(self, length: int, rng: np.random.Generator) -> Draw:
+    def draw(self, length: int, rng: np.random.Generator) -> RawSample:
         """See :class:`SampleSource`. All ``length`` frames are the same one."""
         pair = self._pairs[rng.integers(len(self._pairs))]
         frame = _read_pair(pair)
         template, current = self._altered(frame, rng), self._altered(frame, rng)
-        return Draw(template, (current,) * length, previous_labels=current.labels, name=pair.name)
+        return RawSample(
+            template, (current,) * length, previous_labels=current.labels, name=pair.name
+        )
 
     def _altered(self, frame: Frame, rng: np.random.Generator) -> Frame:
         """The frame as it is, or with other surroundings, by the configured probabilities."""

@@ -24,7 +24,8 @@ _LOCATE_AT = 2
 """Objects are located in a deformed frame at half its resolution: within two pixels."""
 
 _CONTEXT_SHIFT = 0.35
-"""Of a clip's frames, in units of what they show beside the crop: the object stays inside."""
+"""Largest shift of a clip's frames, in units of what they show beside the crop: the object stays
+inside."""
 
 _STILL = MotionConfig()
 
@@ -38,8 +39,11 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Draw:
-    """What a source has drawn for one sample. Ids mean the same object everywhere."""
+class RawSample:
+    """Frames and masks from which one training sample is made, as they are in the files.
+
+    Ids mean the same object everywhere.
+    """
 
     template: Frame
     current: tuple[Frame, ...]  # T of one size, in order
@@ -48,7 +52,7 @@ class Draw:
 
 
 def make_sample(
-    draw: Draw,
+    raw: RawSample,
     previous: PreviousMaskConfig,
     config: SampleConfig,
     rng: np.random.Generator,
@@ -71,48 +75,48 @@ def make_sample(
     Returns:
         The sample, or None if the template has no object that is large enough.
     """
-    chosen = choose_objects(draw.template.labels, config, rng)
+    chosen = choose_objects(raw.template.labels, config, rng)
     if chosen.size == 0:
         return None
     flip = rng.random() < config.augment.flip
-    template_labels = renumber(draw.template.labels, chosen)
+    template_labels = renumber(raw.template.labels, chosen)
     template_map = _template_map(template_labels, len(chosen), flip, config, rng)
     if template_map is None:
         return None
     size = frame_size(config)
     deformed, box, previous_labels = _current_view(
-        renumber(draw.previous_labels, chosen), flip, previous, config, rng
+        renumber(raw.previous_labels, chosen), flip, previous, config, rng
     )
-    jitter = _crop_jitter(len(draw.current), config, rng)
+    jitter = _crop_jitter(len(raw.current), config, rng)
     template_colours, current_colours = (
         random_colour_map(rng, config.augment.colour) for _ in range(2)
     )
     motions = [
-        _random_motion(whole(draw.previous_labels), motion, config, rng) for _ in draw.current[1:]
+        _random_motion(whole(raw.previous_labels), motion, config, rng) for _ in raw.current[1:]
     ]
     current_maps = [  # the deformation that is given first is applied last
         sampling_map(size, box, deformed, *reversed(motions[:steps]))
-        for steps in range(len(draw.current))
+        for steps in range(len(raw.current))
     ]
     return TrainingSample(
-        template_image=_show(draw.template.image, template_map, template_colours),
+        template_image=_show(raw.template.image, template_map, template_colours),
         template_labels=warp_labels(template_labels, template_map),
         current_image=np.stack(
             [
                 _show(frame.image, sampling, current_colours)
-                for frame, sampling in zip(draw.current, current_maps, strict=True)
+                for frame, sampling in zip(raw.current, current_maps, strict=True)
             ]
         ),
         current_labels=np.stack(
             [
                 warp_labels(renumber(frame.labels, chosen), sampling)
-                for frame, sampling in zip(draw.current, current_maps, strict=True)
+                for frame, sampling in zip(raw.current, current_maps, strict=True)
             ]
         ),
         previous_labels=previous_labels,
         crop_jitter=jitter,
         objects=len(chosen),
-        name=draw.name,
+        name=raw.name,
     )
 
 

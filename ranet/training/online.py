@@ -22,7 +22,7 @@ from ranet.config import (
     PreviousMaskConfig,
     SampleConfig,
 )
-from ranet.datasets.views import Draw, Frame, make_sample
+from ranet.datasets.views import Frame, RawSample, make_sample
 from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError, TrainingError
 from ranet.methods.ranet.network import RANet
@@ -151,19 +151,19 @@ def _samples(
         smallest_crop=config.smallest_crop,
         augment=online.augment,
     )
-    draw = Draw(frame, (frame,), previous_labels=frame.labels, name="the first frame")
+    raw = RawSample(frame, (frame,), previous_labels=frame.labels, name="the first frame")
     number = 0
     while True:
         rng = np.random.default_rng([online.seed, number])
-        yield _sample(draw, _previous_mask(online, config), sample_config, rng)
+        yield _sample(raw, _previous_mask(online, config), sample_config, rng)
         number += 1
 
 
 def _sample(
-    draw: Draw, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
+    raw: RawSample, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
 ) -> TrainingSample:
     for _ in range(_DRAWS):
-        sample = make_sample(draw, previous, config, rng)
+        sample = make_sample(raw, previous, config, rng)
         if sample is not None:
             return sample
     raise DataError(

@@ -50,18 +50,18 @@ def test_two_frames_and_a_mask_near_the_second(tmp_path):
     source = video_source(write_videos(tmp_path), max_previous_gap=3)
     gaps, distances, videos = set(), set(), set()
     for seed in range(150):
-        draw = source.draw(1, generator(seed))
-        template = frame_index(draw.template.labels)
-        current = frame_index(draw.current[0].labels)
-        previous = frame_index(draw.previous_labels)
-        np.testing.assert_array_equal(draw.template.image, textured(template))
-        np.testing.assert_array_equal(draw.current[0].image, textured(current))
-        assert draw.name[1:] == (
+        raw = source.draw(1, generator(seed))
+        template = frame_index(raw.template.labels)
+        current = frame_index(raw.current[0].labels)
+        previous = frame_index(raw.previous_labels)
+        np.testing.assert_array_equal(raw.template.image, textured(template))
+        np.testing.assert_array_equal(raw.current[0].image, textured(current))
+        assert raw.name[1:] == (
             f": template {template:05d}, current {current:05d}, previous {previous:05d}"
         )
         gaps.add(previous - current)
         distances.add(current - template)
-        videos.add(draw.name[0])
+        videos.add(raw.name[0])
     assert gaps == {-3, -2, -1, 1, 2, 3}
     assert 0 not in distances
     assert min(distances) < -8 < 8 < max(distances)
@@ -76,10 +76,10 @@ def test_only_annotated_frames_are_drawn_and_gaps_count_all_frames(tmp_path):
     for gap, allowed in ((4, {-4, 4}), (3, {0})):  # none within 3: the current mask itself
         source = video_source(root, max_previous_gap=gap)
         for seed in range(20):
-            draw = source.draw(1, generator(seed))
-            current = frame_index(draw.current[0].labels)
-            assert current % 4 == frame_index(draw.template.labels) % 4 == 0
-            assert frame_index(draw.previous_labels) - current in allowed
+            raw = source.draw(1, generator(seed))
+            current = frame_index(raw.current[0].labels)
+            assert current % 4 == frame_index(raw.template.labels) % 4 == 0
+            assert frame_index(raw.previous_labels) - current in allowed
 
 
 def test_gaps_are_those_of_the_numbers_in_names(tmp_path):
@@ -90,8 +90,8 @@ def test_gaps_are_those_of_the_numbers_in_names(tmp_path):
         opened = open_source(source, DataConfig(sources=(source,), video=video))
         gaps = set()
         for seed in range(40):
-            draw = opened.draw(1, generator(seed))
-            gaps.add(frame_index(draw.previous_labels) - frame_index(draw.current[0].labels))
+            raw = opened.draw(1, generator(seed))
+            gaps.add(frame_index(raw.previous_labels) - frame_index(raw.current[0].labels))
         assert gaps == allowed
 
 
@@ -122,18 +122,18 @@ def test_a_list_of_images(tmp_path):
 
 def test_a_video_of_one_annotated_frame(tmp_path):
     source = video_source(write_videos(tmp_path, frames=1))
-    draw = source.draw(1, generator())
-    np.testing.assert_array_equal(draw.template.labels, draw.current[0].labels)
-    np.testing.assert_array_equal(draw.previous_labels, draw.current[0].labels)
+    raw = source.draw(1, generator())
+    np.testing.assert_array_equal(raw.template.labels, raw.current[0].labels)
+    np.testing.assert_array_equal(raw.previous_labels, raw.current[0].labels)
 
 
 def test_davis_2016_makes_one_object_of_all(tmp_path):
     root = write_videos(tmp_path)
     assert set(np.unique(video_source(root).draw(1, generator()).template.labels)) == {0, 3, 7}
     (root / "ImageSets/2017").rename(root / "ImageSets/2016")
-    draw = video_source(root, year=2016).draw(1, generator())
-    assert set(np.unique(draw.template.labels)) == {0, 1}
-    assert draw.template.labels.dtype == np.uint8
+    raw = video_source(root, year=2016).draw(1, generator())
+    assert set(np.unique(raw.template.labels)) == {0, 1}
+    assert raw.template.labels.dtype == np.uint8
 
 
 def test_void_is_background(tmp_path):
@@ -141,21 +141,21 @@ def test_void_is_background(tmp_path):
     labels = two_objects()
     labels[:5] = 255
     write_labels(root / "masks/p0.png", labels)
-    draw = static_source(root).draw(1, generator())
-    assert set(np.unique(draw.template.labels)) == {0, 3, 7}
+    raw = static_source(root).draw(1, generator())
+    assert set(np.unique(raw.template.labels)) == {0, 3, 7}
 
 
 def test_a_still_image_is_drawn_unchanged(tmp_path):
     source = static_source(write_pairs(tmp_path))
     names = set()
     for seed in range(20):
-        draw = source.draw(1, generator(seed))
-        number = int(draw.name[1:])
-        for frame in (draw.template, *draw.current):
+        raw = source.draw(1, generator(seed))
+        number = int(raw.name[1:])
+        for frame in (raw.template, *raw.current):
             np.testing.assert_array_equal(frame.image, textured(number))
             np.testing.assert_array_equal(frame.labels, two_objects(5 * number))
-        np.testing.assert_array_equal(draw.previous_labels, draw.current[0].labels)
-        names.add(draw.name)
+        np.testing.assert_array_equal(raw.previous_labels, raw.current[0].labels)
+        names.add(raw.name)
     assert names == {"p0", "p1", "p2"}
 
 
@@ -171,10 +171,10 @@ def test_backgrounds_of_a_folder(tmp_path):
     source = static_source(
         write_pairs(tmp_path), new_background=1.0, backgrounds=tmp_path / "skies", feather=0
     )
-    draw = source.draw(1, generator())
-    for frame in (draw.template, *draw.current):
+    raw = source.draw(1, generator())
+    for frame in (raw.template, *raw.current):
         assert (frame.image[frame.labels == 0] == 200).all()
-        number = int(draw.name[1:])
+        number = int(raw.name[1:])
         inside = frame.labels > 0
         np.testing.assert_array_equal(frame.image[inside], textured(number)[inside])
 
@@ -184,10 +184,10 @@ def test_pasting_has_its_probability_in_each_view(tmp_path, option):
     source = static_source(write_pairs(tmp_path), **{option: 0.5})
     changed = []
     for seed in range(60):
-        draw = source.draw(1, generator(seed))
-        original = textured(int(draw.name[1:]))
+        raw = source.draw(1, generator(seed))
+        original = textured(int(raw.name[1:]))
         changed.append(
-            [not np.array_equal(frame.image, original) for frame in (draw.template, *draw.current)]
+            [not np.array_equal(frame.image, original) for frame in (raw.template, *raw.current)]
         )
     # An image may be pasted over itself, and a distractor be hidden: somewhat less than a half.
     assert 0.2 < np.mean(changed) < 0.65
@@ -199,15 +199,15 @@ def test_pasting_has_its_probability_in_each_view(tmp_path, option):
 def test_the_previous_mask_knows_what_hides_the_object(tmp_path):
     source = static_source(write_pairs(tmp_path), distractor=1.0)
     for seed in range(10):
-        draw = source.draw(1, generator(seed))
-        np.testing.assert_array_equal(draw.previous_labels, draw.current[0].labels)
+        raw = source.draw(1, generator(seed))
+        np.testing.assert_array_equal(raw.previous_labels, raw.current[0].labels)
 
 
 def test_an_image_without_objects_is_drawn_as_it_is(tmp_path):
     root = write_pairs(tmp_path, count=1)
     write_labels(root / "masks/p0.png", np.zeros((HEIGHT, WIDTH), dtype=np.uint8))
-    draw = static_source(root, new_background=1.0, distractor=1.0).draw(1, generator())
-    np.testing.assert_array_equal(draw.current[0].image, textured(0))
+    raw = static_source(root, new_background=1.0, distractor=1.0).draw(1, generator())
+    np.testing.assert_array_equal(raw.current[0].image, textured(0))
 
 
 def test_a_mask_of_another_size(tmp_path):
@@ -246,17 +246,17 @@ def test_a_source_of_given_sequences(tmp_path):
 def clips(root, length, **config):
     source = video_source(root, **config)
     for seed in range(150):
-        draw = source.draw(length, generator(seed))
-        yield draw, [frame_index(frame.labels) for frame in draw.current]
+        raw = source.draw(length, generator(seed))
+        yield raw, [frame_index(frame.labels) for frame in raw.current]
 
 
 def test_the_frames_of_a_clip_are_equally_far_apart(tmp_path):
     strides = set()
-    for draw, numbers in clips(write_videos(tmp_path, names=("a",)), 3, max_clip_stride=2):
-        assert draw.name.split("current ")[1].startswith(" ".join(f"{n:05d}" for n in numbers))
-        for frame, number in zip(draw.current, numbers, strict=True):
+    for raw, numbers in clips(write_videos(tmp_path, names=("a",)), 3, max_clip_stride=2):
+        assert raw.name.split("current ")[1].startswith(" ".join(f"{n:05d}" for n in numbers))
+        for frame, number in zip(raw.current, numbers, strict=True):
             np.testing.assert_array_equal(frame.image, textured(number))
-        assert abs(frame_index(draw.previous_labels) - numbers[0]) <= 5
+        assert abs(frame_index(raw.previous_labels) - numbers[0]) <= 5
         if 4 <= numbers[0] < 12:  # no end in reach
             first, second = np.diff(numbers)
             assert first == second
@@ -288,20 +288,20 @@ def test_a_clip_turns_where_the_video_ends(tmp_path):
 
 
 def test_a_clip_of_one_annotated_frame(tmp_path):
-    draw = video_source(write_videos(tmp_path, frames=1)).draw(3, generator())
-    assert len(draw.current) == 3
-    for frame in draw.current:
-        np.testing.assert_array_equal(frame.labels, draw.template.labels)
+    raw = video_source(write_videos(tmp_path, frames=1)).draw(3, generator())
+    assert len(raw.current) == 3
+    for frame in raw.current:
+        np.testing.assert_array_equal(frame.labels, raw.template.labels)
 
 
 def test_a_clip_of_a_still_image_repeats_it(tmp_path):
     source, differs = static_source(write_pairs(tmp_path), new_background=1.0), False
     for seed in range(5):
-        draw = source.draw(3, generator(seed))
-        assert len(draw.current) == 3
-        for frame in draw.current:
-            np.testing.assert_array_equal(frame.image, draw.current[0].image)
-        differs |= not np.array_equal(draw.template.image, draw.current[0].image)
+        raw = source.draw(3, generator(seed))
+        assert len(raw.current) == 3
+        for frame in raw.current:
+            np.testing.assert_array_equal(frame.image, raw.current[0].image)
+        differs |= not np.array_equal(raw.template.image, raw.current[0].image)
     assert differs
 
 
@@ -321,14 +321,14 @@ def test_a_look_alike_is_the_object_in_other_colours(tmp_path):
     for name, source in {"alike": alike, "other": other, "same colours": recoloured}.items():
         shares[name] = []
         for seed in range(30):
-            draw = source.draw(1, generator(seed))
-            if draw.name != "p0":
+            raw = source.draw(1, generator(seed))
+            if raw.name != "p0":
                 continue
-            changed = (draw.template.image != textured(0)).any(axis=-1)
+            changed = (raw.template.image != textured(0)).any(axis=-1)
             if changed.sum() > 30:
-                colours = draw.template.image[changed]
+                colours = raw.template.image[changed]
                 shares[name].append(np.mean([tuple(colour) in own for colour in colours]))
-            assert not draw.template.labels[changed].any()  # a distractor is background
+            assert not raw.template.labels[changed].any()  # a distractor is background
     # Blocks of one colour: but for mixed pixels at their seams, the object's colours are kept.
     assert np.mean(shares["same colours"]) > 0.4
     assert np.mean(shares["alike"]) < 0.05

@@ -5,7 +5,7 @@ from training_data import HEIGHT, WIDTH, data_config, textured, two_objects
 
 from ranet.config import MotionConfig, PreviousMaskConfig
 from ranet.datasets.boxes import box_around
-from ranet.datasets.views import Draw, Frame, choose_objects, make_sample, renumber
+from ranet.datasets.views import Frame, RawSample, choose_objects, make_sample, renumber
 
 SOURCE = {"kind": "pairs", "root": "unused"}
 SAME = PreviousMaskConfig()
@@ -25,16 +25,16 @@ def config(**values):
     return data_config(SOURCE, **{"max_objects": 2, "smallest_crop": 8, **values})
 
 
-def draw(template=None, current=None, previous=None):
+def raw_sample(template=None, current=None, previous=None):
     template = two_objects() if template is None else template
     current = two_objects(14) if current is None else current
     previous = two_objects(12) if previous is None else previous
-    return Draw(Frame(textured(1), template), (Frame(textured(2), current),), previous, "name")
+    return RawSample(Frame(textured(1), template), (Frame(textured(2), current),), previous, "name")
 
 
 def sample(seed=0, settings=None, of=None, previous=SAME, motion=STANDING):
     rng = np.random.default_rng(seed)
-    return make_sample(of or draw(), previous, settings or config(), rng, motion=motion)
+    return make_sample(of or raw_sample(), previous, settings or config(), rng, motion=motion)
 
 
 def label_maps(made):
@@ -127,19 +127,19 @@ def test_renumbering_follows_the_order_of_the_choice():
 
 
 def test_no_sample_without_objects():
-    assert sample(of=draw(template=np.zeros((HEIGHT, WIDTH), dtype=np.uint8))) is None
+    assert sample(of=raw_sample(template=np.zeros((HEIGHT, WIDTH), dtype=np.uint8))) is None
 
 
 def test_no_sample_if_resizing_loses_the_object():
     thin = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     thin[0, 0] = 1  # nearest-neighbour sampling at a quarter of the size skips the corner
     settings = config(size=(12, 20), crop="whole_frame", augment=STILL, smallest_object=1e-9)
-    assert sample(settings=settings, of=draw(template=thin)) is None
+    assert sample(settings=settings, of=raw_sample(template=thin)) is None
 
 
 def test_an_object_may_be_absent_from_the_current_frame():
     nothing = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
-    made = sample(of=draw(current=nothing))
+    made = sample(of=raw_sample(current=nothing))
     assert made.objects == 2
     assert not made.current_labels.any()
     assert made.previous_labels.any()
@@ -153,7 +153,7 @@ def test_without_augmentation_views_are_the_crops_of_inference():
     previous = large(two_objects(22))
     made = sample(
         settings=config(augment={**STILL, "flip": 1.0}),
-        of=Draw(
+        of=RawSample(
             Frame(large(textured(1)), template), (Frame(large(textured(2)), current),), previous, ""
         ),
     )
@@ -176,14 +176,16 @@ def test_the_template_is_shown_unchanged_if_no_view_has_the_objects():
     corner = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     corner[:8, :8] = 1
     zoomed = {**STILL, "scale": (4, 4), "attempts": 3}
-    made = sample(settings=config(crop="whole_frame", augment=zoomed), of=draw(template=corner))
+    made = sample(
+        settings=config(crop="whole_frame", augment=zoomed), of=raw_sample(template=corner)
+    )
     np.testing.assert_array_equal(made.template_labels, corner)
     np.testing.assert_array_equal(made.template_image, textured(1))
 
 
 def test_views_are_augmented_independently():
     one = two_objects()
-    same = Draw(Frame(textured(1), one), (Frame(textured(1), one),), one, "name")
+    same = RawSample(Frame(textured(1), one), (Frame(textured(1), one),), one, "name")
     made = sample(of=same)
     assert not np.array_equal(made.template_labels, made.current_labels[0])
     colourless = sample(of=same, settings=config(augment={"spline_shift": 0, "rotation": 0}))
@@ -198,7 +200,7 @@ def test_both_views_are_flipped_or_none():
         made = sample(
             seed,
             config(augment={**STILL, "flip": 0.5}, crop="whole_frame"),
-            of=draw(left, left, left),
+            of=raw_sample(left, left, left),
         )
         sides.append({np.nonzero(labels)[1].mean() < WIDTH / 2 for labels in label_maps(made)})
     assert {True} in sides
@@ -209,7 +211,7 @@ def test_both_views_are_flipped_or_none():
 @pytest.mark.parametrize("seed", range(5))
 def test_the_previous_mask_moves_with_the_current_view(seed):
     one = two_objects()
-    made = sample(seed, of=draw(current=one, previous=one))
+    made = sample(seed, of=raw_sample(current=one, previous=one))
     np.testing.assert_array_equal(made.previous_labels, made.current_labels[0])
 
 
@@ -221,7 +223,7 @@ def test_the_previous_mask_is_deformed_relative_to_its_objects():
         made = sample(
             seed,
             config(augment=STILL, crop="whole_frame"),
-            of=draw(small, small, small),
+            of=raw_sample(small, small, small),
             previous=PreviousMaskConfig(shift=0.5),
         )
         rows, columns = np.nonzero(made.previous_labels)
@@ -233,7 +235,7 @@ def test_an_empty_previous_mask_shows_the_whole_frame():
     one = two_objects()
     made = sample(
         settings=config(augment=STILL),
-        of=draw(one, one, one),
+        of=raw_sample(one, one, one),
         previous=PreviousMaskConfig(empty=1.0),
     )
     assert not made.previous_labels.any()
@@ -247,7 +249,7 @@ def test_scale_is_relative_to_the_crop(scale):
     square[19:29, 35:45] = 1
     for factor in (1, scale):
         settings = config(size=(96, 160), augment={**STILL, "scale": (factor, factor)})
-        made = sample(settings=settings, of=draw(square, square, square))
+        made = sample(settings=settings, of=raw_sample(square, square, square))
         areas.append(np.count_nonzero(made.template_labels))
     assert areas[1] / areas[0] == pytest.approx(scale**2, rel=0.12)
 
@@ -258,7 +260,7 @@ def test_the_crop_is_shifted():
     centres = []
     for seed in range(30):
         settings = config(augment={**STILL, "crop_shift": 0.2})
-        made = sample(seed, settings, of=draw(square, square, square))
+        made = sample(seed, settings, of=raw_sample(square, square, square))
         rows, columns = np.nonzero(made.template_labels)
         centres.append((rows.mean() / HEIGHT - 0.5, columns.mean() / WIDTH - 0.5))
     assert 0.12 < np.abs(centres).max() < 0.3
@@ -266,7 +268,7 @@ def test_the_crop_is_shifted():
 
 def still_clip(length):
     one = two_objects()
-    return Draw(Frame(textured(1), one), (Frame(textured(2), one),) * length, one, "clip")
+    return RawSample(Frame(textured(1), one), (Frame(textured(2), one),) * length, one, "clip")
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -283,7 +285,7 @@ def test_all_frames_of_a_clip_are_seen_in_one_view():
     for frame in (made := sample(3, of=still_clip(4))).current_image:
         np.testing.assert_array_equal(frame, made.current_image[0])
     labels = [two_objects(column) for column in (12, 13, 14)]
-    moving = Draw(
+    moving = RawSample(
         Frame(textured(1), labels[0]), tuple(Frame(textured(2), m) for m in labels), labels[0], ""
     )
     made = sample(3, config(augment=STILL, crop="whole_frame", max_objects=9), of=moving)
@@ -295,7 +297,7 @@ def test_motion_adds_up_from_frame_to_frame():
     settings = config(augment=STILL, crop="whole_frame")
     small = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     small[20:30, 30:40] = 1
-    of = Draw(Frame(textured(1), small), (Frame(textured(2), small),) * 4, small, "")
+    of = RawSample(Frame(textured(1), small), (Frame(textured(2), small),) * 4, small, "")
     farthest = np.zeros(4)
     for seed in range(40):
         made = sample(seed, settings, of=of, motion=MotionConfig(shift=0.03))
@@ -315,7 +317,7 @@ def test_image_and_labels_of_a_clip_move_together(seed):
     made = sample(
         seed,
         settings,
-        of=Draw(painted, (painted,) * 3, mask, ""),
+        of=RawSample(painted, (painted,) * 3, mask, ""),
         motion=MotionConfig(spline_shift=0.02, rotation=10, scale=(0.8, 1.2), shift=0.1),
     )
     assert not np.array_equal(made.current_labels[0], made.current_labels[2])
