@@ -122,13 +122,14 @@ def _score(
 ) -> dict[str, float]:
     """Masks and scores of the val videos in ``out/network`` and ``out/copying``: J&F by name."""
     folders = {_COPYING: out / "copying", **dict.fromkeys(methods, out / "network")}
-    reports = {
-        name: evaluate_split(
+    scores = {}
+    for name, method in {_COPYING: copying(), **methods}.items():
+        _logger.info("%s:", name)
+        report = evaluate_split(
             config, method, out / "videos", folders[name], overwrite=True, workers=workers
         )
-        for name, method in {_COPYING: copying(), **methods}.items()
-    }
-    return {name: report.scores.averages["J&F-Mean"] for name, report in reports.items()}
+        scores[name] = report.scores.averages["J&F-Mean"]
+    return scores
 
 
 def _show(name: str, out: Path) -> None:

@@ -20,7 +20,8 @@ VIDEOS = DemoVideos(train=2, val=2, frames=3, size=(64, 96), max_objects=2, clut
 
 @pytest.fixture
 def evaluation() -> EvalConfig:
-    return load_config(EvalConfig, CONFIGS / "eval_quickstart.yaml")
+    overrides = ["inference.input_size=null"]
+    return load_config(EvalConfig, CONFIGS / "eval_quickstart.yaml", overrides)
 
 
 def check_what_is_left(out: Path) -> None:

@@ -42,17 +42,24 @@ def main(program: str, arguments: Sequence[str]) -> None:
     check_writable(out)
     from ranet.config import EvalConfig, TrainConfig, load_config
 
-    evaluation = load_config(EvalConfig, CONFIGS / "eval_quickstart.yaml")
+    evaluation = CONFIGS / "eval_quickstart.yaml"
     if options.train:
         training = load_config(TrainConfig, CONFIGS / "quickstart.yaml", options.overrides)
         from ranet.demo import TRAINED_ON, show_training
 
-        show_training(TRAINED_ON, _in_folder(training, out), evaluation, out, usable_cores())
+        show_training(
+            TRAINED_ON,
+            _in_folder(training, out),
+            load_config(EvalConfig, evaluation),
+            out,
+            usable_cores(),
+        )
     else:
         from ranet.demo import SHOWN, show_network
         from ranet.methods.registry import DEFAULT, pretrained_path
 
-        show_network(SHOWN, evaluation, DEFAULT, pretrained_path(), out, usable_cores())
+        config = load_config(EvalConfig, evaluation, ["inference.input_size=null"])  # its own
+        show_network(SHOWN, config, DEFAULT, pretrained_path(), out, usable_cores())
 
 
 def _in_folder(config: "TrainConfig", out: Path) -> "TrainConfig":
