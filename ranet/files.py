@@ -227,9 +227,13 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
                 os.replace(path, old)
             elif path.is_dir():
                 path.rmdir()  # only where it is empty
-            _move(temporary, path)
-            if old is not None:
-                shutil.rmtree(old)
+            try:
+                _move(temporary, path)
+            finally:
+                if old is not None and path.exists():
+                    shutil.rmtree(old)
+                elif old is not None:  # the disk was full, perhaps: what was there comes back
+                    os.replace(old, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

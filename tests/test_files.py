@@ -342,6 +342,18 @@ def test_an_older_folder_stays_if_the_new_one_fails(tmp_path, error):
     assert [path.name for path in tmp_path.rglob("*")] == ["masks", "new.png"]
 
 
+def test_an_older_folder_comes_back_if_the_disk_is_full(tmp_path, monkeypatch):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "old.png").touch()
+    monkeypatch.setattr(os, "fsync", raise_error(errno.ENOSPC))
+    with (
+        pytest.raises(OutputError, match="masks"),
+        atomic_folder(tmp_path / "masks", replace=True) as folder,
+    ):
+        (folder / "new.png").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["masks", "old.png"]
+
+
 def test_a_folder_that_cannot_be_is_told_before_the_work(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     check_writable(tmp_path / "new" / "deeper")

@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "methods": {"structures"},
     "datasets": {"config", "structures"},
     "metrics": {"datasets.index", "datasets.image_io", "datasets.numbering"},
-    "visual": {"structures", "metrics", "datasets.image_io"},
+    "visual": {"structures", "datasets.image_io"},
     "inference": {
         "config",
         "datasets.image_io",
@@ -104,7 +104,7 @@ MAY_IMPORT = {
         "tables.benchmark",
     },
     "export": {"config", "inference", "methods", "structures"},
-    "api": {"config", "datasets.image_io", "datasets.video_io", "inference", "methods"},
+    "api": {"config", "datasets.video_io", "inference", "methods"},
     "demo": {"config", "datasets", "inference", "report", "training", "visual"},
     # Each calls the one thing that it is for; nobody imports a command.
     "commands": {

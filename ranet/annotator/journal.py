@@ -26,7 +26,7 @@ from ranet.files import atomic_write, output_errors
 from ranet.lock import only_writer
 
 _STEPS = 30
-"""That can be undone; each holds the arrays of the frame that it changed."""
+"""How many steps can be undone; each holds the arrays of the frame that it changed."""
 
 
 class Journal:

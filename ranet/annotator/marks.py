@@ -47,7 +47,7 @@ class FrameMarks:
 
     @classmethod
     def empty(cls, size: tuple[int, int]) -> Self:
-        """Of a frame of (H, W) in which nothing is marked yet."""
+        """The marks of a frame of (H, W) in which nothing is marked yet."""
         return cls(np.zeros(size, np.uint8), np.zeros(size, bool))
 
     @cached_property

@@ -294,20 +294,21 @@ class Session:
         with self._lock:
             self._check_idle()
             marks, segmentation = self.journal.now, self._segmentation
-            if segmentation is None and not marks.labels():
+            found = segmentation if segmentation and segmentation.frames else None
+            if found is None and not marks.labels():
                 raise DataError("There is nothing to export yet: mark an object first.")
 
             def write(job: Job) -> None:
                 with self._new_folder(marks) as folder:
-                    if segmentation is None:
+                    if found is None:
                         return
                     with output_errors(folder):
-                        shutil.copytree(segmentation.masks, folder / "masks")
+                        shutil.copytree(found.masks, folder / "masks")
                     outputs = Outputs(
                         **{what: folder / name for what, name in made.items() if name}
                     )
                     if outputs.wanted():
-                        write_outputs(_Watched(self.source, job), segmentation.masks, outputs)
+                        write_outputs(_Watched(self.source, job), found.masks, outputs)
 
             self._begin("exporting", self._number_of_frames(), write)
 
@@ -403,7 +404,7 @@ class Session:
         return read_labels(begun.masks / f"{self._name(number)}.png")
 
     def _name(self, number: int) -> str:
-        """Of a frame that is marked, up to which a video may not have been counted yet."""
+        """What a marked frame is called; the video may not have been counted up to it yet."""
         source = self.source
         return source.paths[number].stem if isinstance(source, ImageFrames) else frame_name(number)
 

@@ -1,7 +1,7 @@
 """Show results in a browser: one self-contained page, and plots for papers.
 
-Takes what eval_davis.py or evaluate.py wrote with --out. Several folders are compared with the
-first: differences by sequence, who wins where, both curves in one plot.
+Takes what ranet eval-davis or ranet evaluate wrote with --out. Several folders are compared with
+the first: differences by sequence, who wins where, both curves in one plot.
 
     ranet report outputs/davis16 --out outputs/davis16_report
     ranet report outputs/long outputs/short --name "all steps" --name "half of them" \\

@@ -211,7 +211,7 @@ class Decoding:
 
     def __init__(self, path: Path, rate: Fraction | None) -> None:
         self.frames = 0
-        """That came so far."""
+        """How many frames came so far."""
         self.time = self.end = Fraction(0)
         """Seconds from the first frame to when the last one begins, and ends; rising."""
         self._path, self._rate = path, rate

@@ -121,7 +121,7 @@ class ImageFrames:
             yield path.stem, self.read(number)
 
     def name(self, number: int) -> str:
-        """Of a frame."""
+        """What a frame is called."""
         return self.paths[number].stem
 
     def read(self, number: int) -> np.ndarray:
@@ -148,16 +148,18 @@ class AnimationFrames:
         self.size: tuple[int, int] = image.shape[:2]
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        time = Fraction(0)
+        time, duration = Fraction(0), None
         for number, (image, seconds) in enumerate(read_pictures(self.paths[0])):
-            if seconds is not None:
-                self.times[number] = time
-                time += Fraction(seconds).limit_denominator(1000)
-                self.times[number + 1] = time
+            # Without a duration of its own, a picture is shown as long as the one before.
+            if seconds is not None and (number == 0 or duration is not None):
+                duration = Fraction(seconds).limit_denominator(1000)
+            if duration is not None:
+                self.times[number], self.times[number + 1] = time, time + duration
+                time += duration
             yield self.name(number), self._checked(image, number)
 
     def name(self, number: int) -> str:
-        """Of a frame."""
+        """What a frame is called."""
         return frame_name(number)
 
     def read(self, number: int) -> np.ndarray:

@@ -247,7 +247,7 @@ def test_what_cannot_be_done_is_told(session, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mistake_of_the_program_is_told(session, monkeypatch, caplog):
+def test_a_mistake_of_the_program_is_told(session, monkeypatch, caplog, tmp_path):
     def broken(frame, labels):
         raise ZeroDivisionError("oh")
 
@@ -257,6 +257,9 @@ def test_a_mistake_of_the_program_is_told(session, monkeypatch, caplog):
     session.job.join()
     assert "ZeroDivisionError: oh" in session.as_json()["job"]["error"]
     assert "Traceback" in caplog.text
+    session.export(overlay=False)  # no frame was segmented: the marks alone
+    done(session)
+    assert files_in(tmp_path / "out") == ["annotations/00.png"]
 
 
 def test_closing_stops_and_saves_the_marks(make_session, monkeypatch, tmp_path):

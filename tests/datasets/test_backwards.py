@@ -17,7 +17,6 @@ def source(request, tmp_path):
         for number in range(5):
             write_image(tmp_path / "frames" / f"{number:05d}.png", busy_frame(number))
         return open_frames(tmp_path / "frames")
-    pytest.importorskip("av", reason="video files need the extra ranet[video]")
     with VideoWriter(tmp_path / "film.mp4", frame_rate=25) as writer:
         for number in range(5):
             writer.write(busy_frame(number))

@@ -11,6 +11,7 @@ from ranet.datasets.check import check_data
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.image_sets import IMAGE_SETS
 from ranet.datasets.index import index_davis
+from ranet.datasets.video_writer import VideoWriter
 
 
 def labels(*ids: int, size: tuple[int, int] = (24, 32)) -> np.ndarray:
@@ -518,9 +519,6 @@ def test_a_folder_of_frames(tree):
 
 
 def test_a_video_file(tmp_path):
-    pytest.importorskip("av", reason="video files need the extra ranet[video]")
-    from ranet.datasets.video_writer import VideoWriter
-
     path = tmp_path / "v.mp4"
     with VideoWriter(path, frame_rate=25, crf=1) as writer:
         for _ in range(40):

@@ -1,5 +1,6 @@
 """Any frame of a video, in any order, is the one that reading it in order gives."""
 
+import av
 import numpy as np
 import pytest
 
@@ -19,7 +20,6 @@ def busy_frame(number):
 
 
 def encoded(path, codec, count=30, options=None):
-    av = pytest.importorskip("av", reason="video files need the extra ranet[video]")
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"

@@ -7,6 +7,7 @@ import tracemalloc
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -18,8 +19,6 @@ from ranet.datasets.random_access import random_access
 from ranet.datasets.video_io import FrameSource, open_frames, position_of
 from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError, OutputError, RANetError
-
-av = pytest.importorskip("av", reason="video files need the extra ranet[video]")
 
 SIDE_BY_SIDE = ((200, 50, 10), (20, 160, 230))  # colours of the left and the right half
 
@@ -145,6 +144,14 @@ def test_animations_and_pages(tmp_path, name, options):
     reader.close()
     shown_at = [0, 0.1, 0.4, 0.6] if options else []
     assert [float(time) for time in source.times.values()] == pytest.approx(shown_at, abs=0.001)
+
+
+def test_a_picture_without_a_duration_is_shown_as_long_as_the_one_before(tmp_path):
+    first, *more = (Image.fromarray(frame(shift=shift)) for shift in range(0, 9, 3))
+    first.save(tmp_path / "a.png", save_all=True, append_images=more, duration=[100, 0, 200])
+    source = open_frames(tmp_path / "a.png")
+    assert len(list(source)) == 3
+    assert [float(time) for time in source.times.values()] == pytest.approx([0, 0.1, 0.2, 0.4])
 
 
 def test_which_frame_a_number_means(tmp_path):

@@ -2,14 +2,13 @@
 
 import os
 
+import av
 import numpy as np
 import pytest
 
 from ranet.datasets.video_io import open_frames
 from ranet.datasets.video_writer import TransparentVideoWriter
 from ranet.errors import DataError, OutputError, RANetError
-
-av = pytest.importorskip("av", reason="video files need the extra ranet[video]")
 
 
 def cut(shift: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
