@@ -27,7 +27,7 @@ class SegmentedFrame(NamedTuple):
     """A frame of a video and where its objects are."""
 
     name: str
-    """Of the image without its ending, or the number of the frame in a video file."""
+    """Name of the image without its ending, or number of the frame in a video file."""
     frame: np.ndarray
     """H×W×3 uint8 RGB."""
     labels: np.ndarray

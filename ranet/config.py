@@ -58,7 +58,7 @@ Scale = Annotated[PositiveRange, Field(description="size over the size before, a
 
 
 _FEWEST_CHANNELS = 8
-"""Of a layer whose channels ``width`` scales (ranet.methods.ranet.decoder)."""
+"""Channels of the narrowest layer that ``width`` scales (ranet.methods.ranet.decoder)."""
 
 
 def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:

@@ -50,9 +50,9 @@ class Agreement(NamedTuple):
     """
 
     step: list[float]
-    """Of single steps, each from the plain step's result of the frame before."""
+    """Overlap of single steps, each from the plain step's result of the frame before."""
     video: list[float]
-    """Of the video, each frame following from its own result of the frame before."""
+    """Overlap in the video, each frame following from its own result of the frame before."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ NAMES = tuple(name for group in GROUPS.values() for name in group)
 
 
 def file_name(command: str) -> str:
-    """Of its module and of its script: ``check_data.py`` for ``check-data``."""
+    """The name of a command's module and script: ``check_data.py`` for ``check-data``."""
     return f"{command.replace('-', '_')}.py"
 
 
@@ -76,7 +76,7 @@ def _as_scripts(text: str) -> str:
 # --- Options that several commands have: called and explained the same in all of them
 
 SMALLEST_SIDE = 33
-"""Of what a network can see, as ranet.methods.ranet.network has it: known without torch."""
+"""Pixels that a network's input needs, as in ranet.methods.ranet.network; known without torch."""
 
 
 def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:

@@ -17,7 +17,7 @@ class Measure:
     """J or F of one object over a video; None where nothing is scored."""
 
     mean: float | None
-    """Of the scored frames."""
+    """Mean over the scored frames."""
     recall: float | None
     """Share of the scored frames above 0.5."""
     decay: float | None

@@ -9,11 +9,11 @@ class Pictures:
     """Which pictures a report has, and of which size."""
 
     every: int = 5
-    """Of each sequence's annotated frames, each that many-th can be looked at, and the last."""
+    """Each n-th annotated frame of a sequence is shown, and the last."""
     width: int = 480
     """Pixels; larger frames are reduced."""
     quality: int = 70
-    """Of JPEG, 1…95."""
+    """JPEG quality, 1…95."""
     worst: int = 12
     """How many of the worst frames are shown."""
     frames: Path | None = None

@@ -50,7 +50,7 @@ class Picture:
     layers: list[str | None]
     """PNG of each run's mask and, last, of the true one; None where a run has none."""
     contours: list[str | None]
-    """The same as contours alone; empty where they are not needed."""
+    """The layers as contours alone; empty where they are not needed."""
 
 
 def worst_frames(runs: Sequence[Run], at_most: int) -> list[BadFrame]:

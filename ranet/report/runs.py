@@ -21,7 +21,7 @@ from ranet.wording import count, distinct_ends, some_of
 _Content = TypeVar("_Content")
 
 _HAS_ITS_PLACE = {"set", "global", "published", "sequences", "times"}
-"""Of ``result.json``; all else is shown as it stands there."""
+"""Entries of ``result.json`` that the page shows elsewhere; all others stand in its last table."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Run:
     """What it is called in the report."""
     folder: Path
     set_name: str
-    """Of the set of sequences."""
+    """What the set of sequences is called."""
     scores: DavisResult
     published: PublishedResult | None
     """What a paper gives for these sequences, if ``result.json`` has it."""
@@ -197,12 +197,15 @@ def _known(content: Mapping[str, Any], scores: DavisResult, folder: Path) -> dic
         "published": published and PublishedResult(**published),
         "times": content["times"],
         "sequence_times": {n: one["times"] for n, one in sequences.items() if one["times"]},
-        # The annotations lie in the folder of the resolution that the frames were read from.
-        "frames": read_path(content["settings"]["davis"], folder)
-        / "JPEGImages"
-        / scores.annotations.name,
+        "frames": _frames(read_path(content["settings"]["davis"], folder), scores.annotations),
         "facts": {key: value for key, value in content.items() if key not in _HAS_ITS_PLACE},
     }
+
+
+def _frames(davis: Path, annotations: Path) -> Path:
+    """The frames: in the folder of the annotations' resolution, where the tree has resolutions."""
+    frames = davis / "JPEGImages"
+    return frames if annotations.name == "Annotations" else frames / annotations.name
 
 
 def _check_comparable(first: Run, other: Run) -> None:

@@ -71,9 +71,9 @@ class Pixel(NamedTuple):
     """A chosen position of the template."""
 
     row: int
-    """Of the template grid."""
+    """Row of the template grid."""
     column: int
-    """Of the same."""
+    """Column of the template grid."""
     of_object: bool
     """It lies rather on the object than beside it."""
 
@@ -86,9 +86,9 @@ class Explanation:
     """
 
     object_id: int
-    """Of the object explained."""
+    """Id of the object explained."""
     frame_number: int
-    """Of the current frame, from 0, the template."""
+    """Number of the current frame; the template is 0."""
     template: View
     """The frame in which the objects were marked."""
     current: View
@@ -96,7 +96,7 @@ class Explanation:
     similarity: np.ndarray
     """gh×gw×h/16×w/16 float32 in [-1, 1] (Eq. 1)."""
     pixels: tuple[Pixel, ...]
-    """Whose similarity maps are shown."""
+    """Template positions whose similarity maps are shown."""
     foreground: Region
     """On the object."""
     background: Region
@@ -137,7 +137,7 @@ class Strip:
     network: str
     """Its name."""
     numbers: Sequence[int]
-    """Of the frames, in the video, from 0."""
+    """Numbers of the frames in the video, from 0."""
     frames: Sequence[np.ndarray]
     """Each H×W×3 uint8 RGB."""
     labels: Sequence[np.ndarray]

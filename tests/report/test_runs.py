@@ -29,6 +29,16 @@ def test_all_that_an_evaluation_noted_is_read(copied, tree):
     assert run.published is None
 
 
+def test_frames_of_a_tree_without_resolutions(copied, tree, tmp_path):
+    flat = copied_to(copied, tmp_path / "flat")
+    annotations = str(tree.resolve() / "Annotations")
+    change_json(
+        flat / "davis.json", lambda davis: davis["settings"].update(annotations=annotations)
+    )
+    (run,) = read_runs([flat])
+    assert run.frames == tree.resolve() / "JPEGImages"
+
+
 def test_scores_alone_are_a_run_too(scored):
     (run,) = read_runs([scored])
     assert run.scores.averages == json.loads((scored / "davis.json").read_text())["global"]
