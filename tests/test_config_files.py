@@ -224,5 +224,6 @@ def test_print_config_needs_no_torch_and_nothing_but_a_configuration(tmp_path):
     debug = CONFIGS / "debug.yaml"
     path = printed("train", "--config", str(debug), "--print-config", "steps=7")
     assert load_config(TrainConfig, path) == load_config(TrainConfig, debug, ["steps=7"])
-    path = printed("segment", "--print", "online.steps=2")
+    words = ("--video", "v.mp4", "--mask", "12=a.png", "--backward")  # the whole command will do
+    path = printed("segment", *words, "--print", "online.steps=2")
     assert load_config(InferenceConfig, path).online == OnlineLearning(steps=2)

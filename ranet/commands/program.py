@@ -4,6 +4,7 @@ import argparse
 import ast
 import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 
 import ranet
 from ranet.cli import run_script
-from ranet.commands.parser import GROUPS, NAMES, file_name, parse, script_of
+from ranet.commands.parser import GROUPS, NAMES, file_name, script_of
 from ranet.provenance import CONFIGS
 
 _EXAMPLES = """\
@@ -77,7 +78,10 @@ _CONFIGURATIONS = {"train": "TrainConfig", "eval-davis": "EvalConfig", "segment"
 
 
 def _print_config(command: str, program: str, words: Sequence[str]) -> None:
-    """Print the complete configuration: neither the command nor torch is loaded for it."""
+    """Print the complete configuration: neither the command nor torch is loaded for it.
+
+    Options of the command that do not concern it may be there, and are not looked at.
+    """
     from ranet import config
     from ranet.config_files import load_config, to_yaml
 
@@ -87,10 +91,11 @@ def _print_config(command: str, program: str, words: Sequence[str]) -> None:
         parser.add_argument("--config", type=Path, default=CONFIGS / "segment.yaml")
     else:
         parser.add_argument("--config", type=Path, required=True)
-    parser.add_argument("overrides", nargs="*", metavar="key=value")
-    options = parse(parser, words)
+    options, overrides = parser.parse_known_args(words)
+    if any(word.startswith("-") for word in overrides):  # other options, and their values
+        overrides = [word for word in overrides if re.match(r"[A-Za-z_][\w.]*=", word)]
     kind = getattr(config, _CONFIGURATIONS[command])
-    print(to_yaml(load_config(kind, options.config, options.overrides)), end="")
+    print(to_yaml(load_config(kind, options.config, overrides)), end="")
 
 
 def help_text() -> str:
