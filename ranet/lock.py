@@ -41,7 +41,10 @@ def only_writer(place: Path, lock: Path) -> Iterator[None]:
             held.acquire()
             lock.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         except Timeout:
-            holder = lock.read_text() or "it has just begun"
+            holder = ""
+            with contextlib.suppress(OSError):  # it may have ended by now
+                holder = lock.read_text()
+            holder = holder or "it has just begun, or just ended"
             raise OutputError(
                 f"Another run is writing to {place} ({holder}): wait until it has ended, or choose "
                 "another place."

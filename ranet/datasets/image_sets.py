@@ -69,7 +69,7 @@ class ImageSet:
 
     @property
     def folders(self) -> set[str]:
-        """What is to be found below the root."""
+        """The folders below the root by which the set is recognised."""
         return {self.images, self.masks[0], *self.also}
 
     def _files(self, root: Path, folder: str, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -150,7 +150,8 @@ def choose_pairs(
                 f"{some_of(unknown)}. Expected names of images without their endings; correct "
                 "the list, or the root of this source."
             )
-        pairs = [pair for pair in pairs if pair.name in set(listed)]
+        chosen_names = set(listed)
+        pairs = [pair for pair in pairs if pair.name in chosen_names]
     chosen = [pair for pair in pairs if fnmatchcase(pair.name, names)]
     if not chosen:
         raise DataError(
