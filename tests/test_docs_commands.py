@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,16 @@ def test_the_files_exist():
     example = {"configs/ablations/mean_static.yaml", "configs/ablations/mean_video.yaml"}
     assert len(named) > 30
     assert [name for name in sorted(named - example) if not (ROOT / name).is_file()] == []
+
+
+def test_what_the_documents_import_is_there():
+    pages = [*PAGES, *ROOT.glob("notebooks/*.ipynb")]
+    text = "\n".join(page.read_text("utf-8") for page in pages)
+    imported = re.findall(r"from (ranet[\w.]*) import ([\w, ]+)", text)
+    named = {(module, name.strip()) for module, names in imported for name in names.split(",")}
+    named.remove(("ranet.methods.ranet.mean_map", "MeanMap"))  # the page has it written
+    assert len(named) > 20
+    assert [one for one in sorted(named) if not hasattr(import_module(one[0]), one[1])] == []
 
 
 def test_the_links_of_the_readme_lead_somewhere():
