@@ -229,11 +229,12 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
                 path.rmdir()  # only where it is empty
             try:
                 _move(temporary, path)
-            finally:
-                if old is not None and path.exists():
-                    shutil.rmtree(old)
-                elif old is not None:  # the disk was full, perhaps: what was there comes back
+            except BaseException:  # the disk was full, perhaps: what was there comes back
+                if old is not None and not path.exists():
                     os.replace(old, path)
+                raise
+            if old is not None:
+                shutil.rmtree(old)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
