@@ -11,11 +11,11 @@ A network alone needs less than the package: ``dependencies``.
 import typing
 
 from ranet.errors import ConfigError as _ConfigError
-from ranet.methods.ranet.network import RANet as _RANet
-from ranet.methods.registry import load_checkpoint as _load_checkpoint
+from ranet.methods.checkpoints import load_checkpoint as _load_checkpoint
 
 # Whatever can be called here and has no underscore in front, torch.hub lists as an entry.
-from ranet.methods.registry import load_pretrained as _load_pretrained
+from ranet.methods.checkpoints import load_pretrained as _load_pretrained
+from ranet.methods.ranet.network import RANet as _RANet
 
 dependencies = ["numpy", "safetensors", "torch", "torchvision"]
 

@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # the same names as below, for those who read types
     from ranet.config import InferenceConfig, OnlineLearning, load_config
     from ranet.errors import RANetError
     from ranet.inference.segmenter import VideoSegmenter
-    from ranet.methods.ranet.network import RANet
-    from ranet.methods.registry import (
+    from ranet.methods.checkpoints import (
         build_model,
         load_checkpoint,
         load_pretrained,
-        load_released_checkpoint,
         save_checkpoint,
     )
+    from ranet.methods.ranet.network import RANet
+    from ranet.methods.ranet.released import load_released_checkpoint
     from ranet.metrics.davis import evaluate_davis
 
 _HOMES = {
@@ -35,13 +35,13 @@ _HOMES = {
     "RANetError": "ranet.errors",
     "SegmentedFrame": "ranet.api",
     "VideoSegmenter": "ranet.inference.segmenter",
-    "build_model": "ranet.methods.registry",
+    "build_model": "ranet.methods.checkpoints",
     "evaluate_davis": "ranet.metrics.davis",
-    "load_checkpoint": "ranet.methods.registry",
+    "load_checkpoint": "ranet.methods.checkpoints",
     "load_config": "ranet.config",
-    "load_pretrained": "ranet.methods.registry",
-    "load_released_checkpoint": "ranet.methods.registry",
-    "save_checkpoint": "ranet.methods.registry",
+    "load_pretrained": "ranet.methods.checkpoints",
+    "load_released_checkpoint": "ranet.methods.ranet.released",
+    "save_checkpoint": "ranet.methods.checkpoints",
     "segment_video": "ranet.api",
 }
 

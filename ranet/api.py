@@ -19,8 +19,8 @@ from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
 from ranet.errors import DataError
 from ranet.inference.annotation_files import first_labels, frame_name
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import load_pretrained
+from ranet.methods.base import VOSMethod
+from ranet.methods.checkpoints import load_pretrained
 
 
 class SegmentedFrame(NamedTuple):
@@ -39,7 +39,7 @@ def segment_video(
     mask: str | Path | np.ndarray | Sequence[str | Path],
     *,
     start: int = 0,
-    model: RANet | None = None,
+    model: VOSMethod | None = None,
     config: InferenceConfig | None = None,
 ) -> Iterator[SegmentedFrame]:
     """Follow the objects of a mask through a video, one frame at a time.

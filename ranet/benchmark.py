@@ -26,12 +26,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils import collect_env
 from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.cli import usable_cores
-from ranet.config import InferenceConfig, ModelConfig, TrainConfig, parse_config
+from ranet.config import InferenceConfig, TrainConfig, parse_config
 from ranet.datasets.image_io import write_image
 from ranet.datasets.loader import build_loader
 from ranet.datasets.video_io import ImageFrames
@@ -43,12 +43,14 @@ from ranet.device import (
     resolve_device,
     synchronise,
 )
-from ranet.inference.acceleration import AcceleratedStep, ran_without
-from ranet.inference.frame_step import FrameStep
+from ranet.inference.compiled_step import CompiledStep, ran_without
+from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequences import Job, OneVideo, segment
-from ranet.inference.tracker import Tracker
-from ranet.methods.registry import build_model, load_checkpoint, load_pretrained, pretrained_path
+from ranet.inference.tracker import Network
+from ranet.methods.base import VOSMethod
+from ranet.methods.checkpoints import load_checkpoint, load_pretrained, pretrained_path
+from ranet.methods.registry import MethodConfig, create_method, method_config
 from ranet.provenance import versions
 from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
 from ranet.tables.benchmark import Row, new_row
@@ -93,14 +95,14 @@ class Work:
         device: where.
         facts: entries of the row that are known without timing: ``unit``, ``units`` and so on.
         dtype: of its matrix products, by name.
-        step: gives what the calls went through, which knows how it ran.
+        step: gives what compiled or recorded the calls, which knows how they ran, if anything did.
     """
 
     call: Callable[[], object]
     device: torch.device
     facts: Mapping[str, Any]
     dtype: str = "float32"
-    step: Callable[[], AcceleratedStep] | None = None
+    step: Callable[[], CompiledStep | None] = lambda: None
 
 
 def describe_machine() -> dict[str, Any]:
@@ -248,11 +250,10 @@ def _timed(case: Case, work: Work, effort: Effort) -> Row:
         memory_counted=counted,
         **work.facts,
     )
-    if work.step is not None:
-        step = work.step()
-        row["problem"] = ran_without(step.shortfalls)
-        told = [shortfall.message for shortfall in step.shortfalls]
-        row["details"] = {**row["details"], "ran": step.ran, "shortfalls": told}
+    if (step := work.step()) is not None:
+        row["problem"] = ran_without(step.fallbacks)
+        told = [fallback.message for fallback in step.fallbacks]
+        row["details"] = {**row["details"], "ran": step.ran, "fallbacks": told}
     return row
 
 
@@ -266,7 +267,7 @@ def _reset_peak(device: torch.device) -> None:
 # --- Inference: parts that hold each other, with frames of the network's own input size
 
 
-def network_config(name: str) -> ModelConfig | None:
+def network_config(name: str) -> MethodConfig | None:
     """The architecture of a name: ``"single"``, ``"multi"`` or ``"single-resnet50"``.
 
     Returns:
@@ -281,7 +282,7 @@ def network_config(name: str) -> ModelConfig | None:
         pretrained_path(name)
         return None
     values = {"objects": objects, **({"backbone": backbone} if dash else {})}
-    return parse_config(ModelConfig, values, source=f"the network {name!r}")
+    return parse_config(method_config(), values, source=f"the network {name!r}")
 
 
 def build_network(network: str | Path) -> nn.Module:
@@ -293,7 +294,7 @@ def build_network(network: str | Path) -> nn.Module:
         return load_pretrained(network)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build_model(config.model_dump()).eval()
+        return create_method(config).eval()
 
 
 def draw_video(
@@ -331,27 +332,22 @@ def write_video(folder: Path, case: Case) -> tuple[list[Path], np.ndarray]:
 
 
 def _prepare_frame(case: Case, stack: ExitStack) -> Work:
-    """``network``: encode a frame of each video, segment all objects; ``frame``: crop and paste."""
+    """``network``: segment a frame of each video that is the crop already; ``frame``: crop it."""
     config, videos = case.config, case.settings["videos"]
     model = build_network(case.network)
-    frame_step, arguments, _, flop = _on_device(model, case, videos)
-    step = frame_step.accelerated
-    if case.part == "network":  # the frame step has it done so, but for what is around the network
-        step = AcceleratedStep(
-            frame_step.plain.logits,
-            compiled=config.compile,
-            cuda_graph=config.cuda_graph,
-            device=resolve_device(config.device),
-        )
-    call = torch.inference_mode()(partial(step, *arguments))
-    return _inference_work(case, model, call, flop, videos, lambda: step)
+    if case.part == "network":
+        network, arguments, _, flop = _on_device(model, case, videos, crop=None)
+    else:
+        network, arguments, _, flop = _on_device(model, case, videos, crop=config.crop)
+    call = torch.inference_mode()(partial(network.step, *arguments))
+    return _inference_work(case, model, call, flop, videos, lambda: network.compiled)
 
 
 def _prepare_step(case: Case, stack: ExitStack) -> Work:
     """Frames in the host's memory to labels there: upload, crop, network, paste, labels."""
     config, videos = case.config, case.settings["videos"]
     model = build_network(case.network)
-    flop = _on_device(model, case, videos)[-1]
+    flop = _on_device(model, case, videos, crop=config.crop)[-1]
     (first, *others), labels = draw_video(
         config.input_size, objects=case.settings["objects"], frames=_FRAMES_IN_MEMORY
     )
@@ -362,16 +358,14 @@ def _prepare_step(case: Case, stack: ExitStack) -> Work:
     def call() -> None:
         segmenter.step(followed, [next(frames)] * videos)
 
-    return _inference_work(
-        case, model, call, flop, videos, lambda: followed[0].frame_step.accelerated
-    )
+    return _inference_work(case, model, call, flop, videos, lambda: followed[0].network.compiled)
 
 
 def _prepare_video(case: Case, stack: ExitStack) -> Work:
     """A folder of JPEG images to a folder of masks: decode, template, steps, write."""
     frames = case.settings["frames"]
     model = build_network(case.network)
-    template_flop, flop = _on_device(model, case, videos=1)[-2:]
+    template_flop, flop = _on_device(model, case, videos=1, crop=case.config.crop)[-2:]
     segmenter = VideoSegmenter(model, case.config)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     paths, labels = write_video(folder / "frames", case)
@@ -383,20 +377,21 @@ def _prepare_video(case: Case, stack: ExitStack) -> Work:
 
     flop = template_flop + flop * (frames - 1)
     return _inference_work(
-        case, model, call, flop, frames, lambda: segmenter.video.frame_step.accelerated
+        case, model, call, flop, frames, lambda: segmenter.video.network.compiled
     )
 
 
 def _on_device(
-    model: nn.Module, case: Case, videos: int
-) -> tuple[FrameStep, tuple[Any, ...], int, int]:
-    """What segments a frame of each video, its arguments, and the FLOP of template and frame."""
+    model: VOSMethod, case: Case, videos: int, crop: str | None
+) -> tuple[Network, tuple[Any, Tensor], int, int]:
+    """What segments a frame of each video, its arguments, and the FLOP of both frames."""
     config, objects = case.config, case.settings["objects"]
     device = resolve_device(config.device)
-    step = Tracker(model, config).frame_step
+    config = resolved(config, model)
+    network = Network.prepared(model, config, crop=crop)
+    method = network.method
     frames, labels = draw_video(config.input_size, objects=objects, frames=2)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
-    templates: list[Any] = []
     with torch.inference_mode():
         first, second = (
             (torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255)
@@ -406,9 +401,11 @@ def _on_device(
         )
         masks = one_hot_masks(torch.from_numpy(labels[0]).to(device), objects)
         masks = masks.expand(videos, -1, -1, -1).contiguous()
-        template_flop = count_flop(lambda: templates.append(step.encode_template(first, masks)))
-        flop = count_flop(lambda: step.plain.logits(templates, second, masks))
-    return step, (templates, second, masks), template_flop, flop
+        states = [method.new_state(first)]
+        marking = partial(method.add_objects, states[0], first, masks)
+        template_flop = count_flop(lambda: states.append(marking()))
+        flop = count_flop(lambda: method.step(states[-1], second))
+    return network, (states[-1], second), template_flop, flop
 
 
 def _inference_work(
@@ -417,7 +414,7 @@ def _inference_work(
     call: Callable[[], object],
     flop: int,
     frames: int,
-    step: Callable[[], AcceleratedStep],
+    step: Callable[[], CompiledStep | None],
 ) -> Work:
     facts = network_facts(model, flop, case.config, unit="frame", units=frames)
     return Work(call, resolve_device(case.config.device), facts, case.config.dtype, step)
@@ -455,7 +452,7 @@ def _prepare_training(case: Case, stack: ExitStack) -> Work:
     batch = TrainingBatch.collate([sample] * config.batch_size)
     if device.type == "cuda":
         batch = batch.pin_memory()  # as the loader of a run does
-    eager = replace(step, network=step.clip_network)  # a compiled one shows nothing to count
+    eager = replace(step, network=step.model.forward)  # a compiled one shows nothing to count
     flop = count_flop(lambda: eager(batch, 0))
     unit = "pair" if length == 1 else "clip"
     facts = network_facts(step.model, flop, config, unit=unit, units=config.batch_size)

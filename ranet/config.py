@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
-from ranet.config_files import Plugins
+from ranet.config_files import Plugins, PositiveInt, Size
 from ranet.config_files import Section as Section
 from ranet.config_files import load_config as load_config
 from ranet.config_files import parse_config as parse_config
-
-Size = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
-"""(height, width) in pixels or grid positions."""
+from ranet.errors import ConfigError
+from ranet.methods.registry import DEFAULT, LOSSES, MethodConfig, method_config
 
 _COARSEST_STRIDE = 32
 
@@ -30,7 +29,6 @@ Device = Annotated[
     Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto: CUDA, else MPS, else CPU"),
 ]
 DType = Literal["float32", "bfloat16", "float16"]
-PositiveInt = Annotated[int, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -55,83 +53,6 @@ PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 """(low, high), both above zero."""
 
 Scale = Annotated[PositiveRange, Field(description="size over the size before, at random between")]
-
-
-_FEWEST_CHANNELS = 8
-"""Channels of the narrowest layer that ``width`` scales (ranet.methods.ranet.decoder)."""
-
-
-def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:
-    if grid == (1, 1):
-        raise ValueError(
-            "the ranking compares template positions, so there have to be at least 2, but found "
-            "the grid [1, 1]"
-        )
-    return grid
-
-
-def _channels_everywhere(width: float) -> float:
-    if round(_FEWEST_CHANNELS * width) < 1:
-        raise ValueError(
-            f"the decoder's narrowest layer has {_FEWEST_CHANNELS} channels times width, and at "
-            f"{width} none is left: use more than {0.5 / _FEWEST_CHANNELS}"
-        )
-    return width
-
-
-class ModelConfig(Section):
-    """The network: the arguments of :class:`ranet.methods.ranet.network.RANet`, one to one."""
-
-    backbone: Annotated[
-        str, Field(pattern=r"^(resnet18|resnet34|resnet50|resnet101|tiny|timm:[\w.]+)$")
-    ] = Field(
-        "resnet101",
-        description="a ResNet of torchvision's (resnet18, 34, 50, 101), timm:NAME for one of "
-        "timm's with features at strides 2 to 32, or tiny: to try things, without ImageNet weights",
-    )
-    norm: Literal["instance", "frozen_batch"] | None = Field(
-        None,
-        description="of the backbone; null: instance norms in torchvision's ResNets, as in the "
-        "paper, batch norms as ImageNet left them in timm's networks",
-    )
-    frozen_stages: Annotated[int, Field(ge=0, le=5)] = Field(
-        0, description="stages of the backbone that do not learn: 1 is up to stride 2, 2 up to 4, …"
-    )
-    objects: Literal["single", "multi"] = Field(
-        "single", description="how region weights and ranking scores are made (§3.2, §3.3)"
-    )
-    template_grid: Annotated[Size, AfterValidator(_two_positions)] = Field(
-        (15, 27), description="rows and columns of the template's features"
-    )
-    ranked: PositiveInt = Field(256, description="R: similarity maps kept per region")
-    ranking_gradient: Literal["straight_through", "none"] = Field(
-        "straight_through", description="what teaches the ranking network; none: nothing does"
-    )
-    reduction_kernel: Literal[1, 3] = Field(
-        3, description="side of the encoder's reducing convolutions: 3 as released, 1 as published"
-    )
-    reduced_channels: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
-        None,
-        description="of the encoder's features at strides 8, 16, 32; null: a fourth of the "
-        "backbone's, as in the paper",
-    )
-    embedding_channels: PositiveInt | None = Field(
-        None, description="C; null: as many as the last of the reduced"
-    )
-    dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
-        (1, 3, 6), description="of the Multi-scale blocks' branches"
-    )
-    width: Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)] = Field(
-        1.0, description="factor on the channels of merge module and decoder"
-    )
-    merge_stride: Literal[8, 16] = Field(8, description="of the merge module; 16 is faster")
-    finest_stride: Literal[2, 4] = Field(
-        2, description="of the decoder's last level; 4 halves its time"
-    )
-    matching: Literal["ranking", "unranked", "maximum", "concatenation"] = Field(
-        "ranking", description="ranked similarity maps, or an ablation of Tables 4 and 5"
-    )
-    previous_mask: bool = Field(True, description="false: the previous mask is zero (-PM)")
 
 
 class DavisSource(Section):
@@ -379,11 +300,21 @@ def _at_least_one_loss(weights: dict[str, float]) -> dict[str, float]:
     return weights
 
 
-LossName = Literal[
-    "cross_entropy", "balanced_cross_entropy", "bootstrapped_cross_entropy", "jaccard"
+def _known_loss(name: str) -> str:
+    if name not in LOSSES:
+        raise ValueError(f"a loss should be one of {', '.join(LOSSES)}, found {name!r}")
+    return name
+
+
+LossWeights = Annotated[
+    dict[Annotated[str, AfterValidator(_known_loss)], Positive], AfterValidator(_at_least_one_loss)
 ]
-LossWeights = Annotated[dict[LossName, Positive], AfterValidator(_at_least_one_loss)]
 """Which losses are added up (ranet.training.losses), and how much each counts."""
+
+
+def _part_of_any_name(part: object) -> object:
+    """Older files have the name from before there was more than one method."""
+    return "decoder" if part == "decoder_and_ranking" else part
 
 
 class OnlineLearning(Section):
@@ -396,8 +327,8 @@ class OnlineLearning(Section):
 
     steps: PositiveInt = Field(description="updates a video; more are better, and slower")
     lr: LearningRate = Field(1e-6, description="learning rate of Adam")
-    parameters: Literal["all", "decoder_and_ranking"] = Field(
-        "all", description="what moves; the latter leaves the encoder as it is"
+    parameters: Annotated[Literal["all", "decoder"], BeforeValidator(_part_of_any_name)] = Field(
+        "all", description="what moves; decoder leaves the encoder as it is"
     )
     batch_size: PositiveInt = Field(1, description="samples a step")
     max_objects: PositiveInt = Field(
@@ -411,6 +342,8 @@ class OnlineLearning(Section):
 
 class InferenceConfig(Section):
     """How a video is segmented (§4.1 and the released inference rules)."""
+
+    plugins: Plugins = ()  # the first field: what follows may be checked by what they register
 
     input_size: InputSize | None = Field(
         None,
@@ -536,6 +469,20 @@ def _yes_no_or_path(value: object) -> object:
 ImageNetWeights = Annotated[bool | Path, BeforeValidator(_yes_no_or_path)]
 
 
+def _of_its_method(values: object) -> object:
+    """Let the method that is named check its arguments."""
+    if not isinstance(values, Mapping):
+        return values
+    try:
+        config = method_config(values.get("name", DEFAULT))
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+    return config.model_validate(values)
+
+
+Model = Annotated[SerializeAsAny[MethodConfig], BeforeValidator(_of_its_method)]
+
+
 class TrainConfig(Section):
     """One training run: ``scripts/train.py``."""
 
@@ -551,7 +498,9 @@ class TrainConfig(Section):
         description="start the backbone from ImageNet weights: true takes them from an installed "
         "package (extra imagenet), else downloads them; or the path of a file",
     )
-    model: ModelConfig = ModelConfig()
+    model: Model = Field(
+        default_factory=lambda: method_config()(), description="the method, and its arguments"
+    )
     data: DataConfig
     optimizer: OptimizerConfig = OptimizerConfig()
     losses: LossWeights = Field({"cross_entropy": 1.0}, description="weight of each loss")
@@ -585,12 +534,24 @@ class TrainConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _single_network_sees_one_object(self) -> "TrainConfig":
-        if self.model.objects == "single" and self.data.max_objects > 1:
+    def _samples_that_suit_the_method(self) -> "TrainConfig":
+        most = self.model.most_objects
+        if most is not None and self.data.max_objects > most:
             raise ValueError(
-                "model.objects is 'single' but data.max_objects is above 1: "
-                "set model.objects to 'multi', or data.max_objects to 1"
+                f"the model ({self.model.summary}) takes samples of {most} object, but "
+                f"data.max_objects is {self.data.max_objects}: choose a model for several objects, "
+                "such as RANet's with model.objects=multi, or lower data.max_objects"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _losses_that_the_method_gives(self) -> "TrainConfig":
+        for name in self.losses:
+            if missing := LOSSES[name].needs - self.model.aux:
+                raise ValueError(
+                    f"the loss {name!r} needs {', '.join(sorted(missing))} of a prediction, which "
+                    f"the method {self.model.name!r} does not give"
+                )
         return self
 
     @model_validator(mode="after")

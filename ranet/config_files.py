@@ -166,6 +166,12 @@ Plugins = Annotated[
 """Fields are checked in their order: a section has this one before those that it may concern."""
 
 
+Size = tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+"""(height, width) in pixels or grid positions."""
+
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
 def _not_valid(source: str, mistakes: Iterable[str]) -> str:
     return f"{source} is not valid:\n" + "\n".join(mistakes)
 

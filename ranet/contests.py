@@ -46,7 +46,7 @@ from ranet.datasets.image_io import write_labels
 from ranet.device import autocast, resolve_device
 from ranet.errors import BenchmarkError
 from ranet.files import write_json
-from ranet.methods.registry import save_checkpoint
+from ranet.methods.checkpoints import save_checkpoint
 from ranet.metrics import boundary_map, boundary_radius, evaluate_davis, jaccard
 from ranet.metrics.protocol import ScoredFrame, find_videos
 from ranet.tables.benchmark import Row, new_row

@@ -48,24 +48,6 @@ class Skips(NamedTuple):
     """B×C32×H/32×W/32."""
 
 
-class EncodedFrame(NamedTuple):
-    """What the siamese encoder makes of one frame; shared by all objects of the frame."""
-
-    embedding: Tensor
-    """B×C×h×w, unit length over C."""
-    skips: Skips
-    """For the decoder."""
-
-
-class Template(NamedTuple):
-    """What the network remembers of the annotated frame: computed once a video."""
-
-    embedding: Tensor
-    """B×C×gh×gw, pooled, not normalised again."""
-    masks: Tensor
-    """B×K×gh×gw in [0, 1]: each object's mask, average-pooled to the grid."""
-
-
 @dataclass(frozen=True)
 class TrainingSample:
     """A template, the frames that follow, and the mask that came before these.
@@ -94,6 +76,23 @@ class TrainingSample:
     """K, at least 1."""
     name: str
     """Where it comes from, for messages and sample sheets."""
+
+
+class Clip(NamedTuple):
+    """What a method is given in training: B annotated frames, and the T frames that follow each."""
+
+    template_image: Tensor
+    """B×3×H×W RGB in [0, 1]."""
+    template_masks: Tensor
+    """B×K×H×W of 0 and 1."""
+    images: Tensor
+    """B×T×3×H×W RGB in [0, 1]."""
+    previous_masks: Tensor
+    """B×K×H×W in [0, 1]: where the objects were before the first of the T frames."""
+    objects: Tensor
+    """B, how many of the K objects each sample has."""
+    crop_jitter: Tensor
+    """B×T×3, how each crop is off, where the method crops: factor, down, right."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +167,17 @@ class TrainingBatch:
         }
         return replace(self, **tensors)
 
+    def clip(self, objects: int) -> Clip:
+        """What a method is given of the batch, with channels for ``objects`` of them."""
+        return Clip(
+            self.template_image.float() / 255,
+            one_hot_masks(self.template_labels, objects),
+            self.current_image.float() / 255,
+            one_hot_masks(self.previous_labels, objects),
+            self.objects,
+            self.crop_jitter,
+        )
+
     @property
     def object_count(self) -> int:
         """K: the largest number of objects in one sample (reads from the device)."""
@@ -188,15 +198,20 @@ def one_hot_masks(labels: Tensor, objects: int) -> Tensor:
     return (labels.unsqueeze(-3) == ids[:, None, None]).float()
 
 
-def add_background(logits: Tensor) -> Tensor:
+def add_background(logits: Tensor, objects: Tensor | None = None) -> Tensor:
     """Put a background logit of zero before those of the objects (§3.3).
 
     With one object, the softmax over the two is the sigmoid of the object's logit.
 
     Args:
         logits: B×K×H×W.
+        objects: B, how many of the K objects each sample has; the others become impossible.
 
     Returns:
         B×(K+1)×H×W, channel k for label k.
     """
+    if objects is not None:
+        numbers = torch.arange(logits.shape[1], device=logits.device)
+        absent = numbers >= objects[:, None]  # B×K
+        logits = logits.masked_fill(absent[:, :, None, None], -torch.inf)
     return torch.cat([torch.zeros_like(logits[:, :1]), logits], dim=1)

@@ -10,7 +10,7 @@ import yaml
 from ranet.config import EvalConfig, InferenceConfig, Section, TrainConfig, load_config
 from ranet.datasets.index import read_set_file
 from ranet.errors import ConfigError
-from ranet.methods.registry import build_model
+from ranet.methods.checkpoints import build_model
 
 FOLDER = Path(__file__).parents[1] / "configs"
 FILES = sorted(FOLDER.rglob("*.yaml"))

@@ -5,6 +5,7 @@ import copy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +16,13 @@ from ranet.config import InferenceConfig, OnlineLearning, TrainConfig, parse_con
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.device import peak_memory, reset_peak_memory
-from ranet.inference.acceleration import KEPT_RECORDINGS, AcceleratedStep
-from ranet.inference.frame_step import FrameStep
 from ranet.inference.resolve import resolved
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequences import Job, OneVideo, segment
+from ranet.inference.tracker import Network
+from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.layers import InstanceNorm, resize
 from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import load_checkpoint
-from ranet.structures import Template
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import train
@@ -153,18 +152,19 @@ def no_waiting() -> Iterator[None]:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_step_never_waits(dtype: str) -> None:
     model = tiny_network().to(DEVICE)
-    step = FrameStep(model, resolved(inference(dtype=dtype), model)).eval()
+    method = Network.prepared(model, resolved(inference(dtype=dtype), model)).method
     image = torch.rand(1, 3, *SIZE, device=DEVICE)
     masks = torch.zeros(1, 2, *SIZE, device=DEVICE)
     masks[:, 0, 10:50, 20:70] = 1
     masks[:, 1, 40:90, 100:140] = 1
     with torch.inference_mode():
         for _ in range(2):  # libraries are loaded and memory is taken at first
-            probabilities = step([step.encode_template(image, masks)], image, masks)
+            method.step(method.add_objects(method.new_state(image), image, masks), image)
         with no_waiting():
-            template = step.encode_template(image, masks)
-            probabilities = step([template], image, probabilities)
-    assert probabilities.isfinite().all()
+            state = method.add_objects(method.new_state(image), image, masks)
+            for _ in range(2):
+                _, state = method.step(state, image)
+    assert state.probabilities.isfinite().all()
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -181,7 +181,9 @@ def test_a_cuda_graph_replays_the_step(
             for segmenter in (plain, replayed):
                 segmenter.start(frames[0], marked)
             for frame in frames[1:]:
-                replayed.video.probabilities = plain.video.probabilities
+                replayed.video.state = replayed.video.state._replace(
+                    probabilities=plain.video.state.probabilities
+                )
                 for segmenter in (plain, replayed):
                     segmenter.step(frame)
                 np.testing.assert_allclose(
@@ -189,53 +191,39 @@ def test_a_cuda_graph_replays_the_step(
                 )
 
 
-def frame_step_of(config: InferenceConfig) -> FrameStep:
+def network_of(config: InferenceConfig) -> Network:
     model = tiny_network().to(config.device)
-    return FrameStep(model, resolved(config, model)).eval()
+    return Network.prepared(model, resolved(config, model))
 
 
-def arguments_of(step: FrameStep, objects: int, seed: int) -> tuple[list[Template], Tensor, Tensor]:
-    """Of a step on the step's device: templates, image, and masks of the frame before."""
+def given(network: Network, objects: int, seed: int) -> tuple[Any, Tensor]:
+    """State and image of a step, on the network's device."""
     generator = torch.Generator().manual_seed(seed)
-    device = torch.device(step.config.device)
+    device = next(network.method.parameters()).device
     first, image = torch.rand(2, 1, 3, *SIZE, generator=generator).to(device)
     masks = torch.zeros(1, objects, *SIZE)
     for k in range(objects):
         masks[:, k, 5 + 5 * k : 40 + 5 * k, 10 * k : 10 * k + 30] = 1
-    masks = masks.to(device)
-    return [step.encode_template(first, masks)], image, masks
+    method = network.method
+    return method.add_objects(method.new_state(first), first, masks.to(device)), image
 
 
-def test_recordings_share_memory_and_spoil_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In any order; those that were dropped are recorded again."""
-    pools = []
-    new_pool = torch.cuda.graph_pool_handle
-    monkeypatch.setattr(
-        "torch.cuda.graph_pool_handle", lambda: pools.append(new_pool()) or pools[-1]
-    )
-    plain = frame_step_of(inference())
-    replayed = frame_step_of(inference().model_copy(update={"cuda_graph": True}))
-    numbers = range(1, KEPT_RECORDINGS + 2)
-    order = [*numbers, 1, 2, 1, *reversed(numbers)]
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_replays_spoil_no_result(device: str) -> None:
+    """In any order, of any number of objects, and on any GPU."""
+    if device == "cuda:1" and torch.cuda.device_count() < 2:
+        pytest.skip("needs two GPUs")
+    plain = network_of(inference(device))
+    replayed = network_of(inference(device).model_copy(update={"cuda_graph": True}))
+    order = [*range(1, 10), 1, 2, 1, *reversed(range(1, 10))]
     with torch.inference_mode(), warnings.catch_warnings(action="error", category=UserWarning):
-        given = [arguments_of(plain, objects, seed) for seed, objects in enumerate(order)]
-        found = [replayed(*arguments) for arguments in given]
-        for arguments, probabilities in zip(given, found, strict=True):
-            torch.testing.assert_close(probabilities, plain(*arguments), rtol=0, atol=5e-3)
-    assert replayed.accelerated.ran["cuda_graph"]
-    assert len(pools) == 1
-
-
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
-def test_a_step_is_recorded_on_its_own_gpu() -> None:
-    plain = frame_step_of(inference("cuda:1"))
-    replayed = frame_step_of(inference("cuda:1").model_copy(update={"cuda_graph": True}))
-    assert torch.cuda.current_device() == 0
-    with torch.inference_mode(), warnings.catch_warnings(action="error", category=UserWarning):
-        for seed in (0, 1):
-            arguments = arguments_of(plain, 2, seed)
-            found = replayed(*arguments)
-            torch.testing.assert_close(found, plain(*arguments), rtol=0, atol=5e-3)
+        arguments = [given(plain, objects, seed) for seed, objects in enumerate(order)]
+        found = [replayed.step(*each)[1].probabilities for each in arguments]
+        for each, probabilities in zip(arguments, found, strict=True):
+            expected = plain.step(*each)[1].probabilities
+            torch.testing.assert_close(probabilities, expected, rtol=0, atol=5e-3)
+    assert replayed.compiled is not None
+    assert replayed.compiled.ran["cuda_graph"]
     assert torch.cuda.current_device() == 0
 
 
@@ -251,7 +239,7 @@ def test_several_videos_at_once_agree_with_one_by_one(
     for (frames, labels), together in zip(videos, followed, strict=True):
         segmenter.start(frames[0], labels)
         segmenter.step(frames[1])
-        found = together.canvas.restore(together.probabilities)[0].cpu().numpy()
+        found = together.canvas.restore(together.state.probabilities)[0].cpu().numpy()
         np.testing.assert_allclose(found, segmenter.probabilities, rtol=0, atol=5e-3)
 
 
@@ -345,20 +333,6 @@ def test_peak_memory_is_that_of_the_gpu(video: tuple[list[np.ndarray], np.ndarra
     after, _ = peak_memory(device)
     assert what == "allocated on the GPU"
     assert after - before > np.prod(SIZE) * 3 * 4  # more than one image
-
-
-def test_a_step_that_waits_is_not_recorded_and_tells_so() -> None:
-    def waits(templates: list[Template], image: Tensor, probabilities: Tensor) -> Tensor:
-        return probabilities * probabilities.sum().item()
-
-    step = AcceleratedStep(waits, compiled=False, cuda_graph=True, device=torch.device(DEVICE))
-    image, masks = torch.rand(1, 3, 4, 6, device=DEVICE), torch.rand(1, 2, 4, 6, device=DEVICE)
-    with pytest.warns(UserWarning, match="cannot be recorded for 1 video of 4×6 with 2 objects"):
-        found = step([], image, masks)
-    torch.testing.assert_close(found, masks * masks.sum())
-    assert not step.ran["cuda_graph"]
-    assert torch.cuda.get_sync_debug_mode() == 0
-    torch.cuda.empty_cache()  # which a recording that failed half way would have made an error
 
 
 def test_half_precision_resamples_in_half_precision() -> None:

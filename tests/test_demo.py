@@ -11,8 +11,8 @@ from ranet.config import EvalConfig, TrainConfig, load_config
 from ranet.datasets.image_io import read_image
 from ranet.datasets.video_io import open_frames
 from ranet.demo import DemoVideos, show_network, show_training
+from ranet.methods.checkpoints import save_checkpoint
 from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import save_checkpoint
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 VIDEOS = DemoVideos(train=2, val=2, frames=3, size=(64, 96), max_objects=2, clutter=1.0)

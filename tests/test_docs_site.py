@@ -108,9 +108,9 @@ def test_an_example_of_a_docstring_stands_as_it_was_written(site):
 
 def test_the_fields_of_what_is_returned_are_told(site):
     page = site / "api/videos.html"
-    told = section(page, "ranet.visual.explanation")
+    told = section(page, "ranet.methods.ranet.figures")
     assert "h×w float32 in [0, 1]: of the object explained, in the crop." in told
-    assert 'id="ranet.visual.explanation.Explanation.similarity"' in told
+    assert 'id="ranet.methods.ranet.figures.Explanation.similarity"' in told
 
 
 def test_every_public_name_is_in_the_reference(site):

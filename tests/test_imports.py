@@ -34,9 +34,13 @@ MAY_IMPORT = {
     "cli": set(),
     "device": set(),
     "config_files": set(),
-    "config": {"config_files"},
+    "config": {"config_files", "methods.registry"},
     "structures": set(),
-    "methods": {"structures"},
+    "methods": {
+        "config_files",  # a method's arguments are a section
+        "structures",
+        "visual",  # RANet draws how it came to a result
+    },
     "datasets": {"config", "structures"},
     "metrics": {"datasets.index", "datasets.image_io", "datasets.numbering"},
     "visual": {"structures", "datasets.image_io"},
@@ -55,7 +59,7 @@ MAY_IMPORT = {
         "structures",
         "tables.published",  # the paper's numbers stand beside ours
         "visual.overlay",  # a video is written with its masks drawn over it, or cut out
-        "visual.explanation",  # what the network did is computed here and drawn there
+        "visual.contact_sheet",  # the frames beside an explanation
         "visual.plots",  # which says whether there is anything to draw with
     },
     "tables": {"config", "visual.plots"},
@@ -142,7 +146,7 @@ ONLY_IN = {
     "torchvision": {"methods"},
     "yaml": {"config_files"},
     # annotator: checks what a page asks for; inference: polygon files
-    "pydantic": {"annotator", "config", "config_files", "inference"},
+    "pydantic": {"annotator", "config", "config_files", "inference", "methods"},
     "matplotlib": {"visual"},
     "jinja2": {"report"},
     "starlette": {"annotator"},
@@ -261,6 +265,26 @@ def test_optional_packages_are_loaded_when_they_are_used():
 )
 def test_reading_files_needs_no_torch(module):
     assert not any(n.split(".")[0] == "torch" for n in imports_of(PACKAGE / "datasets" / module))
+
+
+@pytest.mark.parametrize("module", ["registry.py", "ranet/config.py"])
+def test_configurations_of_methods_need_no_torch(module):
+    loaded = imports_at_once(PACKAGE / "methods" / module)
+    assert not any(name.split(".")[0] == "torch" for name in loaded)
+
+
+def test_a_method_imports_no_other_and_nothing_but_its_own_room_names_it():
+    """But for the registry, the public names, and the check of the authors' fixtures."""
+    methods = [path for path in (PACKAGE / "methods").iterdir() if path.is_dir()]
+    known = {PACKAGE / "__init__.py", PACKAGE / "methods" / "registry.py"}
+    known |= {
+        PACKAGE / "commands" / f"{n}.py"
+        for n in ("check_released_parity", "convert_released_weights")
+    }
+    for path in set(PACKAGE.rglob("*.py")) - known:
+        for method in methods:
+            wrong = [n for n in imports_of(path) if n.startswith(f"ranet.methods.{method.name}.")]
+            assert not wrong or method in path.parents, f"{path.relative_to(ROOT)}: {wrong}"
 
 
 def test_nothing_imports_scripts():

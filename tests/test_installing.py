@@ -77,7 +77,7 @@ def test_the_wheel_holds_the_package_and_what_comes_with_it(installed):
 def test_an_installed_package_finds_configurations_and_network(installed):
     script = (
         "from ranet.provenance import CONFIGS\n"
-        "from ranet.methods.registry import pretrained_path\n"
+        "from ranet.methods.checkpoints import pretrained_path\n"
         "print(CONFIGS / 'segment.yaml', pretrained_path(), sep='\\n')"
     )
     command = [

@@ -49,7 +49,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     from ranet.annotator.session import Session
     from ranet.config import InferenceConfig, load_config
     from ranet.inference.marked_frames import masks_by_name
-    from ranet.methods.registry import pretrained_path
+    from ranet.methods.checkpoints import pretrained_path
 
     config = load_config(InferenceConfig, options.config, options.overrides)
     out = options.out.absolute()

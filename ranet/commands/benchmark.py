@@ -237,7 +237,7 @@ def _training_cases(arguments: argparse.Namespace, path: Path) -> "Iterator[Case
             "imagenet_weights=false",
         ]
         config = load_config(TrainConfig, path, overrides)
-        network = f"{config.model.objects}-{config.model.backbone}"
+        network = config.model.summary
         settings = {"network": network, **_settings(arguments, chosen), "batch": batch}
         yield Case("training", settings, config)
 

@@ -38,9 +38,9 @@ from ranet.metrics.measures import jaccard
 from ranet.wording import aligned_table, count
 
 if TYPE_CHECKING:
-    from ranet.inference.acceleration import Shortfall
+    from ranet.inference.compiled_step import Fallback
     from ranet.inference.tracker import FollowedVideo
-    from ranet.methods.ranet.network import RANet
+    from ranet.methods.base import VOSMethod
 
 
 class Agreement(NamedTuple):
@@ -65,7 +65,7 @@ class Comparison:
         objects: how many there are.
         frames: how many were segmented, those after the first.
         device: where, in words.
-        shortfalls: what of the configuration did not happen.
+        fallbacks: what of the configuration did not happen.
     """
 
     faster: Agreement
@@ -73,7 +73,7 @@ class Comparison:
     objects: int
     frames: int
     device: str
-    shortfalls: "Sequence[Shortfall]"
+    fallbacks: "Sequence[Fallback]"
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
 
     from ranet.datasets.video_io import open_frames
     from ranet.inference.annotation_files import first_labels
-    from ranet.methods.registry import load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
 
     source = open_frames(options.video)
     labels, _ = first_labels(options.mask, source.size)
@@ -100,7 +100,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
 
 
 def compare_with_plain(
-    model: "RANet", config: InferenceConfig, frames: Iterable[np.ndarray], labels: np.ndarray
+    model: "VOSMethod", config: InferenceConfig, frames: Iterable[np.ndarray], labels: np.ndarray
 ) -> Comparison:
     """Follow a video with the step as configured and with the plain one.
 
@@ -143,11 +143,11 @@ def compare_with_plain(
             guided = [copy.copy(video) for video in alone]  # from the reference's masks
             continue
         for video in guided:
-            video.probabilities = reference.probabilities
-        plain.step(reference, frame)
+            video.state = video.state._replace(probabilities=reference.state.probabilities)
+        plain.step([reference], [frame])
         for i, tracker in enumerate(trackers):
-            tracker.step(guided[i], seen[i])
-            tracker.step(alone[i], seen[i])
+            tracker.step([guided[i]], [seen[i]])
+            tracker.step([alone[i]], [seen[i]])
             agreements[i].step.extend(_overlaps(guided[i], reference))
             agreements[i].video.extend(_overlaps(alone[i], reference))
     if number == 0:
@@ -157,7 +157,7 @@ def compare_with_plain(
         objects=len(reference.ids),
         frames=number,
         device=device_name(faster.device),
-        shortfalls=faster.frame_step.accelerated.shortfalls,
+        fallbacks=faster.network.compiled.fallbacks if faster.network.compiled else [],
     )
 
 
@@ -180,11 +180,11 @@ def _overlaps(video: "FollowedVideo", reference: "FollowedVideo") -> Iterator[fl
 
 def table(comparison: Comparison, config: InferenceConfig) -> list[str]:
     """The lines that tell what was found."""
-    from ranet.inference.acceleration import ran_without
+    from ranet.inference.compiled_step import ran_without
 
     objects, frames = count(comparison.objects, "object"), count(comparison.frames, "frame")
     name, cells = _name(config), _cells(comparison.faster)
-    if problem := ran_without(comparison.shortfalls):  # then it was not the step asked for
+    if problem := ran_without(comparison.fallbacks):  # then it was not the step asked for
         name, cells = f"{name}, {problem}", ["–"] * len(cells)
     return [
         f"{objects}, {frames} after the first, {comparison.device}",

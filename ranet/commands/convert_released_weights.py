@@ -25,7 +25,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="where to write the .pt file")
     options = parse(parser, arguments)
-    from ranet.methods.registry import fingerprint, load_released_checkpoint, save_checkpoint
+    from ranet.methods.checkpoints import fingerprint, save_checkpoint
+    from ranet.methods.ranet.released import load_released_checkpoint
 
     model = load_released_checkpoint(options.checkpoint, options.objects)
     save_checkpoint(options.out, model, converted_from={"sha256": fingerprint(options.checkpoint)})

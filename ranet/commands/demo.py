@@ -56,7 +56,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
         )
     else:
         from ranet.demo import SHOWN, show_network
-        from ranet.methods.registry import DEFAULT, pretrained_path
+        from ranet.methods.checkpoints import DEFAULT, pretrained_path
 
         config = load_config(EvalConfig, evaluation, ["inference.input_size=null"])  # its own
         show_network(SHOWN, config, DEFAULT, pretrained_path(), out, usable_cores())

@@ -44,7 +44,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     if options.report:
         check_writable(options.report)
     from ranet.inference.davis import copying, evaluate_split, network
-    from ranet.methods.registry import pretrained_path
+    from ranet.methods.checkpoints import pretrained_path
 
     method = (
         copying()

@@ -34,7 +34,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
     from ranet.inference.davis import network, segment_youtube_vos
-    from ranet.methods.registry import pretrained_path
+    from ranet.methods.checkpoints import pretrained_path
 
     asked = EvalConfig(inference=config, released_objects=options.released_objects)
     method = network(asked, options.checkpoint or pretrained_path())

@@ -38,7 +38,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
     from ranet.inference.explain import explain
-    from ranet.methods.registry import load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
 
     networks = [options.checkpoint or pretrained_path(), *options.compare]
     name, *others = _names(networks)

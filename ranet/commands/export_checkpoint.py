@@ -22,8 +22,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     options = _parsed(program, arguments)
     import torch
 
-    from ranet.methods.checkpoints import write_exchange_file
-    from ranet.methods.registry import description_of, load_checkpoint
+    from ranet.methods.checkpoint_files import write_exchange_file
+    from ranet.methods.checkpoints import description_of, load_checkpoint
 
     model = load_checkpoint(options.checkpoint)
     if options.input_size:

@@ -36,7 +36,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     check_writable(options.out)
     from ranet.export.files import write_onnx, write_pt2
     from ranet.export.programs import export_programs
-    from ranet.methods.registry import fingerprint, load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import fingerprint, load_checkpoint, pretrained_path
 
     checkpoint = options.checkpoint or pretrained_path()
     programs = export_programs(

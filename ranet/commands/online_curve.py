@@ -48,7 +48,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     config = load_config(EvalConfig, options.config, overrides)
     check_writable(options.out)
     from ranet.inference.davis import evaluate_split, network
-    from ranet.methods.registry import pretrained_path
+    from ranet.methods.checkpoints import pretrained_path
     from ranet.visual.plots import check_matplotlib
 
     check_matplotlib()

@@ -65,7 +65,7 @@ def main(program: str, arguments: Sequence[str]) -> None:
     from ranet.inference.outputs import Outputs
     from ranet.inference.segmenter import VideoSegmenter
     from ranet.inference.video import segment_video
-    from ranet.methods.registry import fingerprint, load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import fingerprint, load_checkpoint, pretrained_path
 
     masks = _annotated_frames(options, source)
     checkpoint = options.checkpoint or pretrained_path()

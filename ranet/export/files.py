@@ -9,10 +9,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.export import ExportedProgram
 
 from ranet.errors import RANetError
-from ranet.export.programs import INPUTS, OUTPUTS
+from ranet.export.programs import Graph
 from ranet.files import atomic_path, atomic_write, make_folder
 
 OPSET = 20
@@ -20,7 +19,7 @@ OPSET = 20
 
 
 def write_onnx(
-    programs: Mapping[str, ExportedProgram], out: str | Path, facts: Mapping[str, str]
+    programs: Mapping[str, Graph], out: str | Path, facts: Mapping[str, str]
 ) -> list[Path]:
     """Write each graph as ``<name>.onnx``.
 
@@ -39,15 +38,15 @@ def write_onnx(
     _check_installed()
     out = make_folder(out)
     paths = []
-    for name, program in programs.items():
-        content = _onnx_model(name, program, facts)
+    for name, graph in programs.items():
+        content = _onnx_model(graph, facts)
         paths.append(out / f"{name}.onnx")
         with atomic_write(paths[-1]) as file:
             file.write(content)
     return paths
 
 
-def write_pt2(programs: Mapping[str, ExportedProgram], out: str | Path) -> list[Path]:
+def write_pt2(programs: Mapping[str, Graph], out: str | Path) -> list[Path]:
     """Write each graph as ``<name>.pt2``, which ``torch.export.load`` reads.
 
     Raises:
@@ -55,22 +54,22 @@ def write_pt2(programs: Mapping[str, ExportedProgram], out: str | Path) -> list[
     """
     out = make_folder(out)
     paths = []
-    for name, program in programs.items():
+    for name, graph in programs.items():
         paths.append(out / f"{name}.pt2")
         with atomic_path(paths[-1]) as temporary:
-            torch.export.save(program, temporary)
+            torch.export.save(graph.program, temporary)
     return paths
 
 
-def _onnx_model(name: str, program: ExportedProgram, facts: Mapping[str, str]) -> bytes:
+def _onnx_model(graph: Graph, facts: Mapping[str, str]) -> bytes:
     """A graph in ONNX's format."""
     with _without_chatter():
         exported = torch.onnx.export(
-            program.run_decompositions(_decompositions()),
+            graph.program.run_decompositions(_decompositions()),
             dynamo=True,
             opset_version=OPSET,
-            input_names=INPUTS[name],
-            output_names=OUTPUTS[name],
+            input_names=graph.inputs,
+            output_names=graph.outputs,
             verbose=False,
         )
     assert exported is not None  # by dynamo

@@ -1,89 +1,124 @@
-"""A network as two graphs of fixed size, through ``torch.export``.
+"""A method as two graphs of fixed size, through ``torch.export``.
 
 =============  =====================================================  ===========================
 graph          inputs                                                 outputs
 =============  =====================================================  ===========================
-``template``   ``image`` 1×3×H×W, ``masks`` 1×K×H×W                   ``template_embedding``,
-                                                                      ``template_masks``,
-                                                                      ``probabilities`` 1×K×h×w
-``step``       ``template_embedding``, ``template_masks``,            ``probabilities`` 1×K×h×w,
-               ``image`` 1×3×H×W, ``previous`` 1×K×h×w                ``labels`` 1×H×W uint8
+``template``   ``image`` 1×3×H×W, ``masks`` 1×K×H×W                   the state
+``step``       the state, with ``previous`` for its                   what the step changes of the
+               ``probabilities``; ``image`` 1×3×H×W                   state; ``labels`` 1×H×W uint8
 =============  =====================================================  ===========================
 
-Images are RGB in [0, 1]; masks are 0 and 1; ``previous`` are the ``probabilities`` of the frame
-before; labels are 0 for the background and 1…K. All but the labels are float32.
+The state is the method's: RANet's is ``template_embedding``, ``template_masks``, and the
+``probabilities`` 1×K×h×w, which every method has. Images are RGB in [0, 1]; masks are 0 and 1;
+labels are 0 for the background and 1…K.
 
 H×W is the size of the frames, h×w that of their canvas (the configuration's ``frame_size``), K the
 number of objects; all are of one export. The way to the canvas and back, and the crop around the
 objects, are inside the graphs: where the crop lies is computed, what size it has is fixed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
 
 from ranet.config import PLAIN_STEP, InferenceConfig
-from ranet.errors import ConfigError
+from ranet.errors import ConfigError, RANetError
 from ranet.inference.canvas import Canvas
-from ranet.inference.frame_step import FrameStep
-from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
-from ranet.methods.ranet.network import RANet
-from ranet.structures import Template
+from ranet.inference.tracker import Network
+from ranet.methods.base import VOSMethod
+from ranet.methods.objects import FUSIONS, to_labels
 
-INPUTS: Mapping[str, tuple[str, ...]] = {
-    "template": ("image", "masks"),
-    "step": ("template_embedding", "template_masks", "image", "previous"),
-}
-"""Names of the inputs of each graph, in order."""
 
-OUTPUTS: Mapping[str, tuple[str, ...]] = {
-    "template": ("template_embedding", "template_masks", "probabilities"),
-    "step": ("probabilities", "labels"),
-}
-"""Likewise of the outputs."""
+@dataclass(frozen=True)
+class Graph:
+    """An exported graph, and the names of its inputs and outputs, in order."""
+
+    program: ExportedProgram
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _KnownState:
+    """The structure of a state, and of each of its tensors the name and whether it changes."""
+
+    structure: Any
+    names: tuple[str, ...]
+    changes: tuple[bool, ...]
+
+    @classmethod
+    def between(cls, before: Any, after: Any, method: VOSMethod) -> "_KnownState":
+        """Of the states before and after a step."""
+        paths, structure = pytree.tree_flatten_with_path(before)
+        later = pytree.tree_leaves(after)
+        if [leaf.shape for leaf in later] != [leaf.shape for _, leaf in paths]:
+            raise RANetError(
+                f"The state of the method {method.label} grows from frame to frame, so that it "
+                "cannot be exported as a graph, whose sizes are fixed."
+            )
+        changes = tuple(new is not old for (_, old), new in zip(paths, later, strict=True))
+        return cls(structure, tuple(_name(path) for path, _ in paths), changes)
+
+    def changed(self, leaves: Sequence[Any]) -> list[Any]:
+        """Of tensors, or of names, those that change."""
+        return [leaf for leaf, changes in zip(leaves, self.changes, strict=True) if changes]
+
+    def kept(self, leaves: Sequence[Any]) -> list[Any]:
+        """The others."""
+        return [leaf for leaf, changes in zip(leaves, self.changes, strict=True) if not changes]
+
+    def of(self, inputs: Sequence[Tensor]) -> tuple[Any, Tensor]:
+        """State and image, of the inputs: what stays, the image, what changes."""
+        count = self.changes.count(False)
+        kept, image, changed = iter(inputs[:count]), inputs[count], iter(inputs[count + 1 :])
+        leaves = [next(changed if changes else kept) for changes in self.changes]
+        return pytree.tree_unflatten(leaves, self.structure), image
 
 
 class TemplateGraph(nn.Module):
-    """The annotated frame to the template: once a video."""
+    """The annotated frame to the state: once a video."""
 
-    def __init__(self, step: FrameStep, canvas: Canvas) -> None:
+    def __init__(self, method: VOSMethod, canvas: Canvas) -> None:
         super().__init__()
-        self.step, self.canvas = step, canvas
+        self.method, self.canvas = method, canvas
 
-    def forward(self, image: Tensor, masks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, masks: Tensor) -> list[Tensor]:
         """The first row of the table above."""
         on_canvas = self.canvas.place_labels(masks[0]).to(masks.dtype)[None]
-        template = self.step.encode_template(self.canvas.place(image), on_canvas)
-        return template.embedding, template.masks, on_canvas
+        placed = self.canvas.place(image)
+        state = self.method.add_objects(self.method.new_state(placed), placed, on_canvas)
+        return list(pytree.tree_leaves(state))
 
 
 class StepGraph(nn.Module):
-    """A frame to its probabilities and labels, given those of the frame before."""
+    """A frame to what becomes of the state and to labels, given the state of the frame before."""
 
-    def __init__(self, step: FrameStep, canvas: Canvas) -> None:
+    def __init__(self, method: VOSMethod, canvas: Canvas, state: _KnownState, fusion: str) -> None:
         super().__init__()
-        self.step, self.canvas = step, canvas
+        self.method, self.canvas, self.state = method, canvas, state
+        self.fusion = FUSIONS[fusion]
 
-    def forward(
-        self, template_embedding: Tensor, template_masks: Tensor, image: Tensor, previous: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The second row of the table above."""
-        template = Template(template_embedding, template_masks)
-        probabilities = self.step([template], self.canvas.place(image), previous)
-        at_frame_size = self.canvas.restore(probabilities)
-        return probabilities, to_labels(self.step.fusion, [at_frame_size]).to(torch.uint8)
+    def forward(self, *inputs: Tensor) -> list[Tensor]:
+        """The second row of the table above: what stays, the image, what changes."""
+        before, image = self.state.of(inputs)
+        _, after = self.method.step(before, self.canvas.place(image))
+        labels = to_labels(self.fusion, [self.canvas.restore(after.probabilities)])
+        return [*self.state.changed(pytree.tree_leaves(after)), labels.to(torch.uint8)]
 
 
 def export_programs(
-    model: RANet,
+    model: VOSMethod,
     *,
     frame_size: tuple[int, int],
     objects: int = 1,
     config: InferenceConfig | None = None,
-) -> dict[str, ExportedProgram]:
+) -> dict[str, Graph]:
     """The graphs of a network.
 
     Args:
@@ -98,23 +133,52 @@ def export_programs(
 
     Raises:
         ConfigError: the configuration asks for online learning, which a graph cannot do.
+        RANetError: the state of the method grows from step to step, so that no graph can hold it.
     """
     config = (config or InferenceConfig()).model_copy(update=dict(PLAIN_STEP))
-    config = resolved(config, model)
+    config = resolved(config, model).model_copy(update={"device": "cpu"})
     if config.online is not None:
         raise ConfigError(
             "A graph has fixed weights and cannot learn from a first frame: leave online at null. "
             "What was learned can be saved as a checkpoint and then be exported."
         )
-    step = FrameStep(model, config.model_copy(update={"device": "cpu"})).cpu().eval()
+    method = Network.prepared(model.cpu(), config).method
     canvas = Canvas.for_frames(frame_size, config.frame_size)
     image = torch.zeros(1, 3, *frame_size)
     masks = torch.zeros(1, objects, *frame_size)
-    template_graph, step_graph = TemplateGraph(step, canvas).eval(), StepGraph(step, canvas).eval()
     with torch.no_grad():
-        embedding, template_masks, previous = template_graph(image, masks)
-        of_step = (embedding, template_masks, image, previous)
+        placed = canvas.place(image)
+        on_canvas = torch.zeros(1, objects, *canvas.size)
+        state = method.add_objects(method.new_state(placed), placed, on_canvas)
+        _, after = method.step(state, placed)
+        known = _KnownState.between(state, after, method)
+        leaves, names = pytree.tree_leaves(state), known.names
+        template = TemplateGraph(method, canvas).eval()
+        step = StepGraph(method, canvas, known, config.fusion).eval()
+        inputs = (*known.kept(leaves), image, *known.changed(leaves))
+        before = [_before(name) for name in known.changed(names)]
         return {
-            "template": torch.export.export(template_graph, (image, masks)),
-            "step": torch.export.export(step_graph, of_step),
+            "template": Graph(
+                torch.export.export(template, (image, masks)), ("image", "masks"), names
+            ),
+            "step": Graph(
+                torch.export.export(step, inputs),
+                (*known.kept(names), "image", *before),
+                (*known.changed(names), "labels"),
+            ),
         }
+
+
+def _before(name: str) -> str:
+    return "previous" if name == "probabilities" else f"previous_{name}"
+
+
+def _name(path: Sequence[Any]) -> str:
+    """Of a tensor of the state: ``template_embedding`` for that of the first of ``templates``."""
+    parts: list[str] = []
+    for key in path:
+        if isinstance(key, pytree.SequenceKey):
+            parts[-1] = parts[-1].removesuffix("s") + (str(key.idx + 1) if key.idx else "")
+        else:
+            parts.append(str(getattr(key, "name", getattr(key, "key", key))))
+    return "_".join(parts)

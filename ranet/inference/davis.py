@@ -23,7 +23,7 @@ from ranet.inference.results import Report, ResultsFolder
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.sequences import CopyFirstMask, Job, OneVideo, Timing, segment
 from ranet.interrupt import StopRequest
-from ranet.methods.registry import fingerprint, load_checkpoint
+from ranet.methods.checkpoints import fingerprint, load_checkpoint
 from ranet.metrics import DavisResult, evaluate_davis
 from ranet.provenance import revision, versions
 from ranet.tables.published import PublishedResult, published, published_result
@@ -49,7 +49,7 @@ class Method:
     """As configured, with what is left to the network filled in; None: nothing is."""
     checkpoint: Path | None = None
     stages: Sequence[dict[str, Any]] = ()
-    """How the network was trained, see :mod:`ranet.methods.registry`."""
+    """How the network was trained, see :mod:`ranet.methods.checkpoints`."""
 
 
 def network(config: EvalConfig, checkpoint: Path) -> Method:
@@ -61,7 +61,7 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
     """
     model = load_checkpoint(checkpoint, config.released_objects)
     settings = {
-        "method": "RANet",
+        "method": model.label,
         "architecture": model.architecture,
         "checkpoint_sha256": fingerprint(checkpoint),
     }

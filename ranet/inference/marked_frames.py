@@ -21,8 +21,6 @@ from ranet.errors import DataError
 from ranet.inference.annotation_files import frame_name, marks_in, marks_of_frame
 from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.tracker import FollowedVideo
-from ranet.structures import Template
 from ranet.wording import count, some_of
 
 _logger = logging.getLogger(__name__)
@@ -196,31 +194,5 @@ def correct(segmenter: VideoSegmenter, frame: np.ndarray, labels: np.ndarray) ->
         DataError: as for :meth:`VideoSegmenter.add_objects`.
     """
     labels, ids = checked_labels(labels, frame.shape[:2])
-    forget(segmenter.video, set(ids))
+    segmenter.video.forget(set(ids))
     return segmenter.add_objects(frame, labels)
-
-
-def forget(video: FollowedVideo, ids: set[int]) -> None:
-    """Follow these objects no further, as if they had never been marked; unknown ids are ignored.
-
-    Args:
-        video: changes.
-        ids: of objects.
-    """
-    kept = [channel for channel, label in enumerate(video.ids) if label not in ids]
-    video.templates = _remaining(video.templates, set(kept))
-    video.probabilities = video.probabilities[:, kept]
-    video.labels = np.where(np.isin(video.labels, list(ids)), 0, video.labels).astype(np.uint8)
-    video.ids = tuple(video.ids[channel] for channel in kept)
-
-
-def _remaining(templates: list[Template], kept: set[int]) -> list[Template]:
-    """The templates with only the kept channels, which are counted through all of them."""
-    remaining, begin = [], 0
-    for template in templates:
-        objects = template.masks.shape[1]
-        inside = [channel for channel in range(objects) if begin + channel in kept]
-        if inside:
-            remaining.append(template._replace(masks=template.masks[:, inside]))
-        begin += objects
-    return remaining

@@ -7,8 +7,7 @@
     for frame in frames:
         labels = segmenter.step(frame)
 
-All that is kept of the past is a template per annotated frame and the last prediction, so memory
-does not grow with the video.
+All that is kept of the past is the method's state: RANet's does not grow with the video.
 
 With online learning (``online=OnlineLearning(steps=100)``) a copy of the network is fine-tuned on
 the first frame before a video is followed with it; the next video starts from the network as it
@@ -19,17 +18,14 @@ import time
 
 import numpy as np
 import torch
-from torch import nn
 
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.device import synchronise
-from ranet.errors import DataError
-from ranet.inference.batch_segmenter import BatchSegmenter
+from ranet.errors import ConfigError, DataError
 from ranet.inference.first_mask import checked_labels
-from ranet.inference.frame_step import FrameStep
-from ranet.inference.tracker import FollowedVideo, Tracker, check_next
+from ranet.inference.tracker import FollowedVideo, Network, Tracker, check_next
 from ranet.inference.transfer import Frame
-from ranet.methods.ranet.network import RANet
+from ranet.methods.base import VOSMethod
 
 
 class VideoSegmenter:
@@ -48,12 +44,12 @@ class VideoSegmenter:
 
     def __init__(
         self,
-        model: RANet,
+        model: VOSMethod,
         config: InferenceConfig | None = None,
         *,
         online: OnlineLearning | None = None,
     ) -> None:
-        if not isinstance(model, nn.Module):
+        if not isinstance(model, VOSMethod):
             raise TypeError(
                 "VideoSegmenter takes a network, as load_checkpoint(path) returns it, found "
                 f"{model!r}, a {type(model).__name__}."
@@ -84,13 +80,20 @@ class VideoSegmenter:
         Objects that were marked in this very frame are 0 and 1 here.
         """
         video = self.video
-        return video.canvas.restore(video.probabilities)[0].cpu().numpy()
+        return video.canvas.restore(video.state.probabilities)[0].cpu().numpy()
+
+    @property
+    def method(self) -> VOSMethod:
+        """What follows the video, as it computes."""
+        network = self._tracker.network if self._started is None else self._started.network
+        return network.method
 
     @property
     def ways(self) -> tuple[str, ...]:
         """How all steps so far were computed, of ``compile``, ``cuda_graph``, ``channels_last``."""
-        step = self._tracker.frame_step if self._started is None else self._started.frame_step
-        ran = {**step.accelerated.ran, "channels_last": self.config.channels_last}
+        network = self._tracker.network if self._started is None else self._started.network
+        ran = network.compiled.ran if network.compiled else {}
+        ran = {**ran, "channels_last": self.config.channels_last}
         return tuple(way for way, so in ran.items() if so)
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -112,7 +115,7 @@ class VideoSegmenter:
         video = self._tracker.begin(frame)
         labels, ids = checked_labels(labels, frame.shape[:2])
         if self.config.online is not None:
-            video.frame_step = self._fine_tuned(video, labels)
+            video.network = self._fine_tuned(video, labels)
         self._tracker.mark(video, labels, ids)
         self._started = video
         return video.labels.copy()
@@ -145,7 +148,7 @@ class VideoSegmenter:
         """
         began = time.perf_counter()
         video = self.video
-        self._tracker.step(video, frame)
+        self._tracker.step([video], [frame])
         self.step_seconds = time.perf_counter() - began
         return video.labels.copy()
 
@@ -178,19 +181,25 @@ class VideoSegmenter:
             )
         image = self._tracker.place(video.canvas, [frame])
         if not torch.equal(image, video.image):
-            self._tracker.advance([video], video.templates, image)
+            self._tracker.advance([video], image)
         self._tracker.mark(video, labels, ids)
         return video.labels.copy()
 
-    def together(self) -> BatchSegmenter:
+    def together(self) -> Tracker:
         """What follows several videos at once with the same network.
 
         Raises:
-            ConfigError: there is online learning, for which every video has its own network.
+            ConfigError: there is online learning, which gives every video a network of its own.
         """
-        return BatchSegmenter(self._tracker)
+        if self.config.online is not None:
+            raise ConfigError(
+                "With online learning every video has a network of its own, so several videos "
+                "cannot be segmented at once. Set inference.online to null, or segment one video "
+                "at a time."
+            )
+        return self._tracker
 
-    def _fine_tuned(self, video: FollowedVideo, labels: np.ndarray) -> FrameStep:
+    def _fine_tuned(self, video: FollowedVideo, labels: np.ndarray) -> Network:
         """What segments a video with a network that has learned from its first frame."""
         # Only here, so that whoever does not learn loads nothing of training.
         from ranet.training.online import fine_tune
@@ -198,7 +207,7 @@ class VideoSegmenter:
         began = time.perf_counter()
         canvas = video.canvas
         on_canvas = canvas.place_labels(torch.from_numpy(labels)[None])
-        size = video.frame_step.plain.input_size(canvas.size)
+        size = video.network.method.size_seen(canvas.size)
         model = fine_tune(
             self._tracker.model,
             (video.image[0] * 255).round().byte().permute(1, 2, 0).cpu().numpy(),
@@ -207,7 +216,7 @@ class VideoSegmenter:
         )
         synchronise(self.device)
         self.online_seconds = time.perf_counter() - began
-        return FrameStep(model, self.config).to(self.device).eval()
+        return Network.prepared(model, self.config)
 
     @property
     def video(self) -> FollowedVideo:

@@ -81,7 +81,7 @@ class Timing:
 
 
 class OneVideo:
-    """A segmenter with the calls of a BatchSegmenter, for one video at a time."""
+    """A segmenter with the calls of a Tracker, for one video at a time."""
 
     def __init__(self, segmenter: VideoSegmenter) -> None:
         self._segmenter = segmenter
@@ -163,7 +163,7 @@ def segment(
 
     Args:
         follower: a :class:`OneVideo`, a
-            :class:`~ranet.inference.batch_segmenter.BatchSegmenter` (but not where objects begin in
+            :class:`~ranet.inference.tracker.Tracker` (but not where objects begin in
             later frames), or a :class:`CopyFirstMask`.
         jobs: one group after the other; each is taken when its turn comes.
         at_once: how many are followed at the same time.

@@ -1,33 +1,80 @@
 """Videos on the device, and how any number of them goes on by a frame.
 
-What :class:`~ranet.inference.segmenter.VideoSegmenter` does with one video and
-:class:`~ranet.inference.batch_segmenter.BatchSegmenter` with several at once, in one place. A frame
-is uploaded once and its labels are downloaded once, as bytes; nothing between waits for the device.
+::
+
+    tracker = VideoSegmenter(load_checkpoint("ranet.pt")).together()
+    videos = [tracker.start(frame, labels) for frame, labels in first_frames]
+    for frames in zip(*rest_of_the_videos):
+        labels = tracker.step(videos, frames)
+
+A frame is uploaded once and its labels are downloaded once, as bytes; nothing between waits for the
+device. Several videos, a frame of each in one batch, fill a GPU: each is segmented as it would be
+alone (a batch adds up in another order, which floats notice). Videos may come and go from step to
+step; those of a step have canvases of one size and equally many objects.
 
 B videos, K objects, H×W a video's frames, h×w their canvas.
 """
 
 import itertools
+import time
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ranet.config import InferenceConfig
-from ranet.device import resolve_device
+from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas
+from ranet.inference.compiled_step import CompiledStep
 from ranet.inference.first_mask import checked_labels
-from ranet.inference.frame_step import FrameStep
-from ranet.inference.objects import to_labels
 from ranet.inference.resolve import resolved
 from ranet.inference.transfer import Frame, PlacedFrame, page_locked, size_of, to_host
-from ranet.methods.ranet.network import RANet
-from ranet.structures import Template, one_hot_masks
+from ranet.methods.base import Options, Prediction, State, VOSMethod
+from ranet.methods.objects import FUSIONS, to_labels
+from ranet.structures import one_hot_masks
 from ranet.wording import count, size_text, some_of
+
+Group = tuple[tuple[int, int], int]
+"""Size of the canvas and number of objects: what videos of one step have in common."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A method that is prepared for inference, and its step as fast as asked for."""
+
+    method: VOSMethod
+    compiled: CompiledStep | None
+
+    @classmethod
+    def prepared(cls, method: VOSMethod, config: InferenceConfig, **options: Any) -> "Network":
+        """The method on its device.
+
+        Args:
+            method: in float32 and the usual layout, it is moved there and set to evaluation.
+            config: resolved.
+            options: in the place of the configuration's.
+        """
+        device = resolve_device(config.device)
+        chosen = {name: getattr(config, name) for name in Options._fields}
+        chosen |= {"dtype": DTYPES[config.dtype], **options}
+        method = method.for_inference(Options(**chosen)).to(device).eval()
+        if not (config.compile or config.cuda_graph):
+            return cls(method, None)
+        compiled = CompiledStep(
+            method, compile=config.compile, cuda_graph=config.cuda_graph, device=device
+        )
+        return cls(method, compiled)
+
+    @property
+    def step(self) -> Callable[[Any, Tensor], tuple[Prediction, Any]]:
+        """What takes states and images further."""
+        return self.compiled or self.method.step
 
 
 @dataclass(eq=False)
@@ -37,13 +84,19 @@ class FollowedVideo:
     Its tensors are replaced from frame to frame, never changed.
     """
 
-    frame_step: FrameStep  # with the network that follows this video
+    network: Network  # which follows this video
     canvas: Canvas
     image: Tensor  # 1×3×h×w in [0, 1]
-    probabilities: Tensor  # 1×K×h×w
+    state: State  # of the method, of this one video
     labels: np.ndarray  # H×W uint8
     ids: tuple[int, ...] = ()  # of the K objects
-    templates: list[Template] = field(default_factory=list)
+
+    def forget(self, ids: set[int]) -> None:
+        """Follow these objects no further, as if they had never been marked; others are ignored."""
+        kept = [channel for channel, label in enumerate(self.ids) if label not in ids]
+        self.state = self.network.method.keep_objects(self.state, kept)
+        self.labels = np.where(np.isin(self.labels, list(ids)), 0, self.labels).astype(np.uint8)
+        self.ids = tuple(self.ids[channel] for channel in kept)
 
 
 class Tracker:
@@ -58,17 +111,34 @@ class Tracker:
         ConfigError: the machine lacks the device asked for.
     """
 
-    def __init__(self, model: RANet, config: InferenceConfig) -> None:
+    def __init__(self, model: VOSMethod, config: InferenceConfig) -> None:
         self.model = model
         self.config = resolved(config, model)
+        """With what was left to the network filled in."""
         self.device = resolve_device(self.config.device)
-        self.frame_step = FrameStep(model, self.config).to(self.device).eval()
+        self.network = Network.prepared(model, self.config)
+        self.step_seconds = 0.0
+        """Wall time of the last :meth:`step` for all of its videos together, from the frames that
+        are handed over to labels in host memory; reading them waits for the device, so it is a
+        synchronised time."""
+        self._fusion = FUSIONS[self.config.fusion]
+        self._stacked: tuple[list[State], State] | None = None
+        self._largest: dict[Group, int] = {}
         # Of the GPU's queues, the one for what is done ahead.
         self._ahead = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
     def canvas_for(self, size: tuple[int, int]) -> Canvas:
         """The canvas of frames of ``size``."""
         return Canvas.for_frames(size, self.config.frame_size)
+
+    def group(self, size: tuple[int, int], objects: int) -> Group:
+        """What a video has to have in common with others to be segmented in one step with them.
+
+        Args:
+            size: (H, W) of its frames.
+            objects: how many there are.
+        """
+        return self.canvas_for(size).size, objects
 
     @torch.inference_mode()
     def begin(self, frame: np.ndarray) -> FollowedVideo:
@@ -80,16 +150,20 @@ class Tracker:
         check_frame(frame)
         canvas = self.canvas_for(frame.shape[:2])
         image = self.place(canvas, [frame])
-        nothing = torch.zeros(1, 0, *canvas.size, device=self.device)
-        unlabelled = np.zeros(canvas.frame, np.uint8)
-        return FollowedVideo(self.frame_step, canvas, image, nothing, unlabelled)
+        state = self.network.method.new_state(image)
+        return FollowedVideo(self.network, canvas, image, state, np.zeros(canvas.frame, np.uint8))
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> FollowedVideo:
         """A video at its first frame, H×W×3 uint8, whose objects are marked.
 
         Args:
             frame: H×W×3 uint8.
-            labels: H×W integers: 0 background, 1…254 objects, 255 void.
+            labels: H×W integers: 0 background, 1…254 objects (ids may have gaps), 255 void,
+                which counts as background.
+
+        Returns:
+            The video, for :meth:`step`; its ``labels`` are the result of this frame: those given,
+            void as background.
 
         Raises:
             DataError: frame or labels have another shape or type, or there is no object, or none
@@ -99,18 +173,77 @@ class Tracker:
         self.mark(video, *checked_labels(labels, frame.shape[:2]))
         return video
 
-    def step(self, video: FollowedVideo, frame: Frame) -> None:
-        """Go on to a video's next frame and segment it.
+    def step(self, videos: Sequence[FollowedVideo], frames: Sequence[Frame]) -> list[np.ndarray]:
+        """Segment the next frame of each video.
+
+        Those that have frames of one size are best given one after the other: they are uploaded
+        and downloaded together. A step that fails leaves all videos where they were.
 
         Args:
-            video: to be taken further.
-            frame: H×W×3 uint8, of the first frame's size, or what :meth:`prepare` returned.
+            videos: B that one network follows, of one :meth:`group`.
+            frames: B of H×W×3 uint8 RGB, each of the size of its video's first frame, or what
+                :meth:`prepare` returned for it.
+
+        Returns:
+            B of H×W uint8: 0 background and the ids of the objects.
 
         Raises:
-            DataError: the frame has another size or type. The video is where it was.
+            DataError: a frame has another size or type, or the videos are not of one group.
         """
-        check_next(frame, video)
-        self.advance([video], video.templates, self.images_of([video], [frame]))
+        began = time.perf_counter()
+        group = self._group_of(videos)
+        for video, frame in zip(videos, frames, strict=True):
+            check_next(frame, video)
+        filling = self._filling(group, len(videos))
+        batch = [*videos, *[videos[-1]] * filling]
+        images = self._images_of(batch, [*frames, *[frames[-1]] * filling])
+        self.advance(batch, images)
+        self.step_seconds = time.perf_counter() - began
+        return [video.labels for video in videos]
+
+    @torch.inference_mode()
+    def advance(self, videos: Sequence[FollowedVideo], images: Tensor) -> None:
+        """Segment the next frames of B videos, B×3×h×w on their canvases."""
+        with exact_float32(self.device):
+            _, state = videos[0].network.step(self._stacked_state(videos), images)
+        labels = self._labels(videos, state.probabilities)
+        states = [state] if len(videos) == 1 else [_of_video(state, n) for n in range(len(videos))]
+        self._stacked = (states, state)
+        for index, video in enumerate(videos):
+            video.image, video.state = images[index, None], states[index]
+            video.labels = labels[index]
+
+    def _stacked_state(self, videos: Sequence[FollowedVideo]) -> State:
+        """The states of B videos as one; made anew only where other videos are given."""
+        states = [video.state for video in videos]
+        if len(states) == 1:
+            return states[0]
+        if self._stacked is not None and len(self._stacked[0]) == len(states):
+            before, stacked = self._stacked
+            if all(a is b for a, b in zip(before, states, strict=True)):
+                return stacked
+        return pytree.tree_map(lambda *tensors: torch.cat(tensors), *states)
+
+    def _filling(self, group: Group, videos: int) -> int:
+        """How often the last video is repeated to make a batch of so many as large as others were.
+
+        Compiling or recording a step for every size of batch takes longer than it ever saves.
+        """
+        if self.network.compiled is None:
+            return 0
+        self._largest[group] = max(videos, self._largest.get(group, 0))
+        return self._largest[group] - videos
+
+    def _group_of(self, videos: Sequence[FollowedVideo]) -> Group:
+        groups = {self.group(video.canvas.frame, len(video.ids)) for video in videos}
+        if len(groups) != 1:
+            found = [f"{size_text(size)} with {objects}" for size, objects in sorted(groups)]
+            raise DataError(
+                "Videos that are segmented in one step should have canvases of one size and "
+                f"equally many objects, found {' and '.join(found) or 'no video'}. Give those of "
+                "each group in a step of their own."
+            )
+        return groups.pop()
 
     @torch.inference_mode()
     def place(self, canvas: Canvas, frames: Sequence[np.ndarray]) -> Tensor:
@@ -150,7 +283,7 @@ class Tracker:
             return PlacedFrame(canvas, self.place(canvas, [frame]), self._ahead.record_event())
 
     @torch.inference_mode()
-    def images_of(self, videos: Sequence[FollowedVideo], frames: Sequence[Frame]) -> Tensor:
+    def _images_of(self, videos: Sequence[FollowedVideo], frames: Sequence[Frame]) -> Tensor:
         """The next frames of videos on their canvases; what was not prepared is placed now.
 
         Args:
@@ -172,26 +305,6 @@ class Tracker:
         return images[0] if len(images) == 1 else torch.cat(images)
 
     @torch.inference_mode()
-    def advance(
-        self, videos: Sequence[FollowedVideo], templates: Sequence[Template], images: Tensor
-    ) -> None:
-        """Go on to the next frame of each video and segment it.
-
-        A step that fails leaves all videos where they were.
-
-        Args:
-            videos: B that one network follows, all with canvases of one size and K objects.
-            templates: theirs, each with the B videos stacked.
-            images: B×3×h×w, the next frames on their canvases.
-        """
-        before = torch.cat([video.probabilities for video in videos])
-        probabilities = videos[0].frame_step(templates, images, before)
-        labels = self._labels(videos, probabilities)
-        for index, video in enumerate(videos):
-            video.image, video.probabilities = images[index, None], probabilities[index, None]
-            video.labels = labels[index]
-
-    @torch.inference_mode()
     def mark(self, video: FollowedVideo, labels: np.ndarray, ids: tuple[int, ...]) -> None:
         """Take the objects of ``labels`` in the last frame as given, and their template from it.
 
@@ -207,11 +320,11 @@ class Tracker:
         channels[list(ids)] = np.arange(1, len(ids) + 1)
         ordered = torch.from_numpy(channels[labels])[None].to(self.device)
         masks = one_hot_masks(video.canvas.place_labels(ordered), len(ids))
-        template = video.frame_step.encode_template(video.image, masks)
-        self._check_seen(video, template, labels, ids)
-        video.templates.append(template)
-        covered = masks.amax(dim=1, keepdim=True)
-        video.probabilities = torch.cat([video.probabilities * (1 - covered), masks], dim=1)
+        method = video.network.method
+        with exact_float32(self.device):
+            state = method.add_objects(video.state, video.image, masks)
+        self._check_seen(video, method.sees(state)[-len(ids) :], labels, ids)
+        video.state = state
         video.labels = np.where(labels > 0, labels, video.labels)
         video.ids += ids
 
@@ -232,13 +345,13 @@ class Tracker:
         # A few objects at a time: at the frames' own size, which may be 4K, all are many.
         at_once = max(1, self.config.objects_at_once // len(probabilities))
         parts = probabilities.split(at_once, dim=1)
-        return to_labels(self.frame_step.fusion, (canvas.restore(part) for part in parts)).byte()
+        return to_labels(self._fusion, (canvas.restore(part) for part in parts)).byte()
 
     def _check_seen(
-        self, video: FollowedVideo, template: Template, labels: np.ndarray, ids: Sequence[int]
+        self, video: FollowedVideo, sees: Tensor, labels: np.ndarray, ids: Sequence[int]
     ) -> None:
         """Name the objects that are too small for the network, in one go; all is an error."""
-        seen = template.masks.amax(dim=(0, 2, 3)).cpu().numpy() > 0
+        seen = sees.cpu().numpy()
         pixels = np.bincount(labels.ravel(), minlength=256)
         unseen = [
             f"{label} ({count(int(pixels[label]), 'pixel')})"
@@ -267,12 +380,17 @@ class Tracker:
 
     def _how_resized(self, video: FollowedVideo) -> str:
         canvas = video.canvas.size
-        size = video.frame_step.plain.input_size(canvas)
+        size = video.network.method.size_seen(canvas)
         if self.config.frame_size is None:
             return f"resized around the objects to input_size {size}"
         return (
             f"resized to frame_size {canvas}, and its part around the objects to input_size {size}"
         )
+
+
+def _of_video(state: State, number: int) -> State:
+    """The state of one of the videos of a stack."""
+    return pytree.tree_map(lambda tensor: tensor[number, None], state)
 
 
 def runs_of_one_canvas(videos: Sequence[FollowedVideo]) -> Iterator[tuple[int, int]]:

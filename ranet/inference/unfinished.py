@@ -9,7 +9,7 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from ranet.datasets.image_io import write_labels
 from ranet.errors import OutputError
 from ranet.files import atomic_write, flush, make_folder, output_errors, remove_leftovers
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.structures import Template
 from ranet.wording import bullets, differences
 
 _logger = logging.getLogger(__name__)
@@ -33,17 +33,18 @@ class Memory:
     """What a segmenter remembers of a video between two frames, the network apart."""
 
     ids: tuple[int, ...]
-    probabilities: Tensor
     labels: Tensor
-    templates: tuple[tuple[Tensor, Tensor], ...]
+    state: Any
+    """Of the method, on the CPU."""
 
     @classmethod
     def of(cls, segmenter: VideoSegmenter) -> "Memory":
         """What it remembers now, on the CPU."""
         video = segmenter.video
-        templates = tuple((t.embedding.cpu(), t.masks.cpu()) for t in video.templates)
         labels = torch.from_numpy(np.ascontiguousarray(video.labels))
-        return cls(video.ids, video.probabilities.cpu(), labels, templates)
+        # A view would be written with all that it is a part of.
+        state = pytree.tree_map(lambda tensor: tensor.cpu().clone(), video.state)
+        return cls(video.ids, labels, state)
 
     def give_back(self, segmenter: VideoSegmenter) -> None:
         """Let ``segmenter``, which has been started with the same video, remember this.
@@ -52,9 +53,8 @@ class Memory:
         """
         video, device = segmenter.video, segmenter.device
         video.ids = self.ids
-        video.probabilities = self.probabilities.to(device)
         video.labels = self.labels.numpy()
-        video.templates = [Template(e.to(device), m.to(device)) for e, m in self.templates]
+        video.state = pytree.tree_map(lambda tensor: tensor.to(device), self.state)
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,14 @@ class UnfinishedRun:
 
 @contextlib.contextmanager
 def unfinished_run(
-    out: Path, settings: dict[str, Any], *, restart: bool = False
+    out: Path, settings: dict[str, Any], state_types: Sequence[type], *, restart: bool = False
 ) -> Iterator[UnfinishedRun]:
     """The run that is to become ``out``: one that was begun already, or a new one.
 
     Args:
         out: folder of the masks.
         settings: what decides the masks, as JSON holds it.
+        state_types: what the method's states are made of.
         restart: forget what an earlier run has left.
 
     Raises:
@@ -145,7 +146,7 @@ def unfinished_run(
     if restart or not _state_file(folder).exists():
         with output_errors(folder), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
-    state = _begun(folder, settings) if folder.exists() else State()
+    state = _begun(folder, settings, state_types) if folder.exists() else State()
     run = UnfinishedRun(make_folder(folder), settings, state)
     remove_leftovers(run.masks)
     try:
@@ -167,10 +168,11 @@ def _state_file(folder: Path) -> Path:
     return folder / "state.pt"
 
 
-def _begun(folder: Path, settings: dict[str, Any]) -> State:
+def _begun(folder: Path, settings: dict[str, Any], state_types: Sequence[type]) -> State:
     """The state that an earlier run with the same settings has saved."""
     try:
-        saved = torch.load(_state_file(folder), map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(list(state_types)):
+            saved = torch.load(_state_file(folder), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise OutputError(
             f"The state of the unfinished run in {folder} cannot be read ({error}); --restart "

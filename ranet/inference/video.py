@@ -113,7 +113,7 @@ def segment_video(
     # The lock lies beside the folder, which is not there yet.
     with only_writer(out, place.parent / f".{place.name}.lock"):
         check_free(out, str(out))
-        with unfinished_run(out, settings, restart=restart) as run:
+        with unfinished_run(out, settings, segmenter.method.state_types, restart=restart) as run:
             work = _Work(segmenter, source, marked, run, after_frame, save_every)
             inside = outputs.moved(out, run.masks)
             if source.live:

@@ -1,302 +1,219 @@
-"""Checkpoint files: read without running what is in them, held against a network, and written.
+"""From a checkpoint file to a network, and back.
 
-There are two kinds: of ``torch.save``, and ``.safetensors``, to hand on, which hold no code and may
-be of half precision. In the latter, the weights are the file's tensors; all else stands as JSON in
-its header, under the key ``ranet``.
-
-How a network was trained is a list of stages (§3.5), plain dictionaries: ``name`` of the run,
-``data`` it has seen (:data:`STATIC`, :data:`VIDEO`, or both), and its number of ``steps``.
+A checkpoint of this project is a ``torch.save`` file with ``format``, ``method`` (its name; RANet
+where there is none), ``architecture`` (its arguments; one that is missing has its default),
+``stages`` (how it was trained), ``released`` (whether the authors trained it), ``input_size``
+(which it is used to) and ``model`` (its weights); a training checkpoint holds more beside them. It
+describes the network completely, so that no configuration is needed. A ``.safetensors`` file holds
+the same entries, to hand on (:mod:`ranet.methods.checkpoint_files`).
 """
 
-import json
-import pickle
-import struct
-import warnings
-import zipfile
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
-from torch import Tensor
 
-from ranet.errors import CheckpointError
+from ranet.errors import CheckpointError, ConfigError
 from ranet.files import atomic_write
-
-STATIC, VIDEO, UNKNOWN = "static", "video", "unknown"
-
-UNTOLD: dict[str, Any] = {"name": "not told", "data": [UNKNOWN], "steps": None}
-"""Of a checkpoint that does not say how it was trained."""
-
-_NAMES_IN_A_MESSAGE = 8
-
-# What torch.load raises where bytes are not what it expects; its reader of old files checks little.
-_DAMAGED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
+from ranet.methods.base import VOSMethod
+from ranet.methods.checkpoint_files import (
+    SUFFIX,
+    UNTOLD,
+    check_entries,
+    check_finite,
+    check_names_and_shapes,
+    read_checkpoint_file,
+    read_exchange_file,
+    unreadable,
 )
+from ranet.methods.registry import DEFAULT as METHOD
+from ranet.methods.registry import create_method, list_methods, method_class
+from ranet.provenance import SHIPPED
+
+FORMAT = "ranet-1"
 
 
-def read_checkpoint_file(
-    path: str | Path, if_damaged: str = "copy or download it again"
-) -> dict[str, Any]:
-    """Load a ``torch.save`` file onto the CPU; only tensors and plain containers are accepted.
+def build_model(architecture: Mapping[str, Any]) -> VOSMethod:
+    """A network with random weights from its arguments, RANet's where ``name`` names no method."""
+    return create_method(architecture)
+
+
+def load_checkpoint(path: str | Path, released_objects: str | None = None) -> VOSMethod:
+    """Read a network from one of this project's checkpoints or one of the authors'.
 
     Args:
         path: the file.
-        if_damaged: what to do about a file that is damaged, for messages.
+        released_objects: ``"single"`` or ``"multi"``: which network one of the authors' files is
+            for; None: as its name says. Ignored for this project's own.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
 
     Raises:
-        CheckpointError: no such file, no permission to read it, not a checkpoint, damaged, or it
-            holds pickled code, which is never run.
+        CheckpointError: the file is missing, no checkpoint, or does not fit the network, or one of
+            the authors' has a name that does not tell which network it is for.
     """
-    path = Path(path)
+    content = _read(path)
+    for method in (method_class(name) for name in list_methods() if "format" not in content):
+        if method.reads(content):
+            return method.from_authors(content, path, released_objects)
+    return network_of(content, path)
+
+
+def network_of(content: Mapping[str, Any], source: str | Path) -> VOSMethod:
+    """The network that the content of one of this project's checkpoints describes.
+
+    Raises:
+        CheckpointError: an entry is missing or cannot be used, or weights and architecture do not
+            fit.
+    """
+    if content.get("format") != FORMAT:
+        found = f"format {content['format']!r}" if "format" in content else "none"
+        raise CheckpointError(
+            f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
+            f"names of the authors' release, found {found} and entries "
+            f"{sorted(map(str, content))[:6]}."
+        )
+    content = {
+        "method": METHOD,
+        "stages": [UNTOLD],
+        "released": False,
+        "input_size": None,
+        **content,
+    }
+    kinds: dict[str, type | tuple[type, ...]] = {
+        "method": str,
+        "architecture": Mapping,
+        "stages": list,
+        "released": bool,
+        "input_size": (tuple, list, type(None)),
+        "model": Mapping,
+    }
+    check_entries(content, kinds, source)
+    _check_input_size(content["input_size"], source)
     try:
-        check_is_file(path)
-        _check_sums(path, if_damaged)
-        with warnings.catch_warnings(action="ignore"):  # torch's doubts about what is no checkpoint
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(_unpickling_message(path, error, if_damaged)) from error
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except _DAMAGED as error:
+        model = create_method({"name": content["method"], **content["architecture"]})
+    except (ArithmeticError, ConfigError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{path} is not a readable checkpoint ({_first_line(error)}). It may be cut short: "
-            f"{if_damaged}."
+            f"{source} describes a network that cannot be built: {error}. It may be of a newer "
+            "revision of this project, or of a method whose plugin was not named, or damaged."
         ) from error
-    if not isinstance(content, dict):
+    weights = content["model"]
+    check_names_and_shapes(weights, model.state_dict(), str(source))
+    check_finite(weights, str(source))
+    model.load_state_dict(weights)
+    model.stages = list(content["stages"])
+    model.released = content["released"]
+    model.input_size = content["input_size"] and tuple(content["input_size"])
+    return model.eval()
+
+
+def _check_input_size(size: Sequence[Any] | None, source: str | Path) -> None:
+    if size is None:
+        return
+    sides = [side for side in size if isinstance(side, int) and side >= VOSMethod.smallest_side]
+    if len(size) != 2 or len(sides) != 2:
         raise CheckpointError(
-            f"{path} should hold a dictionary of weights, but it holds a {type(content).__name__}."
-        )
-    return content
-
-
-def _check_sums(path: Path, if_damaged: str) -> None:
-    """Find bytes that have changed since the file was written: torch does not look."""
-    if not zipfile.is_zipfile(path):
-        return  # as torch wrote until 2020, without sums
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise CheckpointError(
-            f"{path} is damaged: its entry {damaged} is not what was written; {if_damaged}. (If it "
-            "was saved after torch.serialization.set_crc32_options(False), its sums mean nothing: "
-            "save it again without that.)"
-        )
-
-
-def check_is_file(path: Path) -> None:
-    """Raise :class:`CheckpointError` where there is no file."""
-    if not path.is_file():
-        found = "that is a folder" if path.is_dir() else "there is no such file"
-        raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
-
-
-def unreadable(path: str | Path, error: OSError) -> CheckpointError:
-    """The error to raise for a checkpoint that the system does not let us read."""
-    return CheckpointError(
-        f"Cannot read the checkpoint {path}: {error.strerror or error}. Check its permissions and "
-        "the disk it is on."
-    )
-
-
-def _unpickling_message(path: Path, error: Exception, if_damaged: str) -> str:
-    if "GLOBAL" in str(error):
-        return (
-            f"{path} holds pickled Python objects besides tensors ({_offending_global(error)}). "
-            "Loading them could run code, so it was not done. Save its state_dict() alone, with "
-            "torch.save, in the program it comes from."
-        )
-    return (
-        f"{path} is not a PyTorch checkpoint. Is it another kind of file? If it is damaged: "
-        f"{if_damaged}."
-    )
-
-
-def _offending_global(error: Exception) -> str:
-    words = str(error).split("GLOBAL ", 1)
-    return words[1].split()[0] if len(words) == 2 else _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-    said = str(error).strip().splitlines()[:1]
-    return ": ".join([type(error).__name__, *said])[:200]
-
-
-def check_entries(
-    content: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]], source: str | Path
-) -> None:
-    """Require that a checkpoint has entries of these names and kinds.
-
-    Raises:
-        CheckpointError: lists what is missing or of another kind.
-    """
-    problems = [
-        *_list("missing", [name for name in kinds if name not in content]),
-        *_list("of another kind", _unusable(content, kinds)),
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{source} does not hold what it should:\n" + "\n".join(problems) + "\n"
-            "Is it a checkpoint of this project, and of its kind?"
+            f"{source} says that its network is used to frames of input_size {list(size)}: "
+            f"expected height and width, whole numbers from {VOSMethod.smallest_side} on. Write it "
+            "again, with another size."
         )
 
 
-def _unusable(
-    content: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]
-) -> list[str]:
-    return [
-        f"{name} (a {type(content[name]).__name__})"
-        for name, kind in kinds.items()
-        if name in content and not isinstance(content[name], kind)
-    ]
-
-
-def check_names_and_shapes(
-    found: Mapping[str, Any], expected: Mapping[str, Tensor], source: str
-) -> None:
-    """Require that ``found`` has exactly the tensors of ``expected``.
-
-    Raises:
-        CheckpointError: lists what is missing, unexpected, or of another shape.
-    """
-    problems = [
-        *_list("missing", [name for name in expected if name not in found]),
-        *_list("unexpected", [name for name in found if name not in expected]),
-        *_list("of another kind or shape", _misfits(found, expected)),
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{source} does not fit the network:\n" + "\n".join(problems) + "\n"
-            "Is it a checkpoint of another architecture?"
-        )
-
-
-def check_finite(weights: Mapping[str, Tensor], source: str) -> None:
-    """Require that all weights are numbers: one that is none spoils every mask.
-
-    Raises:
-        CheckpointError: lists the tensors that are not finite.
-    """
-    problems = _list("not finite", [n for n, w in weights.items() if not w.isfinite().all()])
-    if problems:
-        raise CheckpointError(
-            f"{source} holds weights that are no numbers:\n" + "\n".join(problems) + "\n"
-            "Its training has diverged, or it is damaged: use an earlier checkpoint."
-        )
-
-
-def _misfits(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
-    misfits = []
-    for name in expected.keys() & found.keys():
-        value, target = found[name], tuple(expected[name].shape)
-        if not isinstance(value, Tensor):
-            misfits.append(f"{name} (a {type(value).__name__}, not a tensor)")
-        elif tuple(value.shape) != target:
-            misfits.append(f"{name} ({tuple(value.shape)}, expected {target})")
-    return sorted(misfits)
-
-
-def _list(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
-    shown = ", ".join(map(str, names[:_NAMES_IN_A_MESSAGE]))
-    more = f" and {len(names) - _NAMES_IN_A_MESSAGE} more" * (len(names) > _NAMES_IN_A_MESSAGE)
-    return [f"  {what}: {shown}{more}"]
-
-
-SUFFIX = ".safetensors"
-
-_KEY = "ranet"
-
-
-def read_exchange_file(path: str | Path) -> dict[str, Any]:
-    """The entries of a checkpoint: the description, and ``model``, its weights.
-
-    Whatever precision numbers are stored in, they are read as float32; integers as they are.
-
-    Raises:
-        CheckpointError: no such file, no permission to read it, damaged, or of another project.
-    """
-    check_is_file(Path(path))
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            description = (file.metadata() or {}).get(_KEY)
-            names = file.keys()
-            weights = {name: _cast(file.get_tensor(name), torch.float32) for name in names}
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(
-            f"{path} is not a readable .safetensors file ({error}). It may be cut short: copy or "
-            "download it again."
-        ) from error
-    return {**_entries(description, path), "model": weights}
-
-
-def write_exchange_file(
-    path: str | Path,
-    description: Mapping[str, Any],
-    weights: Mapping[str, Tensor],
-    dtype: torch.dtype,
-) -> None:
-    """Write a network; atomic.
+def save_checkpoint(path: str | Path, model: VOSMethod, **extra: Any) -> None:
+    """Write a network so that :func:`load_checkpoint` reads it; atomic.
 
     Args:
-        path: the file, ``….safetensors``.
-        description: the entries of a checkpoint but its weights.
-        weights: the network's parameters and buffers.
-        dtype: to store floating-point weights in; they are read as float32.
+        path: the file, usually ``….pt``.
+        model: the network.
+        extra: further entries, tensors and plain containers only.
 
     Raises:
-        CheckpointError: a weight is too large for ``dtype``.
         OutputError: the file cannot be written.
     """
-    stored = {name: _stored(name, tensor, dtype) for name, tensor in weights.items()}
-    content = safetensors.torch.save(stored, {_KEY: json.dumps(description)})
+    content = {**description_of(model), "model": model.state_dict(), **extra}
     with atomic_write(path) as file:
-        file.write(content)
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            # torch's writer, as it is left, fails once more and hides what the system said.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
-def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    stored = _cast(tensor.detach().cpu(), dtype).contiguous()
-    if not stored.isfinite().all():
-        raise CheckpointError(
-            f"{name} holds numbers that are not finite in {dtype} (the largest is "
-            f"{tensor.abs().max():.3g}). Store the network in float32."
-        )
-    return stored
+def description_of(model: VOSMethod) -> dict[str, Any]:
+    """Every entry of a checkpoint but the weights."""
+    return {
+        "format": FORMAT,
+        "method": model.Config.method(),
+        "architecture": model.architecture,
+        "stages": model.stages,
+        "released": model.released,
+        "input_size": model.input_size,
+    }
 
 
-def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    """Counters and other integers stay what they are."""
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+def _read(path: str | Path) -> dict[str, Any]:
+    """The entries of a checkpoint file of either kind."""
+    if Path(path).suffix == SUFFIX:
+        return read_exchange_file(path)
+    return read_checkpoint_file(path)
 
 
-def _entries(description: str | None, path: str | Path) -> dict[str, Any]:
+def fingerprint(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal: names a checkpoint beyond doubt.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     try:
-        entries = json.loads(description or "")
-    except json.JSONDecodeError:
-        entries = None
-    if not isinstance(entries, dict):
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+DEFAULT = "ranet-small"
+"""What scripts segment with when nobody names a checkpoint."""
+
+_FOLDER = SHIPPED / "checkpoints"
+
+_FILES = {"ranet-small": "ranet_small.safetensors"}
+
+
+def pretrained_path(name: str = DEFAULT) -> Path:
+    """Where the network of that name lies.
+
+    Raises:
+        CheckpointError: there is none of that name, or its file is missing.
+    """
+    if name not in _FILES:
         raise CheckpointError(
-            f"{path} does not say which network it holds: expected a description under {_KEY!r} "
-            "in its header. It is not a network of this project."
+            f"There is no network named {name!r}; there are {', '.join(sorted(_FILES))}."
         )
-    return entries
+    path = _FOLDER / _FILES[name]
+    if not path.is_file():
+        raise CheckpointError(
+            f"The network {name!r} should lie at {path}, where a clone of the repository and the "
+            "installed package have it, but there is no such file. Get it again with `git checkout "
+            "-- checkpoints`, install the package again, or name the file of a network."
+        )
+    return path
 
 
-def training_stage(name: str, data: Sequence[str], steps: int | None) -> dict[str, Any]:
-    """One stage; ``data`` may name a kind more than once."""
-    return {"name": name, "data": sorted(set(data)), "steps": steps}
+def load_pretrained(name: str = DEFAULT) -> VOSMethod:
+    """A trained network that comes with the project (``checkpoints/README.md`` describes them).
+
+    Args:
+        name: ``"ranet-small"``.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: there is none of that name, or its file is missing.
+    """
+    return load_checkpoint(pretrained_path(name))

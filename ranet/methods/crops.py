@@ -8,6 +8,7 @@ have its own box.
 B frames, K objects, H×W the image that a box lives in, h×w what the network sees.
 """
 
+import math
 from fractions import Fraction
 
 import torch
@@ -16,6 +17,54 @@ from torch.nn import functional as F
 
 _THINNEST = 8
 """Pixels, of a side of a box that training has moved."""
+
+
+_SAME_SHAPE = 1.5
+"""How many times longer the frames may be than their canvas, or wider: 1.2:1 to 2.7:1 lie on
+480×864, as all of DAVIS does."""
+
+_LONGEST = 4.0
+"""Of a canvas that takes the shape of its frames: the longer side over the shorter one."""
+
+_UNIT = 16
+"""Sides of such a canvas are multiples of this, at which the network compares frames."""
+
+
+def shaped_like(frame: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """``size``, or one of its area and the shape of ``frame`` if that is quite another.
+
+    Args:
+        frame: (height, width) that tells the shape.
+        size: (height, width).
+
+    Returns:
+        (height, width): multiples of 16, from 48 on, where it is not ``size``.
+    """
+    aspect, usual = frame[1] / frame[0], size[1] / size[0]
+    if max(aspect / usual, usual / aspect) <= _SAME_SHAPE:
+        return size
+    aspect = min(max(aspect, 1 / _LONGEST), _LONGEST)
+    area = size[0] * size[1]
+    sides = math.sqrt(area / aspect), math.sqrt(area * aspect)
+    height, width = (_UNIT * max(3, round(side / _UNIT)) for side in sides)
+    return height, width
+
+
+def network_size(
+    canvas: tuple[int, int], frame_size: tuple[int, int] | None, input_size: tuple[int, int]
+) -> tuple[int, int]:
+    """What the network is given of frames on a canvas; all sizes are (height, width).
+
+    Args:
+        canvas: size of the canvas.
+        frame_size: of the canvas for frames of the usual shape; None: every frame is its own.
+        input_size: what the network is given of frames of the usual shape.
+
+    Returns:
+        ``input_size``; of other frames, as many pixels in the shape of their canvas.
+    """
+    usual = frame_size or input_size
+    return input_size if shaped_like(canvas, usual) == usual else shaped_like(canvas, input_size)
 
 
 def whole_frame(batch: int, size: tuple[int, int], device: torch.device | str) -> Tensor:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from ranet.errors import CheckpointError
-from ranet.methods.checkpoints import check_names_and_shapes, read_checkpoint_file
+from ranet.methods.checkpoint_files import check_names_and_shapes, read_checkpoint_file
 from ranet.methods.torchvision_import import import_timm, import_torchvision_models
 
 _NO_DOWNLOAD = (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, ValueError)

@@ -1,265 +1,167 @@
-"""From a checkpoint file to a network, and back.
+"""Methods and losses by name: those of the project, of installed packages, and of plugins.
 
-A checkpoint of this project is a ``torch.save`` file with ``format``, ``architecture`` (the
-arguments of :class:`.RANet`; one that is missing has its default), ``stages`` (how it was trained),
-``released`` (whether the authors trained it), ``input_size`` (which it is used to) and ``model``
-(its weights); a training checkpoint holds more beside them. It describes the network completely, so
-that no configuration is needed. A ``.safetensors`` file holds the same entries, to hand on
-(:mod:`ranet.methods.checkpoints`).
+Free of torch, so that configurations can be read, checked and printed without it. A method comes
+by its name from here, from an entry point of the group ``ranet.methods`` in an installed package,
+or from a module that registers it and that a configuration's ``plugins`` name.
 """
 
-import hashlib
-import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-import torch
+from ranet.config_files import Section
+from ranet.errors import ConfigError
 
-from ranet.errors import CheckpointError
-from ranet.files import atomic_write
-from ranet.methods.checkpoints import (
-    SUFFIX,
-    UNTOLD,
-    check_entries,
-    check_finite,
-    check_names_and_shapes,
-    read_checkpoint_file,
-    read_exchange_file,
-    unreadable,
-)
-from ranet.methods.ranet.network import SMALLEST_SIDE, RANet
-from ranet.methods.ranet.released import (
-    convert_released_state,
-    is_released,
-    released_name,
-    released_stages,
-)
-from ranet.provenance import SHIPPED
+if TYPE_CHECKING:
+    from torch import Tensor
 
-FORMAT = "ranet-1"
+    from ranet.methods.base import Prediction, VOSMethod
+
+DEFAULT = "ranet"
+"""The method of configurations and checkpoints that name none."""
 
 
-def build_model(architecture: Mapping[str, Any]) -> RANet:
-    """A network with random weights from the arguments of :class:`.RANet`."""
-    return RANet(**architecture)
+class MethodConfig(Section):
+    """The arguments of a method, and what reads no torch has to know of it.
 
-
-def load_checkpoint(path: str | Path, released_objects: str | None = None) -> RANet:
-    """Read a network from one of this project's checkpoints or one of the authors'.
-
-    Args:
-        path: the file.
-        released_objects: ``"single"`` or ``"multi"``: which network one of the authors' files is
-            for; None: as its name says. Ignored for this project's own.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
-
-    Raises:
-        CheckpointError: the file is missing, no checkpoint, or does not fit the network, or one of
-            the authors' has a name that does not tell which network it is for.
+    A method's own has a field ``name: Literal["NAME"] = "NAME"``.
     """
-    content = _read(path)
-    if is_released(content):
-        return _released_network(content, path, released_objects or _objects_in_name(path))
-    return network_of(content, path)
+
+    name: str
+
+    aux: ClassVar[frozenset[str]] = frozenset()
+    """What the method's predictions hold for losses, beside logits."""
+
+    @classmethod
+    def method(cls) -> str:
+        """The name of the method."""
+        return str(cls.model_fields["name"].default)
+
+    @property
+    def most_objects(self) -> int | None:
+        """Of one training sample; None: any number."""
+        return None
+
+    @property
+    def variant(self) -> str | None:
+        """Which of the method's networks a file of its authors holds, where that does not tell."""
+        return None
+
+    @property
+    def summary(self) -> str:
+        """What to call such a network in a line of text."""
+        return self.name
 
 
-def load_released_checkpoint(path: str | Path, objects: str) -> RANet:
-    """Read one of the authors' ``.pth`` files.
-
-    Args:
-        path: ``RANet_video_single.pth``, ``RANet_image_single.pth`` or ``RANet_video_multi.pth``.
-        objects: ``"single"`` or ``"multi"``, as in the file's name.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
-
-    Raises:
-        CheckpointError: the file is missing, no checkpoint, or has a parameter too many or too few.
-    """
-    content = read_checkpoint_file(path)
-    if not is_released(content):
-        raise CheckpointError(
-            f"{path} is not one of the authors' checkpoints: it has no base_model.conv1.weight. "
-            "One of this project's own is read by load_checkpoint."
-        )
-    return _released_network(content, path, objects)
+class _Entry(NamedTuple):
+    config: Callable[[], type[MethodConfig]]
+    method: "Callable[[], type[VOSMethod]]"
 
 
-def network_of(content: Mapping[str, Any], source: str | Path) -> RANet:
-    """The network that the content of one of this project's checkpoints describes.
-
-    Raises:
-        CheckpointError: an entry is missing or cannot be used, or weights and architecture do not
-            fit.
-    """
-    if content.get("format") != FORMAT:
-        found = f"format {content['format']!r}" if "format" in content else "none"
-        raise CheckpointError(
-            f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
-            f"names of the authors' release, found {found} and entries "
-            f"{sorted(map(str, content))[:6]}."
-        )
-    content = {"stages": [UNTOLD], "released": False, "input_size": None, **content}
-    kinds: dict[str, type | tuple[type, ...]] = {
-        "architecture": Mapping,
-        "stages": list,
-        "released": bool,
-        "input_size": (tuple, list, type(None)),
-        "model": Mapping,
-    }
-    check_entries(content, kinds, source)
-    _check_input_size(content["input_size"], source)
-    try:
-        model = build_model(content["architecture"])
-    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{source} describes a network that cannot be built: {error}. It may be of a newer "
-            "revision of this project, or damaged."
-        ) from error
-    weights = content["model"]
-    check_names_and_shapes(weights, model.state_dict(), str(source))
-    check_finite(weights, str(source))
-    model.load_state_dict(weights)
-    model.stages = list(content["stages"])
-    model.released = content["released"]
-    model.input_size = content["input_size"] and tuple(content["input_size"])
-    return model.eval()
+def _in_package(module: str, name: str) -> Callable[[], Any]:
+    return lambda: getattr(import_module(module), name)
 
 
-def _check_input_size(size: Sequence[Any] | None, source: str | Path) -> None:
-    if size is None:
-        return
-    sides = [side for side in size if isinstance(side, int) and side >= SMALLEST_SIDE]
-    if len(size) != 2 or len(sides) != 2:
-        raise CheckpointError(
-            f"{source} says that its network is used to frames of input_size {list(size)}: "
-            f"expected height and width, whole numbers from {SMALLEST_SIDE} on. Write it again, "
-            "with another size."
-        )
-
-
-def save_checkpoint(path: str | Path, model: RANet, **extra: Any) -> None:
-    """Write a network so that :func:`load_checkpoint` reads it; atomic.
-
-    Args:
-        path: the file, usually ``….pt``.
-        model: the network.
-        extra: further entries, tensors and plain containers only.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    content = {**description_of(model), "model": model.state_dict(), **extra}
-    with atomic_write(path) as file:
-        try:
-            torch.save(content, file)
-        except RuntimeError as error:
-            # torch's writer, as it is left, fails once more and hides what the system said.
-            if isinstance(error.__context__, OSError):
-                raise error.__context__ from None
-            raise
-
-
-def description_of(model: RANet) -> dict[str, Any]:
-    """Every entry of a checkpoint but the weights."""
-    return {
-        "format": FORMAT,
-        "architecture": model.architecture,
-        "stages": model.stages,
-        "released": model.released,
-        "input_size": model.input_size,
-    }
-
-
-def _read(path: str | Path) -> dict[str, Any]:
-    """The entries of a checkpoint file of either kind."""
-    if Path(path).suffix == SUFFIX:
-        return read_exchange_file(path)
-    return read_checkpoint_file(path)
-
-
-def fingerprint(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal: names a checkpoint beyond doubt.
-
-    Raises:
-        CheckpointError: the file cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def _objects_in_name(path: str | Path) -> str:
-    """``"single"`` or ``"multi"``, as in the authors' ``RANet_video_multi.pth``."""
-    told = re.search(r"_(single|multi)$", Path(path).stem)
-    if told is None:
-        raise CheckpointError(
-            f"{path} is one of the authors' checkpoints, which do not say whether they are for a "
-            "single object or for several: its name should end in _single or _multi, as in "
-            "RANet_video_single.pth. Rename it, or set released_objects to single or multi."
-        )
-    return told[1]
-
-
-def _released_network(content: Mapping[str, Any], source: str | Path, objects: str) -> RANet:
-    model = RANet(backbone="resnet101", objects=objects)
-    weights = convert_released_state(content)
-    # Mistakes are told in the names that the file has.
-    found, expected = (
-        {released_name(name): tensor for name, tensor in state.items()}
-        for state in (weights, model.state_dict())
+_METHODS = {
+    "ranet": _Entry(
+        _in_package("ranet.methods.ranet.config", "RANetConfig"),
+        _in_package("ranet.methods.ranet.network", "RANet"),
     )
-    check_names_and_shapes(found, expected, f"{source} (released by the authors)")
-    check_finite(found, str(source))
-    model.load_state_dict(weights)
-    model.stages = released_stages(Path(source).name)
-    model.released = True
-    return model.eval()
+}
+
+_Method = TypeVar("_Method", bound="type[VOSMethod]")
 
 
-DEFAULT = "ranet-small"
-"""What scripts segment with when nobody names a checkpoint."""
-
-_FOLDER = SHIPPED / "checkpoints"
-
-_FILES = {"ranet-small": "ranet_small.safetensors"}
+def register_method(method: _Method) -> _Method:
+    """Make a method known by the name in its ``Config``; a decorator of the class."""
+    _METHODS[method.Config.method()] = _Entry(lambda: method.Config, lambda: method)
+    return method
 
 
-def pretrained_path(name: str = DEFAULT) -> Path:
-    """Where the network of that name lies.
+def list_methods() -> list[str]:
+    """The names of all methods that are known or installed."""
+    return sorted({*_METHODS, *(point.name for point in entry_points(group="ranet.methods"))})
+
+
+def _entry(name: str) -> _Entry:
+    if name not in _METHODS:
+        for point in entry_points(group="ranet.methods", name=name):
+            register_method(point.load())
+    if name not in _METHODS:
+        raise ConfigError(
+            f"There is no method named {name!r}, but {', '.join(list_methods())}. One from a file "
+            "of its own is known once plugins=[FILE.py] imports it."
+        )
+    return _METHODS[name]
+
+
+def method_config(name: str = DEFAULT) -> type[MethodConfig]:
+    """The section of a method's arguments.
 
     Raises:
-        CheckpointError: there is none of that name, or its file is missing.
+        ConfigError: there is no such method.
     """
-    if name not in _FILES:
-        raise CheckpointError(
-            f"There is no network named {name!r}; there are {', '.join(sorted(_FILES))}."
-        )
-    path = _FOLDER / _FILES[name]
-    if not path.is_file():
-        raise CheckpointError(
-            f"The network {name!r} should lie at {path}, where a clone of the repository and the "
-            "installed package have it, but there is no such file. Get it again with `git checkout "
-            "-- checkpoints`, install the package again, or name the file of a network."
-        )
-    return path
+    return _entry(name).config()
 
 
-def load_pretrained(name: str = DEFAULT) -> RANet:
-    """A trained network that comes with the project (``checkpoints/README.md`` describes them).
+def method_class(name: str = DEFAULT) -> "type[VOSMethod]":
+    """The class of a method.
+
+    Raises:
+        ConfigError: there is no such method.
+    """
+    return _entry(name).method()
+
+
+def create_method(config: MethodConfig | Mapping[str, Any]) -> "VOSMethod":
+    """A method with random weights.
 
     Args:
-        name: ``"ranet-small"``.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
+        config: its arguments, and ``name``: RANet's where there is none.
 
     Raises:
-        CheckpointError: there is none of that name, or its file is missing.
+        ConfigError: there is no such method.
+        TypeError: it has no such argument.
+        ValueError: an argument has no such value.
     """
-    return load_checkpoint(pretrained_path(name))
+    arguments = dict(config.model_dump() if isinstance(config, MethodConfig) else config)
+    return method_class(arguments.pop("name", DEFAULT))(**arguments)
+
+
+Loss = Callable[["Prediction", "Tensor", "Tensor"], "Tensor"]
+"""Prediction of B frames, labels B×h×w, B numbers of objects to a scalar."""
+
+
+class RegisteredLoss(NamedTuple):
+    """A loss, and what it reads of a prediction beside the logits."""
+
+    compute: Loss | None  # None: one of ranet.training.losses
+    needs: frozenset[str]
+
+
+LOSSES = {
+    name: RegisteredLoss(None, frozenset())
+    for name in (
+        "cross_entropy",
+        "balanced_cross_entropy",
+        "bootstrapped_cross_entropy",
+        "jaccard",
+    )
+}
+"""All losses by name."""
+
+
+def register_loss(name: str, needs: Iterable[str] = ()) -> Callable[[Loss], Loss]:
+    """Make a loss known; a decorator of the function.
+
+    Args:
+        name: in the configuration's ``losses``.
+        needs: names in ``Prediction.aux`` that it reads.
+    """
+
+    def register(loss: Loss) -> Loss:
+        LOSSES[name] = RegisteredLoss(loss, frozenset(needs))
+        return loss
+
+    return register

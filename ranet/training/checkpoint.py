@@ -1,8 +1,8 @@
 """Training checkpoints: everything needed to go on, to the bit.
 
 A run's checkpoints lie in ``<output>/checkpoints/step-<steps done>.pt``. Each is an ordinary
-checkpoint of the network (:mod:`ranet.methods.registry`) with the optimiser, the random state, the
-configuration and the revision beside it. The position in the data is the number of steps done,
+checkpoint of the network (:mod:`ranet.methods.checkpoints`) with the optimiser, the random state,
+the configuration and the revision beside it. The position in the data is the number of steps done,
 since samples depend on nothing else.
 """
 
@@ -18,14 +18,14 @@ from torch.optim.swa_utils import AveragedModel
 
 from ranet.config import TrainConfig
 from ranet.errors import CheckpointError, TrainingError
-from ranet.methods.checkpoints import (
+from ranet.methods.base import VOSMethod
+from ranet.methods.checkpoint_files import (
     check_entries,
     check_finite,
     check_names_and_shapes,
     read_checkpoint_file,
 )
-from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import network_of, save_checkpoint
+from ranet.methods.checkpoints import network_of, save_checkpoint
 from ranet.provenance import revision
 
 _ENTRIES: dict[str, type | tuple[type, ...]] = {
@@ -76,7 +76,9 @@ class Progress:
     """Figures of the steps that are not in the log yet."""
 
 
-def save_network(path: Path, model: RANet, config: TrainConfig, step: int, **extra: Any) -> None:
+def save_network(
+    path: Path, model: VOSMethod, config: TrainConfig, step: int, **extra: Any
+) -> None:
     """Write a network together with the run, step and revision that it comes from.
 
     Raises:
@@ -103,7 +105,7 @@ def save_network(path: Path, model: RANet, config: TrainConfig, step: int, **ext
 def save_training_state(
     folder: Path,
     progress: Progress,
-    model: RANet,
+    model: VOSMethod,
     optimizer: torch.optim.Optimizer,
     scaler: torch.amp.GradScaler,
     average: AveragedModel | None,
@@ -174,7 +176,7 @@ class TrainingState:
             progress = replace(progress, best_of=self.config["validation"])
         return progress
 
-    def network(self) -> RANet:
+    def network(self) -> VOSMethod:
         """The network, in evaluation mode, with the stages it knows of.
 
         Raises:

@@ -7,18 +7,19 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from ranet.config import OptimizerConfig
 from ranet.errors import TrainingError
-from ranet.methods.ranet.network import RANet
-from ranet.structures import TrainingBatch, one_hot_masks
-from ranet.training.clip import ClipNetwork
+from ranet.methods.base import Prediction, VOSMethod
+from ranet.structures import Clip, TrainingBatch
 from ranet.training.log import SKIPPED_STEPS
 from ranet.training.losses import compute_losses
 from ranet.training.processes import Processes
 from ranet.training.schedule import learning_rate
+
+_NORM = "gradient_norm"
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class TrainingStep:
 
     Attributes:
         model: in training mode, on the device of ``processes``.
-        clip_network: the model over clips.
-        network: that, as it is or wrapped (compiled, data-parallel).
+        network: its forward pass over clips, as it is or data-parallel.
         optimizer: over the model's parameters.
         scaler: of the gradients; does nothing unless enabled (float16).
         losses: weight of each loss by name.
@@ -39,9 +39,8 @@ class TrainingStep:
         accumulate: parts that a process's batch is computed in, one after the other.
     """
 
-    model: RANet
-    clip_network: ClipNetwork
-    network: nn.Module
+    model: VOSMethod
+    network: Callable[[Clip], Prediction]
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     losses: Mapping[str, float]
@@ -70,17 +69,20 @@ class TrainingStep:
         rate = learning_rate(self.optimizer_config, step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_factor", 1.0)
-        figures, parts = self._gradients(batch)
-        if not all(map(math.isfinite, figures.values())):
-            raise self._not_finite(f"A loss of step {step + 1}", figures, self._spoiled(parts))
+        losses, parts = self._gradients(batch)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(
             self.model.parameters(), self.optimizer_config.clip_norm or math.inf
-        ).item()
+        )
+        # The step's only wait for the device.
+        figures = self.processes.mean(losses, alike={_NORM: norm})
+        norm_before_clipping = figures.pop(_NORM)
+        if not all(map(math.isfinite, figures.values())):
+            raise self._not_finite(f"A loss of step {step + 1}", figures, self._spoiled(parts))
         figures["learning_rate"] = rate
-        if math.isfinite(norm):
+        if math.isfinite(norm_before_clipping):
             self.scaler.step(self.optimizer)
-            figures["gradient_norm"] = norm
+            figures[_NORM] = norm_before_clipping
         elif self.scaler.is_enabled() and self.scaler.get_scale() >= 1:
             figures[SKIPPED_STEPS] = 1  # its scale was too large; update() lowers it
         else:
@@ -90,11 +92,11 @@ class TrainingStep:
 
     def _gradients(
         self, batch: TrainingBatch
-    ) -> tuple[dict[str, float], list[tuple[TrainingBatch, Tensor]]]:
+    ) -> tuple[dict[str, Tensor], list[tuple[TrainingBatch, Tensor]]]:
         """Fill the gradients with those of the whole batch's mean loss.
 
         Returns:
-            The losses of the whole batch, and this process's parts of it with the total of each.
+            The losses of this process's part of the batch, and its parts with the total of each.
         """
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
@@ -106,7 +108,7 @@ class TrainingStep:
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0) + loss.detach()
             totals.append(losses["total"].detach())
-        means = self.processes.mean({name: total / len(parts) for name, total in sums.items()})
+        means = {name: total / len(parts) for name, total in sums.items()}
         return means, list(zip(parts, totals, strict=True))
 
     def _exchange(self, last: bool) -> AbstractContextManager[None]:
@@ -121,7 +123,7 @@ class TrainingStep:
         Only known of whole parts: each sample of such a part is tried alone. If none fails alone,
         it may be any of its part.
         """
-        alone = replace(self, network=self.clip_network)  # the others do not take part
+        alone = replace(self, network=self.model.forward)  # the others do not take part
         names: list[str] = []
         for part in (part for part, total in parts if not total.isfinite()):
             with torch.no_grad():
@@ -148,21 +150,8 @@ class TrainingStep:
         batch = batch.to(self.processes.device)
         half = self.dtype != torch.float32
         with torch.autocast(self.processes.device.type, dtype=self.dtype, enabled=half):
-            prediction = self.network(
-                batch.template_image.float() / 255,
-                one_hot_masks(batch.template_labels, count),
-                batch.current_image.float() / 255,
-                one_hot_masks(batch.previous_labels, count),
-                batch.objects,
-                batch.crop_jitter,
-            )
-        length = prediction.logits.shape[1]
-        return compute_losses(
-            prediction.logits.flatten(0, 1),
-            prediction.labels(batch.current_labels).flatten(0, 1),
-            batch.objects.repeat_interleave(length),
-            self.losses,
-        )
+            prediction = self.network(batch.clip(count))
+        return compute_losses(prediction, batch.current_labels, batch.objects, self.losses)
 
 
 def train_steps(

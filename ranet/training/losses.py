@@ -7,27 +7,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ranet.methods.base import Prediction
+from ranet.methods.crops import crop_resize_nearest
+from ranet.methods.registry import LOSSES as REGISTERED
 from ranet.structures import add_background, one_hot_masks
 
 # Of a sample's pixels, those that count in bootstrapping: what STCN and XMem come down to, after
 # thousands of steps on all pixels.
 _HARDEST = 0.15
-
-
-def with_background(logits: Tensor, objects: Tensor) -> Tensor:
-    """Put a background logit of zero before those of the objects that a sample has.
-
-    Args:
-        logits: B×K×H×W.
-        objects: B, how many of the K objects each sample has; the others become impossible.
-
-    Returns:
-        B×(K+1)×H×W, channel k for label k.
-    """
-    numbers = torch.arange(logits.shape[1], device=logits.device)
-    absent = numbers >= objects[:, None]  # B×K
-    logits = logits.masked_fill(absent[:, :, None, None], -torch.inf)
-    return add_background(logits)
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
@@ -41,7 +28,7 @@ def cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     Returns:
         A scalar, at least 0.
     """
-    return F.cross_entropy(with_background(logits, objects), labels.long())
+    return F.cross_entropy(add_background(logits, objects), labels.long())
 
 
 def balanced_cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
@@ -87,7 +74,7 @@ def bootstrapped_cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) 
 
 def _pixel_cross_entropy(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     """Softmax cross-entropy of every pixel, B×H×W."""
-    return F.cross_entropy(with_background(logits, objects), labels.long(), reduction="none")
+    return F.cross_entropy(add_background(logits, objects), labels.long(), reduction="none")
 
 
 def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
@@ -105,7 +92,7 @@ def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
         A scalar in [0, 1].
     """
     truth = one_hot_masks(labels, logits.shape[1])
-    probability = with_background(logits, objects).softmax(dim=1)[:, 1:]
+    probability = add_background(logits, objects).softmax(dim=1)[:, 1:]
     intersection = (probability * truth).sum(dim=(2, 3))
     union = (probability + truth).sum(dim=(2, 3)) - intersection
     index = (intersection + 1) / (union + 1)  # one pixel each keeps 0/0 away
@@ -113,7 +100,7 @@ def jaccard(logits: Tensor, labels: Tensor, objects: Tensor) -> Tensor:
     return 1 - ((index * exists).sum(dim=1) / objects).mean()
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {  # of logits alone
     "cross_entropy": cross_entropy,
     "balanced_cross_entropy": balanced_cross_entropy,
     "bootstrapped_cross_entropy": bootstrapped_cross_entropy,
@@ -122,10 +109,37 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
 
 
 def compute_losses(
-    logits: Tensor, labels: Tensor, objects: Tensor, weights: Mapping[str, float]
+    prediction: Prediction, labels: Tensor, objects: Tensor, weights: Mapping[str, float]
 ) -> dict[str, Tensor]:
-    """Every weighted loss by its name, unweighted, and their weighted sum as ``"total"``."""
-    logits = logits.float()
-    losses = {name: LOSSES[name](logits, labels, objects) for name in weights}
+    """Every weighted loss by its name, unweighted, and their weighted sum as ``"total"``.
+
+    Args:
+        prediction: of clips: B×T×K×h×w logits.
+        labels: B×T×H×W integers, the truth.
+        objects: B, how many objects each sample has.
+        weights: of losses by name (:data:`ranet.methods.registry.LOSSES`).
+    """
+    labels = labels_seen(prediction, labels).flatten(0, 1)
+    objects = objects.repeat_interleave(prediction.logits.shape[1])
+    aux = {name: tensor.flatten(0, 1) for name, tensor in prediction.aux.items()}
+    frames = Prediction(prediction.logits.flatten(0, 1).float(), aux)
+    losses = {name: _loss(name, frames, labels, objects) for name in weights}
     total = sum(weight * losses[name] for name, weight in weights.items())
     return {**losses, "total": total}
+
+
+def _loss(name: str, prediction: Prediction, labels: Tensor, objects: Tensor) -> Tensor:
+    registered = REGISTERED[name].compute
+    if registered is not None:
+        return registered(prediction, labels, objects)
+    return LOSSES[name](prediction.logits, labels, objects)
+
+
+def labels_seen(prediction: Prediction, labels: Tensor) -> Tensor:
+    """The part of labels B×T×H×W that the logits of a prediction are of: B×T×h×w."""
+    boxes = prediction.aux.get("boxes")
+    if boxes is None:
+        return labels
+    size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
+    cut = crop_resize_nearest(labels.flatten(0, 1)[:, None].float(), boxes.flatten(0, 1), size)
+    return cut[:, 0].to(labels.dtype).unflatten(0, labels.shape[:2])

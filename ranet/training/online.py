@@ -25,9 +25,8 @@ from ranet.config import (
 from ranet.datasets.views import Frame, RawSample, make_sample
 from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError, TrainingError
-from ranet.methods.ranet.network import RANet
+from ranet.methods.base import Options, VOSMethod
 from ranet.structures import TrainingBatch, TrainingSample
-from ranet.training.clip import ClipNetwork
 from ranet.training.log import SKIPPED_STEPS
 from ranet.training.loop import TrainingStep
 from ranet.training.processes import alone
@@ -47,8 +46,8 @@ _CLEARLY_WORSE = 1.5
 
 
 def fine_tune(
-    model: RANet, image: np.ndarray, labels: np.ndarray, config: InferenceConfig
-) -> RANet:
+    model: VOSMethod, image: np.ndarray, labels: np.ndarray, config: InferenceConfig
+) -> VOSMethod:
     """A copy of a network that has learned one frame.
 
     Args:
@@ -71,7 +70,9 @@ def fine_tune(
     if steps were skipped.
     """
     online = config.online
-    objects = online.max_objects if _objects_compete(model, config) else 1
+    # Where softmax does not decide between them, each object is learned as it is segmented: alone.
+    compete = model.objects_compete and config.fusion != "sigmoid"
+    objects = online.max_objects if compete else 1
     samples = _samples(Frame(image, labels), objects, online, config)
     # Whatever the caller has switched off, this needs gradients.
     device = resolve_device(config.device)
@@ -130,14 +131,6 @@ def _check_learned(
         )
 
 
-def _objects_compete(model: RANet, config: InferenceConfig) -> bool:
-    """Whether the network is made for several objects at once, and softmax decides between them.
-
-    Otherwise every object is segmented as if it were alone, and so it is learned.
-    """
-    return model.architecture["objects"] == "multi" and config.fusion != "sigmoid"
-
-
 def _samples(
     frame: Frame, objects: int, online: OnlineLearning, config: InferenceConfig
 ) -> Iterator[TrainingSample]:
@@ -181,13 +174,14 @@ def _previous_mask(online: OnlineLearning, config: InferenceConfig) -> PreviousM
     return online.previous
 
 
-def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig) -> TrainingStep:
+def _training_step(
+    model: VOSMethod, online: OnlineLearning, config: InferenceConfig
+) -> TrainingStep:
     device = next(model.parameters()).device
-    clip_network = ClipNetwork(model)
+    model.options = Options()  # views are crops already
     return TrainingStep(
         model=model,
-        clip_network=clip_network,
-        network=clip_network,
+        network=model.forward,
         optimizer=torch.optim.Adam(_moving(model, online.parameters), lr=online.lr),
         scaler=torch.amp.GradScaler(
             device.type, init_scale=_FIRST_SCALE, enabled=config.dtype == "float16"
@@ -200,16 +194,9 @@ def _training_step(model: RANet, online: OnlineLearning, config: InferenceConfig
     )
 
 
-def _moving(model: RANet, parameters: str) -> list[nn.Parameter]:
-    """The parameters that learn; the others are frozen, so that no gradient is computed for them.
-
-    The merge module is part of the paper's decoder (§3.1).
-    """
-    parts = {
-        "all": [model],
-        "decoder_and_ranking": [model.ranking, model.merge, model.decoder],
-    }[parameters]
-    moving = [parameter for part in parts for parameter in part.parameters()]
+def _moving(model: VOSMethod, part: str) -> list[nn.Parameter]:
+    """The parameters that learn; the others are frozen, so that they cost no gradient."""
+    moving = model.parameters_of(part)
     model.requires_grad_(False)
     for parameter in moving:
         parameter.requires_grad_(True)

@@ -44,16 +44,23 @@ class Processes:
         """Whether this is the process that writes and speaks."""
         return self.rank == 0
 
-    def mean(self, figures: Mapping[str, torch.Tensor]) -> dict[str, float]:
+    def mean(
+        self, figures: Mapping[str, torch.Tensor], alike: Mapping[str, torch.Tensor]
+    ) -> dict[str, float]:
         """Averages over all processes of scalars that each of them has under the same names.
 
         One look at the device, for all figures together.
+
+        Args:
+            figures: to be averaged.
+            alike: further scalars, which are the same in all processes.
         """
-        values = torch.stack([figures[name].detach().float() for name in figures])
+        values = torch.stack([figure.detach().float() for figure in figures.values()])
         if self.count > 1:
             distributed.all_reduce(values)
             values /= self.count
-        return dict(zip(figures, values.tolist(), strict=True))
+        shared = [figure.detach().float()[None] for figure in alike.values()]
+        return dict(zip([*figures, *alike], torch.cat([values, *shared]).tolist(), strict=True))
 
     def any(self, condition: bool) -> bool:
         """Whether the condition holds in at least one process; all learn the same."""

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ranet.config import OptimizerConfig, TrainConfig, parse_config
+from ranet.config import OptimizerConfig, SampleConfig, TrainConfig, parse_config
 from ranet.config_files import to_yaml
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
@@ -21,9 +21,10 @@ from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
-from ranet.methods.checkpoints import STATIC, VIDEO, check_is_file, training_stage
-from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import build_model, load_checkpoint
+from ranet.methods.base import Options, VOSMethod
+from ranet.methods.checkpoint_files import STATIC, VIDEO, check_is_file, training_stage
+from ranet.methods.checkpoints import load_checkpoint
+from ranet.methods.registry import create_method
 from ranet.provenance import revision
 from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (
@@ -34,10 +35,8 @@ from ranet.training.checkpoint import (
     save_training_state,
     way_on_without,
 )
-from ranet.training.clip import ClipNetwork
 from ranet.training.log import Records, TrainingLog
 from ranet.training.loop import TrainingStep, train_steps
-from ranet.training.memory import recompute_activations
 from ranet.training.processes import Processes, check_agreement, joined_processes
 from ranet.training.tensorboard import TensorBoard
 from ranet.training.validation import CANDIDATE, Validation, best_so_far, validation_is_due
@@ -102,18 +101,18 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
         process=processes.rank,
         processes=processes.count,
     )
-    keeper = _Keeper(config, learner, progress, scorers) if processes.is_first else None
+    files = _RunFiles(config, learner, progress, scorers) if processes.is_first else None
     with StopRequest() as stop:
-        between = _BetweenSteps(config, learner, keeper, stop)
+        after = _AfterStep(config, learner, files, stop)
         done = first
-        if between.catch_up(first):
+        if after.catch_up(first):
             with _telling_what_is_left(config):
-                done = train_steps(learner.step, batches, first, between.after_step)
-        stopped = between.stopping() and between.is_left(done)
+                done = train_steps(learner.step, batches, first, after.after_step)
+        stopped = after.stopping() and after.is_left(done)
     if stopped:
         _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
-    elif keeper:
-        keeper.finish(done)
+    elif files:
+        files.finish(done)
     return not stopped
 
 
@@ -166,7 +165,7 @@ def _telling_what_is_left(config: TrainConfig) -> Iterator[None]:
 class _Learner:
     """What learns: the state that a checkpoint keeps, and the step that changes it."""
 
-    model: RANet
+    model: VOSMethod
     step: TrainingStep
     average: AveragedModel | None
 
@@ -175,7 +174,7 @@ class _Learner:
             self.average.update_parameters(self.model)
 
     @property
-    def result(self) -> RANet:
+    def result(self) -> VOSMethod:
         """The network that this is all for."""
         return self.model if self.average is None else self.average.module
 
@@ -189,6 +188,8 @@ def _learner(
     # A run that goes on needs nothing of what it began with.
     model = state.network() if state else starting_model(config)
     model = model.to(processes.device).train()
+    model.stages[-1] = _stage_of(config)  # the number of steps may have been raised
+    model.options = _crops_in_training(config.data)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     average = None
@@ -197,7 +198,7 @@ def _learner(
             model, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay)
         ).requires_grad_(False)
     if config.recompute_activations:
-        recompute_activations(model)
+        model.recompute_activations()
     learner = _Learner(model, _training_step(config, model, processes), average)
     if state is None:
         return learner, Progress(step=0)
@@ -206,12 +207,12 @@ def _learner(
 
 
 @dataclass(frozen=True)
-class _BetweenSteps:
+class _AfterStep:
     """What every process does between two steps, so that all of them go on or stop together."""
 
     config: TrainConfig
     learner: _Learner
-    keeper: "_Keeper | None"
+    files: "_RunFiles | None"
     """In the first process."""
     stop: StopRequest
 
@@ -227,8 +228,8 @@ class _BetweenSteps:
         """Do what is due after ``done`` steps; returns whether to go on."""
         self.learner.average_weights()
         stopping = self.stopping()
-        if self.keeper:
-            self.keeper.after_step(done, figures, batch, stopping)
+        if self.files:
+            self.files.after_step(done, figures, batch, stopping)
         if not stopping and validation_is_due(self.config, done):
             return self._validate(done)
         return not stopping
@@ -239,16 +240,16 @@ class _BetweenSteps:
 
     def _validation_is_due(self) -> bool:
         """Whether the first process is still to score the network; no other one's files count."""
-        due = self.keeper is not None and self.keeper.validation_due
+        due = self.files is not None and self.files.validation_due
         return self.learner.step.processes.any(due)
 
     def _validate(self, done: int) -> bool:
-        if self.keeper:
-            self.keeper.validate(done, self.stop)
+        if self.files:
+            self.files.validate(done, self.stop)
         return not self.stopping()
 
 
-class _Keeper:
+class _RunFiles:
     """Logs, validates and writes checkpoints; in the first process alone.
 
     Args:
@@ -353,7 +354,7 @@ def new_training_step(config: TrainConfig, processes: Processes) -> TrainingStep
     return learner.step
 
 
-def starting_model(config: TrainConfig) -> RANet:
+def starting_model(config: TrainConfig) -> VOSMethod:
     """The network before the first step: random, ImageNet's backbone, or an earlier stage's.
 
     Raises:
@@ -361,14 +362,14 @@ def starting_model(config: TrainConfig) -> RANet:
     """
     stage = _stage_of(config)
     if config.start_from is None:
-        model = build_model(config.model.model_dump())
+        model = create_method(config.model)
         model.stages, model.input_size = [stage], config.data.size
         if config.imagenet_weights:
             file = config.imagenet_weights
-            model.encoder.backbone.load_imagenet_weights(None if file is True else file)
+            model.load_imagenet_weights(None if file is True else file)
         return model
-    start = _network_of_the_stage_before(config.start_from, config.model.objects)
-    model = build_model(config.model.model_dump())
+    start = _network_of_the_stage_before(config.start_from, config.model.variant)
+    model = create_method(config.model)
     # The ranking gradient and the kind of regions have no weights; a stage may change them.
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in start.state_dict().items()} != shapes:
@@ -385,7 +386,7 @@ def starting_model(config: TrainConfig) -> RANet:
     return model
 
 
-def _network_of_the_stage_before(path: Path, objects: str) -> RANet:
+def _network_of_the_stage_before(path: Path, variant: str | None) -> VOSMethod:
     try:
         check_is_file(path)
     except CheckpointError as error:
@@ -393,7 +394,7 @@ def _network_of_the_stage_before(path: Path, objects: str) -> RANet:
             f"start_from: {error} Run the stage before, or set start_from=FILE to where its "
             "checkpoint is."
         ) from error
-    return load_checkpoint(path, released_objects=objects)
+    return load_checkpoint(path, released_objects=variant)
 
 
 def _stage_of(config: TrainConfig) -> dict[str, Any]:
@@ -402,7 +403,7 @@ def _stage_of(config: TrainConfig) -> dict[str, Any]:
     return training_stage(config.name, data, config.steps)
 
 
-def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> TrainingStep:
+def _training_step(config: TrainConfig, model: VOSMethod, processes: Processes) -> TrainingStep:
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.optimizer),
         lr=config.optimizer.learning_rate,
@@ -411,11 +412,9 @@ def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> T
     device = processes.device
     if processes.is_first:
         warn_of_slow_dtype(device, config.dtype)
-    clip_network = ClipNetwork(model, config.data)
     return TrainingStep(
         model=model,
-        clip_network=clip_network,
-        network=_wrapped(clip_network, config, processes),
+        network=_wrapped(model, config, processes),
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
         losses=config.losses,
@@ -427,13 +426,13 @@ def _training_step(config: TrainConfig, model: RANet, processes: Processes) -> T
     )
 
 
-def parameter_groups(model: RANet, config: OptimizerConfig) -> list[dict[str, Any]]:
+def parameter_groups(model: VOSMethod, config: OptimizerConfig) -> list[dict[str, Any]]:
     """The parameters that learn, by their rate and weight decay.
 
     Norms and biases, which have one dimension, have no weight decay; the backbone has a rate of its
     own: ``rate_factor`` is what the schedule's learning rate is multiplied by.
     """
-    backbone = set(model.encoder.backbone.parameters())
+    backbone = set(model.parameters_of("backbone"))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for parameter in model.parameters():
         if parameter.requires_grad:
@@ -446,15 +445,28 @@ def parameter_groups(model: RANet, config: OptimizerConfig) -> list[dict[str, An
     ]
 
 
-def _wrapped(network: nn.Module, config: TrainConfig, processes: Processes) -> nn.Module:
-    """The network as the step calls it: compiled, and with its gradients shared."""
+def _wrapped(model: VOSMethod, config: TrainConfig, processes: Processes) -> nn.Module:
+    """The network as the step calls it: compiled, and with its gradients shared.
+
+    Compiled inside, as torch advises, whose compiler does not take in what shares gradients.
+    """
     if config.compile:
-        network = torch.compile(network)
+        model.compile()
     if processes.count > 1:
-        # Without its gradient, the ranking network is a part that no loss reaches.
-        unused = config.model.ranking_gradient == "none"
-        network = DistributedDataParallel(network, find_unused_parameters=unused)
-    return network
+        return DistributedDataParallel(model, find_unused_parameters=model.has_idle_parameters)
+    return model
+
+
+def _crops_in_training(config: SampleConfig) -> Options:
+    """What is left to the method: nothing, where samples are the crops already."""
+    if config.crop_clips == "once":
+        return Options()
+    return Options(
+        crop=config.crop,
+        input_size=config.size,
+        crop_scale=config.crop_scale,
+        smallest_crop=config.smallest_crop,
+    )
 
 
 def _newest_checkpoint(config: TrainConfig, resume: bool) -> Path | None:
@@ -497,6 +509,11 @@ def _state_of_the_same_run(path: Path, config: TrainConfig) -> TrainingState:
         for name, _, _ in differences(before.model_dump(), config.model_dump())
         if name.split(".")[0] not in _FREE_TO_CHANGE and name not in _FREE_TO_CHANGE
     ]
+    if config.steps < state.progress.step:
+        raise CheckpointError(
+            f"{path} was written after step {state.progress.step}, but the run is to have no more "
+            f"than {config.steps}: raise steps."
+        )
     if changed:
         raise CheckpointError(
             f"{path} was written by a run with another configuration; these fields differ: "
@@ -507,9 +524,11 @@ def _state_of_the_same_run(path: Path, config: TrainConfig) -> TrainingState:
 
 
 # What may differ between a run and its continuation. Nothing of it changes a single number, but for
-# what is computed where and in which order: that rounds differently, which is no reason to strand a
-# run on the machine where it began.
+# steps, of which there may be more or fewer and which the learning rate follows, and for what is
+# computed where and in which order: that rounds differently, which is no reason to strand a run on
+# the machine where it began.
 _FREE_TO_CHANGE = {
+    "steps",
     "output",
     "log_every",
     "checkpoint_every",
@@ -539,7 +558,7 @@ def _describe_run(config: TrainConfig, learner: _Learner) -> None:
     _logger.info(
         "%s: %s, %.1f M parameters, on %s%s",
         config.name,
-        config.model.backbone,
+        config.model.summary,
         sum(p.numel() for p in learner.model.parameters()) / 1e6,
         f"{processes.count} × " if processes.count > 1 else "",
         device_name(processes.device),

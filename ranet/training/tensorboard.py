@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: figures, pictures of a batch, the scores of the ranking.
+"""What TensorBoard shows of a run: figures, pictures of a batch, what its method would show.
 
 TensorBoard is the optional extra ``ranet[tensorboard]``.
 """
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from ranet.files import make_folder
-from ranet.methods.ranet.correlation import correlate
-from ranet.methods.ranet.network import RANet
-from ranet.methods.ranet.ranking_attention import RankingAttentionModule
-from ranet.structures import TrainingBatch, one_hot_masks
-from ranet.training.losses import with_background
+from ranet.methods.base import Prediction, VOSMethod
+from ranet.methods.crops import crop_resize
+from ranet.structures import TrainingBatch, add_background
+from ranet.training.losses import labels_seen
 from ranet.visual.contact_sheet import SheetRow, contact_sheet
 from ranet.visual.overlay import overlay
 
@@ -55,8 +54,8 @@ class TensorBoard:
         self._writer.flush()
 
     @torch.no_grad()
-    def pictures(self, step: int, model: RANet, batch: TrainingBatch) -> None:
-        """Samples with what the network makes of them, and its ranking scores.
+    def pictures(self, step: int, model: VOSMethod, batch: TrainingBatch) -> None:
+        """Samples with what the network makes of them, and the figures of its method.
 
         Args:
             step: steps done.
@@ -69,9 +68,9 @@ class TensorBoard:
         device = next(model.parameters()).device
         rows = [self._row(model, sample.to(device)) for sample in part]
         self._writer.add_image("samples", contact_sheet(rows), step, dataformats="HWC")
-        scores = ranking_scores(model, part[0].to(device))
-        if scores is not None:
-            self._writer.add_histogram("ranking scores", scores, step)
+        shown = part[0].to(device)
+        for name, values in model.figures(shown.clip(shown.object_count)).items():
+            self._writer.add_histogram(name, values, step)
         self._writer.flush()
 
     def close(self) -> None:
@@ -80,43 +79,35 @@ class TensorBoard:
             self._writer.close()
 
     @staticmethod
-    def _row(model: RANet, sample: TrainingBatch) -> SheetRow:
+    def _row(model: VOSMethod, sample: TrainingBatch) -> SheetRow:
         """Template, current frame, previous mask, prediction and truth of the first frame."""
         objects = sample.object_count
-        logits = model(
-            sample.template_image.float() / 255,
-            one_hot_masks(sample.template_labels, objects),
-            sample.current_image[:, 0].float() / 255,
-            one_hot_masks(sample.previous_labels, objects),
-        )
-        predicted = with_background(logits, sample.objects).argmax(dim=1).byte()
-        template, current = _pixels(sample.template_image[0]), _pixels(sample.current_image[0, 0])
+        clip = sample.clip(objects)
+        prediction = model.forward(clip._replace(images=clip.images[:, :1]))  # not as compiled
+        predicted = add_background(prediction.logits[:, 0], sample.objects).argmax(dim=1).byte()
+        current, previous = sample.current_image[:, :1], sample.previous_labels
+        truth = labels_seen(prediction, sample.current_labels[:, :1])[0, 0]
+        previous = labels_seen(prediction, previous[:, None])[0, 0]
+        current = _seen(prediction, current)[0]
+        template = _pixels(sample.template_image[0])
         pictures = [
             overlay(template, sample.template_labels[0].cpu().numpy()),
             current,
-            overlay(current // 3, sample.previous_labels[0].cpu().numpy()),
+            overlay(current // 3, previous.cpu().numpy()),
             overlay(current, predicted[0].cpu().numpy()),
-            overlay(current, sample.current_labels[0, 0].cpu().numpy()),
+            overlay(current, truth.cpu().numpy()),
         ]
         captions = ("template", "current frame", "previous mask", "prediction", "truth")
         return SheetRow(sample.names[0], pictures, captions)
 
 
-def ranking_scores(model: RANet, sample: TrainingBatch) -> Tensor | None:
-    """Scores r_j of all maps that have a weight in some region; None for a model without them.
-
-    Args:
-        model: on the sample's device.
-        sample: a batch of one.
-    """
-    if not isinstance(model.ranking, RankingAttentionModule):
-        return None
-    masks = one_hot_masks(sample.template_labels, sample.object_count)
-    template = model.encode_template(sample.template_image.float() / 255, masks)
-    frame = model.encode_frame(sample.current_image[:, 0].float() / 255)
-    regions = model.ranking.make_regions(template.masks.flatten(2))
-    scores = model.ranking.score(correlate(template.embedding, frame.embedding), regions)
-    return scores[regions.weights > 0]
+def _seen(prediction: Prediction, images: Tensor) -> list[np.ndarray]:
+    """The part of the first of images B×T×3×H×W uint8 that the network saw: B of h×w×3."""
+    boxes, first = prediction.aux.get("boxes"), images[:, 0]
+    if boxes is not None:
+        size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
+        first = crop_resize(first.float(), boxes[:, 0], size).round().byte()
+    return [_pixels(image) for image in first]
 
 
 def _pixels(image: Tensor) -> np.ndarray:

@@ -9,7 +9,7 @@ from ranet.config import EvalConfig, TrainConfig, ValidationConfig, parse_config
 from ranet.files import output_errors
 from ranet.inference.davis import CHANGES_NO_RESULT, evaluate_split, network
 from ranet.interrupt import StopRequest
-from ranet.methods.ranet.network import RANet
+from ranet.methods.base import VOSMethod
 from ranet.training.checkpoint import Progress, save_network
 from ranet.wording import differences
 
@@ -63,7 +63,7 @@ class Validation:
         self.best = best
         self._run, self._scorers = run, scorers
 
-    def __call__(self, model: RANet, step: int, stop: StopRequest) -> dict[str, float]:
+    def __call__(self, model: VOSMethod, step: int, stop: StopRequest) -> dict[str, float]:
         """Score the network.
 
         Args:

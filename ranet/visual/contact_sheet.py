@@ -29,6 +29,20 @@ class SheetRow:
     captions: Sequence[str] = ()  # below the images; none, or one each
 
 
+@dataclass(frozen=True)
+class Strip:
+    """Some frames of a video with the objects as one network has found them."""
+
+    network: str
+    """Its name."""
+    numbers: Sequence[int]
+    """Of the frames, in the video, from 0."""
+    frames: Sequence[np.ndarray]
+    """Each H×W×3 uint8 RGB."""
+    labels: Sequence[np.ndarray]
+    """Each H×W uint8."""
+
+
 def contact_sheet(rows: Sequence[SheetRow], *, image_width: int = 280) -> np.ndarray:
     """Lay out rows of pictures, each resized to one width with its aspect kept.
 

@@ -15,7 +15,7 @@ from scripts_in_process import SCRIPTS
 from ranet.annotator.journal import journal_path
 from ranet.annotator.server import TOKEN_HEADER
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.methods.registry import save_checkpoint
+from ranet.methods.checkpoints import save_checkpoint
 
 BOX = {"frame": 1, "object": 1, "kind": "box", "box": [2, 4, 22, 24]}
 SMALL = f"input_size=[{SIZE[0]},{SIZE[1]}]"

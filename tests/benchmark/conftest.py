@@ -4,7 +4,7 @@ from tiny_ranet import tiny_ranet
 from ranet import benchmark
 from ranet.benchmark import Case
 from ranet.config import InferenceConfig
-from ranet.methods.registry import save_checkpoint
+from ranet.methods.checkpoints import save_checkpoint
 
 
 @pytest.fixture(scope="session")

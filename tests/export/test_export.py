@@ -22,15 +22,23 @@ from ranet.config import InferenceConfig, OnlineLearning, load_config
 from ranet.datasets.image_io import read_labels, write_image, write_labels
 from ranet.errors import ConfigError, RANetError
 from ranet.export import files
-from ranet.export.programs import INPUTS, OUTPUTS, export_programs
+from ranet.export.programs import export_programs
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.methods.checkpoints import SUFFIX
+from ranet.methods.checkpoint_files import SUFFIX
+from ranet.methods.checkpoints import fingerprint, load_pretrained, save_checkpoint
 from ranet.methods.ranet.network import SMALLEST_SIDE
-from ranet.methods.registry import fingerprint, load_pretrained, save_checkpoint
 from ranet.provenance import CONFIGS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "segment_with_onnxruntime.py"
 SIZE = (96, 136)
+INPUTS = {
+    "template": ("image", "masks"),
+    "step": ("template_embedding", "template_masks", "image", "previous"),
+}
+OUTPUTS = {
+    "template": ("template_embedding", "template_masks", "probabilities"),
+    "step": ("probabilities", "labels"),
+}
 SIZES = ["input_size=[64,96]", "frame_size=[64,104]"]
 """The canvas has neither the size nor the shape of the frames."""
 CONFIG = load_config(InferenceConfig, CONFIGS / "segment.yaml", [*SIZES, "device=cpu"])
@@ -57,9 +65,9 @@ def expected(network):
     """What the segmenter makes of the first two frames: template, masks, probabilities, labels."""
     segmenter = VideoSegmenter(network, CONFIG)
     segmenter.start(*VIDEO[0])
-    (template,), masks = segmenter.video.templates, segmenter.video.probabilities
+    (template,), masks = segmenter.video.state
     labels = segmenter.step(VIDEO[1][0])
-    return template, masks, segmenter.video.probabilities, labels
+    return template, masks, segmenter.video.state.probabilities, labels
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +236,7 @@ def test_graphs_are_float32_so_that_no_dtype_is_told_to_be_slow(monkeypatch):
     config = CONFIG.model_copy(update={"dtype": "bfloat16"})
     with warnings.catch_warnings(action="error"):
         graphs = export_programs(tiny_ranet(), frame_size=SIZE, objects=1, config=config)
-    assert {weight.dtype for graph in graphs.values() for weight in graph.parameters()} == {
+    assert {weight.dtype for graph in graphs.values() for weight in graph.program.parameters()} == {
         torch.float32
     }
 

@@ -7,19 +7,18 @@ template keeps the input's own resolution, so nothing is blurred.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ranet.structures import EncodedFrame, Template
+from ranet.methods.base import VOSMethod
+from ranet.methods.ranet.encoder import EncodedFrame, Template
+from ranet.methods.ranet.network import RANet
 
 
-class ColourNetwork(nn.Module):
-    """The three calls of RANet; remembers in ``seen`` what it was last given."""
-
-    released = False
-    input_size = None
+class ColourNetwork(RANet):
+    """RANet's state and crops around another network; ``seen`` is what it was last given."""
 
     def __init__(self, confidence: float = 50.0) -> None:
-        super().__init__()
+        VOSMethod.__init__(self, {"objects": "multi", "ranking_gradient": "none"})
         self.confidence = confidence
         self.seen: dict[str, Tensor] = {}
         self.templates_encoded = 0

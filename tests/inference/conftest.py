@@ -1,7 +1,7 @@
 import pytest
 from tiny_ranet import tiny_ranet
 
-from ranet.methods.registry import save_checkpoint
+from ranet.methods.checkpoints import save_checkpoint
 
 
 @pytest.fixture(scope="session")

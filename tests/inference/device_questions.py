@@ -102,13 +102,13 @@ SHOWN_BY_OPERATORS_ALONE = {"set mask", "values of the host"}
 @contextlib.contextmanager
 def asked_in_the_step(question):
     """Inserts a question about the box into every frame step."""
-    from ranet.inference import plain_step
+    from ranet.methods.ranet import network
 
-    paste_back = plain_step.paste_back
+    paste_back = network.paste_back
 
     def asking(probabilities, box, size):
         question(box.flatten().float())
         return paste_back(probabilities, box, size)
 
-    with mock.patch.object(plain_step, "paste_back", asking):
+    with mock.patch.object(network, "paste_back", asking):
         yield

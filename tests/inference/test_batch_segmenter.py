@@ -51,7 +51,7 @@ def followed_together(videos, network, **changes):
         labels = segmenter.step(followed, [frame for frame, _ in frames])
         for of_video, of_frame in zip(masks, labels, strict=True):
             of_video.append(of_frame)
-    last = [one.canvas.restore(one.probabilities)[0].numpy() for one in followed]
+    last = [one.canvas.restore(one.state.probabilities)[0].numpy() for one in followed]
     return list(zip(masks, last, strict=True))
 
 
@@ -100,24 +100,21 @@ def test_videos_come_and_go():
             assert np.array_equal(mask, expected[index][at[index]])
 
 
-def test_templates_are_stacked_only_when_other_videos_are_given(monkeypatch):
+def test_states_are_stacked_only_when_other_videos_are_given(monkeypatch):
     videos = [video(number) for number in range(3)]
-    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
-    followed = [segmenter.start(*video[0]) for video in videos]
-    given = []
-    forward = segmenter._tracker.frame_step.forward
+    tracker = VideoSegmenter(ColourNetwork(), config()).together()
+    followed = [tracker.start(*video[0]) for video in videos]
+    given, step = [], ColourNetwork.step
     monkeypatch.setattr(
-        segmenter._tracker.frame_step,
-        "forward",
-        lambda templates, *rest: given.append(templates) or forward(templates, *rest),
+        ColourNetwork, "step", lambda *of: given.append(of[1].templates[0].masks) or step(*of)
     )
     for members in ([0, 1], [0, 1], [1, 2], [1, 2]):
         frames = [videos[index][1][0] for index in members]
-        segmenter.step([followed[index] for index in members], frames)
+        tracker.step([followed[index] for index in members], frames)
     assert given[0] is given[1]
     assert given[1] is not given[2]
     assert given[2] is given[3]
-    assert given[0][0].masks.shape[0] == 2
+    assert len(given[0]) == 2
 
 
 def test_a_step_that_is_made_for_one_size_of_batch_gets_one_size():
@@ -142,7 +139,7 @@ def require_no_question_but_labels(network):
     videos = [video(number) for number in range(2)]
     segmenter = VideoSegmenter(network, config())
     segmenter._tracker.device = torch.device("meta")
-    segmenter._tracker.frame_step.to("meta")
+    segmenter._tracker.network.method.to("meta")
     together = segmenter.together()
     with downloads_from_meta() as downloads:
         segmenter.start(*videos[0][0])

@@ -5,8 +5,9 @@ from moving_squares import iou, moving
 from torch.nn import functional as F
 
 from ranet.config import InferenceConfig
-from ranet.inference.canvas import Canvas, network_size, shaped_like
+from ranet.inference.canvas import Canvas
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.methods.crops import network_size, shaped_like
 
 SIZE = (480, 864)
 

@@ -177,7 +177,7 @@ def test_another_list_of_sequences_may_be_given(tree, out, tmp_path):
 def test_the_network_comes_from_its_checkpoint(tmp_path):
     from tiny_ranet import tiny_ranet
 
-    from ranet.methods.registry import fingerprint, save_checkpoint
+    from ranet.methods.checkpoints import fingerprint, save_checkpoint
 
     save_checkpoint(tmp_path / "tiny.pt", tiny_ranet("multi"))
     method = network(YEAR_2017, tmp_path / "tiny.pt")

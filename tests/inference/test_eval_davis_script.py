@@ -16,7 +16,7 @@ from tiny_ranet import tiny_ranet
 
 from ranet import files
 from ranet.config import EvalConfig, load_config
-from ranet.methods.registry import save_checkpoint
+from ranet.methods.checkpoints import save_checkpoint
 
 PROJECT = Path(__file__).resolve().parents[2]
 SMALL = ["inference.input_size=[48,80]", "inference.frame_size=[48,80]", "inference.device=cpu"]

@@ -11,8 +11,9 @@ from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import CheckpointError, DataError
 from ranet.inference.explain import explain
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.methods.checkpoints import save_checkpoint
+from ranet.methods.ranet.figures import Explanation
 from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import save_checkpoint
 
 SIZE = (96, 160)
 CONFIG = InferenceConfig(input_size=(64, 96), frame_size=(112, 160), device="cpu")
@@ -119,8 +120,7 @@ def rows(monkeypatch):
     """The names of the networks whose results are drawn."""
     names = []
     monkeypatch.setattr(
-        "ranet.inference.explain.draw_explanation",
-        lambda _, strips, out: names.extend(strip.network for strip in strips),
+        Explanation, "draw", lambda _, strips, out: names.extend(strip.network for strip in strips)
     )
     return names
 

@@ -84,7 +84,7 @@ def test_other_fields_of_online_learning_may_be_set(curve, tmp_path):
     assert outcome.status == 0, outcome.error
     result = json.loads((tmp_path / "out/steps-00001/result.json").read_text())
     online = result["settings"]["config"]["inference"]["online"]
-    assert (online["steps"], online["parameters"]) == (1, "decoder_and_ranking")
+    assert (online["steps"], online["parameters"]) == (1, "decoder")
 
 
 @pytest.mark.parametrize("steps", ["", "1,", "-1", "many", "1;2"])

@@ -9,10 +9,9 @@ fixtures' random weights, there are many whose scores rounding cannot tell apart
 import numpy as np
 import pytest
 import torch
+from method_steps import marked, prepared, stepped
 from torch.nn import functional as F
 
-from ranet.config import InferenceConfig
-from ranet.inference.frame_step import FrameStep
 from ranet.methods.crops import crop_resize, paste_back, whole_frame
 from ranet.methods.layers import resize
 from ranet.methods.ranet.correlation import correlate
@@ -128,12 +127,17 @@ def test_the_step_is_the_plain_path_in_float32(objects, shared_parity, monkeypat
     network.float()
     template_image, template_masks, image, previous = (x.float() for x in inputs)
     size = tuple(image.shape[-2:])
-    config = InferenceConfig(
-        input_size=size, crop="whole_frame", fusion="sigmoid", objects_at_once=2, device="cpu"
+    method = prepared(
+        network,
+        input_size=size,
+        crop="whole_frame",
+        fusion="sigmoid",
+        objects_at_once=2,
+        device="cpu",
     )
-    step = FrameStep(network, config).eval()
-    template = step.encode_template(template_image, template_masks)
-    found = step([template], image, previous)
+    state = marked(method, (template_image, template_masks))
+    (template,) = state.templates
+    found = stepped(method, state, image, previous)
 
     # Even of a whole frame, the crop rounds, and so much that such a network would show it.
     box = whole_frame(1, size, image.device)

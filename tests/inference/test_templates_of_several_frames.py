@@ -2,35 +2,30 @@
 
 import pytest
 import torch
+from method_steps import marked, prepared, stepped
 from tiny_ranet import tiny_ranet
 from torch.utils.flop_counter import FlopCounterMode
 
-from ranet.config import InferenceConfig
-from ranet.inference.frame_step import FrameStep
-from ranet.inference.resolve import resolved
+from ranet.methods.objects import FUSIONS
 
 SIZE = (64, 96)
 SQUARES = ((10, 10), (30, 50), (0, 60), (40, 5), (20, 30))
 """Corners of five objects; the first two are annotated in one frame, the others in another."""
 
 
-def step_of(network, **changes):
+def method_of(network, **changes):
     settings = {"input_size": SIZE, "frame_size": SIZE, "smallest_crop": 8, "device": "cpu"}
-    return FrameStep(network, resolved(InferenceConfig(**settings, **changes), network)).eval()
+    return prepared(network, **settings, **changes)
 
 
-def video(step, dtype=torch.float32):
-    """Both templates, the next image and the masks of all objects."""
+def video(method, dtype=torch.float32):
+    """The state with both templates, the next image and the masks of all objects."""
     generator = torch.Generator().manual_seed(0)
     first, second, image = torch.rand(3, 1, 3, *SIZE, generator=generator).to(dtype)
     masks = torch.zeros(1, len(SQUARES), *SIZE, dtype=dtype)
     for channel, (top, left) in enumerate(SQUARES):
         masks[0, channel, top : top + 20, left : left + 20] = 1
-    templates = [
-        step.encode_template(first, masks[:, :2]),
-        step.encode_template(second, masks[:, 2:]),
-    ]
-    return templates, image, masks
+    return marked(method, (first, masks[:, :2]), (second, masks[:, 2:])), image, masks
 
 
 def calls_of(network):
@@ -53,9 +48,9 @@ def calls_of(network):
 @torch.inference_mode()
 def test_all_objects_are_ranked_by_template_and_decoded_together(at_once, batches):
     network = tiny_ranet("multi")
-    templates, image, masks = video(step_of(network))
+    state, image, masks = video(method_of(network))
     calls = calls_of(network)
-    logits = network.segment(templates, network.encode_frame(image), masks, at_once)
+    logits = network.segment(state.templates, network.encode_frame(image), masks, at_once)
     assert logits.shape == masks.shape
     assert calls == ["encoder", "ranking", "ranking", "skips", *["merge", "decoder"] * batches]
 
@@ -63,12 +58,12 @@ def test_all_objects_are_ranked_by_template_and_decoded_together(at_once, batche
 @torch.inference_mode()
 def test_fewer_objects_at_once_compute_nothing_more():
     network = tiny_ranet("multi")
-    templates, image, masks = video(step_of(network))
+    state, image, masks = video(method_of(network))
     frame = network.encode_frame(image)
     flop = {}
     for at_once in (1, 2, 5):
         with FlopCounterMode(display=False) as counter:
-            network.segment(templates, frame, masks, at_once)
+            network.segment(state.templates, frame, masks, at_once)
         flop[at_once] = counter.get_total_flops()
     assert flop[1] == flop[2] == flop[5] > 0
 
@@ -78,12 +73,12 @@ def test_fewer_objects_at_once_compute_nothing_more():
 @torch.inference_mode()
 def test_the_result_is_that_of_one_template_after_the_other(objects, matching):
     network = tiny_ranet(objects, matching=matching)
-    templates, image, masks = video(step_of(network))
+    state, image, masks = video(method_of(network))
     frame = network.encode_frame(image)
-    together = network.segment(templates, frame, masks)
+    together = network.segment(state.templates, frame, masks)
     alone = [
         network.segment(template, frame, of_template)
-        for template, of_template in zip(templates, masks.split([2, 3], dim=1), strict=True)
+        for template, of_template in zip(state.templates, masks.split([2, 3], dim=1), strict=True)
     ]
     torch.testing.assert_close(together, torch.cat(alone, dim=1), rtol=0, atol=1e-5)
 
@@ -92,11 +87,13 @@ def test_the_result_is_that_of_one_template_after_the_other(objects, matching):
 @torch.inference_mode()
 def test_the_step_takes_all_templates_at_once(changes):
     network = tiny_ranet("multi").double()  # or rounding in the crop would decide between maps
-    step = step_of(network, crop="whole_frame", **changes)
-    templates, image, masks = video(step, torch.float64)
+    method = method_of(network, crop="whole_frame", **changes)
+    state, image, masks = video(method, torch.float64)
     logits = [
         network.segment(template, network.encode_frame(image), of_template)
-        for template, of_template in zip(templates, masks.split([2, 3], dim=1), strict=True)
+        for template, of_template in zip(state.templates, masks.split([2, 3], dim=1), strict=True)
     ]
-    expected = step.fusion.to_probabilities(torch.cat(logits, dim=1)).float()
-    torch.testing.assert_close(step(templates, image, masks), expected, rtol=0, atol=1e-5)
+    fusion = FUSIONS[method.options.fusion]
+    expected = fusion.to_probabilities(torch.cat(logits, dim=1)).float()
+    found = stepped(method, state, image, masks)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)

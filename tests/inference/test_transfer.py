@@ -125,7 +125,7 @@ def test_a_cpu_copies_a_frame_once():
     tracker = VideoSegmenter(ColourNetwork(), CONFIG)._tracker
     video, image = tracker.begin(VIDEO[0][0]), torch.rand(1, 3, *SIZE)
     tracker.place = lambda canvas, frames: image
-    assert tracker.images_of([video], [VIDEO[1][0]]) is image
+    assert tracker._images_of([video], [VIDEO[1][0]]) is image
 
 
 def test_the_reading_thread_places_frames_before_their_steps(tmp_path, cuda):

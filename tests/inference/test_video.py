@@ -185,7 +185,7 @@ def test_all_objects_begin_anew(by_colour):
     by_colour.start(first, labels)
     swapped = np.select([labels == 1, labels == 5], [5, 1]).astype(np.uint8)
     assert (correct(by_colour, first, swapped) == swapped).all()
-    assert len(by_colour.video.templates) == 1
+    assert len(by_colour.video.state.templates) == 1
     assert iou(by_colour.step(first) == 5, labels == 1) > 0.8
 
 

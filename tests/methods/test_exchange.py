@@ -9,9 +9,14 @@ import torch
 from scripts_in_process import ScriptRunner
 
 from ranet.errors import CheckpointError
-from ranet.methods.checkpoints import VIDEO, read_exchange_file, training_stage, write_exchange_file
+from ranet.methods.checkpoint_files import (
+    VIDEO,
+    read_exchange_file,
+    training_stage,
+    write_exchange_file,
+)
+from ranet.methods.checkpoints import description_of, load_checkpoint, save_checkpoint
 from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import description_of, load_checkpoint, save_checkpoint
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 
 import ranet
 from ranet.errors import CheckpointError
-from ranet.methods import registry
-from ranet.methods.registry import load_checkpoint, load_pretrained, pretrained_path
+from ranet.methods import checkpoints
+from ranet.methods.checkpoints import load_checkpoint, load_pretrained, pretrained_path
 
 
 def test_it_lies_in_the_clone_and_is_small_enough_to() -> None:
@@ -30,7 +30,7 @@ def test_another_name() -> None:
 
 
 def test_a_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(registry, "_FOLDER", tmp_path)
+    monkeypatch.setattr(checkpoints, "_FOLDER", tmp_path)
     with pytest.raises(CheckpointError, match=r"ranet_small.safetensors.*git checkout"):
         load_pretrained()
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ranet.methods.checkpoints import STATIC, UNTOLD, VIDEO, training_stage
+from ranet.methods.checkpoint_files import STATIC, UNTOLD, VIDEO, training_stage
+from ranet.methods.checkpoints import load_checkpoint, save_checkpoint
 from ranet.methods.ranet.network import RANet
 from ranet.methods.ranet.released import released_stages
-from ranet.methods.registry import load_checkpoint, save_checkpoint
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from ranet.config import EvalConfig, InferenceConfig, TrainConfig
 from ranet.errors import CheckpointError
 from ranet.inference.davis import evaluate_split, network
-from ranet.methods.registry import load_checkpoint, save_checkpoint
+from ranet.methods.checkpoints import load_checkpoint, save_checkpoint
 from ranet.training.run import starting_model, train
 
 ABLATIONS = {

@@ -2,13 +2,15 @@
 
 import pytest
 import torch
-from torch import nn
 
-from ranet.config import SampleConfig, TrainConfig
-from ranet.methods.registry import build_model
-from ranet.structures import EncodedFrame, Skips, Template
-from ranet.training.clip import ClipNetwork, predicted_masks
+from ranet.config import TrainConfig
+from ranet.methods.base import Options, VOSMethod
+from ranet.methods.checkpoints import build_model
+from ranet.methods.ranet.encoder import EncodedFrame, Template
+from ranet.methods.ranet.network import RANet
+from ranet.structures import Clip, Skips, add_background, one_hot_masks
 from ranet.training.log import read_log
+from ranet.training.losses import labels_seen
 from ranet.training.run import train
 
 TINY = {
@@ -20,75 +22,76 @@ TINY = {
 }
 
 
-class Recorder(nn.Module):
+CROPPING = Options(crop="around_objects", input_size=(48, 80), smallest_crop=4)
+
+
+class Recorder(RANet):
     """A network whose logits are the frame's first channels, and that notes what it was told."""
 
-    def __init__(self, objects: int) -> None:
-        super().__init__()
+    def __init__(self, objects: int, options: Options | None = None) -> None:
+        VOSMethod.__init__(self, {})
+        self.options = options or Options()
         self.objects = objects
         self.told: list[torch.Tensor] = []
-        self.templates = 0
+        self.encoded = 0
 
     def encode_template(self, image: torch.Tensor, masks: torch.Tensor) -> Template:
-        self.templates += 1
+        self.encoded += 1
         return Template(image, masks)
 
     def encode_frame(self, image: torch.Tensor) -> EncodedFrame:
         return EncodedFrame(image, Skips(*[image] * 5))
 
     def segment(
-        self, template: Template, frame: EncodedFrame, previous_masks: torch.Tensor
+        self,
+        template: Template,
+        frame: EncodedFrame,
+        previous_masks: torch.Tensor,
+        objects_at_once: int | None = None,
     ) -> torch.Tensor:
         self.told.append(previous_masks)
         return frame.embedding[:, : self.objects]
 
 
-def inputs(frames: int, objects: int = 2) -> tuple[torch.Tensor, ...]:
+def clip_of(frames: int, objects: int = 2) -> Clip:
     generator = torch.Generator().manual_seed(0)
     template, masks = torch.rand(2, 3, 64, 96), torch.rand(2, objects, 64, 96).round()
-    clip = torch.randn(2, frames, 3, 64, 96, generator=generator)
+    images = torch.randn(2, frames, 3, 64, 96, generator=generator)
     jitter = torch.tensor([1.0, 0.0, 0.0]).expand(2, frames, 3)
-    return template, masks, clip, masks.roll(5, -1), torch.tensor([objects, 1]), jitter
+    return Clip(template, masks, images, masks.roll(5, -1), torch.tensor([objects, 1]), jitter)
 
 
 def test_a_clip_of_one_frame_is_the_network_itself() -> None:
     torch.manual_seed(0)
     model = build_model(TINY)
-    template, masks, clip, previous, objects, jitter = inputs(1)
-    expected = model(template, masks, clip[:, 0], previous)
-    logits = ClipNetwork(model)(template, masks, clip, previous, objects, jitter).logits
+    clip = clip_of(1)
+    template = model.encode_template(clip.template_image, clip.template_masks)
+    frame = model.encode_frame(clip.images[:, 0])
+    logits = model(clip).logits
     assert logits.shape == (2, 1, 2, 64, 96)
-    assert torch.equal(logits[:, 0], expected)
+    assert torch.equal(logits[:, 0], model.segment(template, frame, clip.previous_masks))
 
 
 def test_each_frame_is_told_the_prediction_before_it() -> None:
-    recorder = Recorder(objects=2)
-    template, masks, clip, previous, objects, jitter = inputs(3)
-    logits = ClipNetwork(recorder)(template, masks, clip, previous, objects, jitter).logits
-    assert torch.equal(logits, clip[:, :, :2])
-    assert recorder.templates == 1
+    recorder, clip = Recorder(objects=2), clip_of(3)
+    logits = recorder(clip).logits
+    assert torch.equal(logits, clip.images[:, :, :2])
+    assert recorder.encoded == 1
     first, *others = recorder.told
-    assert torch.equal(first, previous)
-    for told, before in zip(others, clip.unbind(1), strict=False):
-        assert torch.equal(told, predicted_masks(before[:, :2], objects))
-
-
-def test_predicted_masks_are_the_likeliest_labels_of_the_objects_that_exist() -> None:
-    logits = torch.tensor([[-1.0, 2.0, 2.0], [-2.0, 1.0, 3.0]])[None, :, None]  # 1×2×1×3
-    both = predicted_masks(logits, torch.tensor([2]))
-    assert both[0, :, 0].tolist() == [[0, 1, 0], [0, 0, 1]]
-    one = predicted_masks(logits, torch.tensor([1]))
-    assert one[0, :, 0].tolist() == [[0, 1, 1], [0, 0, 0]]
+    assert torch.equal(first, clip.previous_masks)
+    for told, before in zip(others, clip.images.unbind(1), strict=False):
+        labels = add_background(before[:, :2], clip.objects).argmax(dim=1)
+        assert torch.equal(told, one_hot_masks(labels, 2))
+        assert not told[1, 1].any()  # of an object that does not exist
 
 
 @pytest.mark.parametrize("frames", [1, 3])
 def test_gradients_come_from_every_frame_but_not_through_the_masks(frames: int) -> None:
-    recorder = Recorder(objects=2)
-    template, masks, clip, previous, objects, jitter = inputs(frames)
-    clip.requires_grad_()
-    ClipNetwork(recorder)(template, masks, clip, previous, objects, jitter).logits.sum().backward()
-    assert clip.grad is not None
-    assert (clip.grad[:, :, :2] == 1).all()
+    recorder, clip = Recorder(objects=2), clip_of(frames)
+    clip.images.requires_grad_()
+    recorder(clip).logits.sum().backward()
+    assert clip.images.grad is not None
+    assert (clip.images.grad[:, :, :2] == 1).all()
     assert not any(told.requires_grad for told in recorder.told)
 
 
@@ -96,7 +99,7 @@ class Follower(Recorder):
     """A network that finds its object by colour, and notes the crops it was shown."""
 
     def __init__(self) -> None:
-        super().__init__(objects=1)
+        super().__init__(objects=1, options=CROPPING)
         self.shown: list[torch.Tensor] = []
 
     def encode_frame(self, image: torch.Tensor) -> EncodedFrame:
@@ -113,40 +116,35 @@ def moving_square(frames: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_each_frame_is_cropped_around_the_prediction_before_it() -> None:
-    crop = SampleConfig(size=(48, 80), crop_clips="each_frame", smallest_crop=4)
-    clip, masks = moving_square(3)
-    follower = Follower()
-    jitter = torch.tensor([1.0, 0.0, 0.0]).expand(1, 3, 3)
-    prediction = ClipNetwork(follower, crop)(
-        clip[:, 0], masks[:1, None], clip, masks[:1, None], torch.tensor([1]), jitter
+    images, masks = moving_square(3)
+    clip = Clip(
+        images[:, 0],
+        masks[:1, None],
+        images,
+        masks[:1, None],
+        torch.tensor([1]),
+        torch.tensor([1.0, 0.0, 0.0]).expand(1, 3, 3),
     )
+    prediction = Follower()(clip)
     assert prediction.logits.shape == (1, 3, 1, 48, 80)
-    boxes = prediction.boxes[0].tolist()
-    assert (
-        boxes[0] == boxes[1]
-    )  # the first frame is cropped around the given mask, which is its own
-    assert boxes[2][1] - boxes[1][1] == pytest.approx(10, abs=1)
-    assert boxes[2][3] - boxes[1][3] == pytest.approx(10, abs=1)
-    labels = prediction.labels(masks[None].byte())
+    # The first frame is cropped around the given mask, which is its own.
+    first, second, third = prediction.aux["boxes"][0].tolist()
+    assert first == second
+    assert third[1] - second[1] == pytest.approx(10, abs=1)
+    assert third[3] - second[3] == pytest.approx(10, abs=1)
+    labels = labels_seen(prediction, masks[None].byte())
     agree = (prediction.logits[0, :, 0] > 0) == (labels[0] > 0)
     assert agree.float().mean() > 0.97
     assert labels[0, 2].float().mean() > 0.1
 
 
 def test_a_crop_may_be_off_and_never_leaves_the_frame() -> None:
-    crop = SampleConfig(size=(48, 80), crop_clips="each_frame", smallest_crop=4)
-    clip, masks = moving_square(1)
+    images, masks = moving_square(1)
     boxes = []
     for jitter in ([1, 0, 0], [2, 0, 0], [1, 0.25, 0], [50, 0, 0]):
-        prediction = ClipNetwork(Follower(), crop)(
-            clip[:, 0],
-            masks[:1, None],
-            clip,
-            masks[:1, None],
-            torch.tensor([1]),
-            torch.tensor([[jitter]], dtype=torch.float32),
-        )
-        boxes.append(prediction.boxes[0, 0].tolist())
+        off = torch.tensor([[jitter]], dtype=torch.float32)
+        clip = Clip(images[:, 0], masks[:1, None], images, masks[:1, None], torch.tensor([1]), off)
+        boxes.append(Follower()(clip).aux["boxes"][0, 0].tolist())
     plain, double, lower, whole = boxes
     height = plain[2] - plain[0]
     assert double[2] - double[0] == pytest.approx(2 * height, abs=1)

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from tiny_ranet import clip_of
 from torch.nn import functional as F
 
 from ranet.methods.ranet.network import RANet
-from ranet.structures import one_hot_masks
+from ranet.structures import add_background, one_hot_masks
 from ranet.training.losses import (
     LOSSES,
     balanced_cross_entropy,
@@ -16,7 +17,6 @@ from ranet.training.losses import (
     compute_losses,
     cross_entropy,
     jaccard,
-    with_background,
 )
 
 ONE = torch.tensor([1, 1])
@@ -33,7 +33,7 @@ def test_cross_entropy_of_one_object_is_binary() -> None:
     assert torch.allclose(cross_entropy(logits, labels, ONE), expected)
 
 
-def test_cross_entropy_of_many_is_a_softmax_with_background() -> None:
+def test_cross_entropy_of_many_is_a_softmax_add_background() -> None:
     logits, labels = torch.randn(2, 3, 6, 7), labels_of(3)
     probability = logits.exp() / (1 + logits.exp().sum(1, keepdim=True))
     background = 1 - probability.sum(1, keepdim=True)
@@ -56,7 +56,7 @@ def test_objects_that_do_not_exist_have_no_say_and_no_gradient() -> None:
 
 
 def test_probabilities_sum_to_one() -> None:
-    padded = with_background(torch.randn(2, 3, 4, 4), torch.tensor([1, 3])).softmax(1)
+    padded = add_background(torch.randn(2, 3, 4, 4), torch.tensor([1, 3])).softmax(1)
     assert torch.allclose(padded.sum(1), torch.ones(2, 4, 4))
     assert not padded[0, 2:].any()
 
@@ -132,7 +132,8 @@ def test_every_loss_trains_a_network(name: str) -> None:
     totals = []
     for _ in range(6):
         optimizer.zero_grad()
-        total = compute_losses(model(image, masks, image, masks), labels, ONE, {name: 1.0})["total"]
+        prediction = model(clip_of(image, masks, image, masks))
+        total = compute_losses(prediction, labels[:, None], ONE, {name: 1.0})["total"]
         total.backward()
         optimizer.step()
         totals.append(total.item())

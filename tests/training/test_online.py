@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from moving_squares import draw, moving
-from tiny_ranet import tiny_ranet
+from tiny_ranet import logits_of, tiny_ranet
 
 from ranet.config import InferenceConfig, OnlineLearning, load_config, parse_config
 from ranet.errors import ConfigError, DataError, TrainingError
@@ -93,7 +93,7 @@ def test_learning_that_float16_skips_altogether_is_an_error(monkeypatch):
 
 def test_the_encoder_may_stay():
     model = tiny_ranet("multi")
-    copy = learned(model, parameters="decoder_and_ranking")
+    copy = learned(model, parameters="decoder")
     assert moved(weights(model), weights(copy)) == {"ranking", "merge", "decoder"}
 
 
@@ -105,7 +105,7 @@ def test_the_copy_knows_the_frame():
 
     def overlap(network):
         with torch.inference_mode():
-            found = network(image, masks, image, masks) > 0
+            found = logits_of(network, image, masks, image, masks) > 0
         return float((found * masks).sum() / torch.maximum(found.float(), masks).sum())
 
     copy = fine_tune(model, frame, labels, config(online=learning(40)))
@@ -195,7 +195,7 @@ def test_it_learns_where_the_caller_wants_no_gradients(context):
 def test_ablations_learn_online(matching):
     model = RANet(backbone="tiny", template_grid=(3, 4), width=0.25, matching=matching)
     expected = {"merge", "decoder"}  # what stands in for the ranking has no parameters
-    copy = learned(model, parameters="decoder_and_ranking")
+    copy = learned(model, parameters="decoder")
     assert moved(weights(model), weights(copy)) == expected
 
 
@@ -330,7 +330,7 @@ def test_a_last_update_that_leaves_no_finite_loss(monkeypatch):
     [
         ({"steps": 0}, "online.steps: .*greater than 0"),
         ({}, "online.steps: Field required"),
-        ({"steps": 1, "parameters": "encoder"}, "online.parameters: .*'decoder_and_ranking'"),
+        ({"steps": 1, "parameters": "encoder"}, "online.parameters: .*'decoder'"),
         ({"steps": 1, "lr": -1}, "online.lr: .*greater than 0"),
         ({"steps": 1, "lr": 1e39}, "online.lr: .*less than or equal to 1"),
         ({"steps": 1, "learning_rate": 1}, "online.learning_rate: unknown key"),

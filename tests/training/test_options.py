@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,15 +13,15 @@ import torch
 import yaml
 from runs import in_float64, tiny_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny_ranet import logits_of
 
 from ranet import device as devices
 from ranet.config import TrainConfig
 from ranet.datasets.loader import build_loader
+from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.ranet.network import RANet
-from ranet.methods.registry import load_checkpoint
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
-from ranet.training.memory import recompute_activations
 from ranet.training.run import train
 
 TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
@@ -117,7 +118,7 @@ def test_recomputing_activations_keeps_fewer_of_them() -> None:
         torch.manual_seed(0)
         model = RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25)
         if recompute:
-            recompute_activations(model)
+            model.recompute_activations()
         sizes = []
 
         def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -126,7 +127,7 @@ def test_recomputing_activations_keeps_fewer_of_them() -> None:
 
         image, masks = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            model(image, masks, image, masks)
+            logits_of(model, image, masks, image, masks)
         return sum(sizes)
 
     assert kept(recompute=True) < kept(recompute=False) / 2
@@ -166,7 +167,7 @@ def test_a_compiled_network_trains_to_the_same_losses(
 ) -> None:
     # The eager backend traces the network as every backend does, without a C compiler.
     compile_with_any = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda module: compile_with_any(module, backend="eager"))
+    monkeypatch.setattr(torch, "compile", partial(compile_with_any, backend="eager"))
     compiled = changed(plain_run, compile=True, output=tmp_path / "compiled")
     train(compiled)
     assert losses(compiled) == pytest.approx(losses(plain_run), rel=1e-4)

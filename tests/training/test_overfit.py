@@ -8,7 +8,7 @@ import torch
 
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.sampling import TrainingSamples
-from ranet.methods.registry import load_checkpoint
+from ranet.methods.checkpoints import load_checkpoint
 from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
 
 ROOT = Path(__file__).parents[2]

@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from ranet.config import LossName, TrainConfig, parse_config
+from ranet.config import TrainConfig, parse_config
 from ranet.errors import ConfigError
+from ranet.methods.registry import LOSSES as REGISTERED
+from ranet.methods.registry import RegisteredLoss
 from ranet.training.losses import LOSSES
 
 LEAST = {"name": "n", "output": "o", "data": {"sources": [{"kind": "pairs", "root": "r"}]}}
@@ -57,7 +58,7 @@ def test_the_nearest_that_can_be_trained_is_accepted(field: str, value: object) 
 def test_every_loss_can_be_chosen() -> None:
     weights = dict.fromkeys(LOSSES, 0.5)
     assert with_value("losses", weights).losses == weights
-    assert set(get_args(LossName)) == LOSSES.keys()
+    assert REGISTERED.keys() == LOSSES.keys()
 
 
 @pytest.mark.parametrize("value", [False, True, Path("resnet18.pth")])
@@ -88,3 +89,18 @@ def test_a_file_is_utf8_whatever_the_system_says(tmp_path: Path) -> None:
         text=True,
     )
     assert (done.stdout.strip(), done.returncode) == (r"'h\xe4user'", 0), done.stderr
+
+
+def test_a_loss_that_reads_what_the_method_does_not_give_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(REGISTERED, "offset", RegisteredLoss(None, frozenset({"offset"})))
+    with pytest.raises(ConfigError, match=r"loss 'offset' needs offset .*'ranet' does not give"):
+        with_value("losses", {"offset": 1.0})
+
+
+def test_an_unknown_method_is_refused_by_what_is_known() -> None:
+    with pytest.raises(ConfigError, match=r"model: .*no method named 'rannet', but ranet"):
+        with_value("model", {"name": "rannet"})
+    with pytest.raises(ConfigError, match=r"model\.width: .*"):
+        with_value("model", {"name": "ranet", "width": 9})

@@ -23,7 +23,7 @@ from scripts_in_process import ScriptRunner
 from ranet.config import TrainConfig, load_config, parse_config
 from ranet.errors import CheckpointError, DataError, OutputError, TrainingError
 from ranet.lock import only_writer
-from ranet.methods.registry import load_checkpoint
+from ranet.methods.checkpoints import load_checkpoint
 from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ranet.methods.layers import resize
 from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.encoder import Template
 from ranet.methods.ranet.regions import REGIONS
-from ranet.structures import Template
 
 
 class UnrankedMaps(nn.Module):

@@ -1,6 +1,7 @@
 """The siamese encoder: one set of weights for the template frame and the current frame (§3.4)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,25 @@ from torch.nn import functional as F
 
 from ranet.methods.backbones import Backbone
 from ranet.methods.layers import ConvBlock, initialise, l2_normalise, normalise_image, resize
-from ranet.structures import EncodedFrame
+from ranet.structures import Skips
+
+
+class EncodedFrame(NamedTuple):
+    """What the siamese encoder makes of one frame; shared by all objects of the frame."""
+
+    embedding: Tensor
+    """B×C×h×w, unit length over C."""
+    skips: Skips
+    """For the decoder."""
+
+
+class Template(NamedTuple):
+    """What the network remembers of the annotated frame: computed once a video."""
+
+    embedding: Tensor
+    """B×C×gh×gw, pooled, not normalised again."""
+    masks: Tensor
+    """B×K×gh×gw in [0, 1]: each object's mask, average-pooled to the grid."""
 
 
 class SiameseEncoder(nn.Module):

@@ -11,17 +11,20 @@ name               streams of an object's foreground and background     paper
 ``maximum``        one map: the largest similarity at every pixel        Maximum
 ``concatenation``  no similarity: both embeddings, side by side          -CL
 =================  ===================================================  ===============
+
+Further ones are registered (:func:`register_matching`).
 """
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 from ranet.methods.ranet.ablations import Concatenation, MaximumMap, UnrankedMaps
+from ranet.methods.ranet.config import MATCHINGS
+from ranet.methods.ranet.encoder import Template
 from ranet.methods.ranet.ranking_attention import RankingAttentionModule
-from ranet.structures import Template
 
 
 class Matching(Protocol):
@@ -40,37 +43,65 @@ class Matching(Protocol):
         ...
 
 
-def build_matching(
-    name: str,
-    *,
-    objects: str,
-    template_grid: Sequence[int],
-    ranked: int,
-    straight_through: bool,
-    embedding_channels: int,
-) -> nn.Module:
-    """The :class:`Matching` of a name in the table above.
+class MatchingSizes(NamedTuple):
+    """What is known of the network that a matching is made for."""
+
+    objects: str
+    """``"single"`` or ``"multi"``: how regions are made (:mod:`.regions`)."""
+    template_grid: tuple[int, int]
+    """(gh, gw)."""
+    ranked: int
+    """R."""
+    straight_through: bool
+    """Whether the scores of the ranking learn."""
+    embedding_channels: int
+    """C."""
+
+    @property
+    def positions(self) -> int:
+        """N, template positions."""
+        return math.prod(self.template_grid)
+
+
+_Make = TypeVar("_Make", bound=Callable[[MatchingSizes], nn.Module])
+
+
+def register_matching(name: str) -> Callable[[_Make], _Make]:
+    """Make a matching known by a name, for ``model.matching``; a decorator.
 
     Args:
-        name: as in the table.
-        objects: ``"single"`` or ``"multi"``: how regions are made (:mod:`.regions`).
-        template_grid: (gh, gw).
-        ranked: R, for ``ranking``.
-        straight_through: whether scores learn, for ``ranking``.
-        embedding_channels: C, for ``concatenation``.
+        name: not yet taken.
+
+    Returns:
+        Takes what makes a :class:`Matching` of :class:`MatchingSizes`: its class, or a function.
+    """
+
+    def register(make: _Make) -> _Make:
+        MATCHINGS[name] = make
+        return make
+
+    return register
+
+
+register_matching("ranking")(
+    lambda sizes: RankingAttentionModule(
+        sizes.objects, sizes.template_grid, sizes.ranked, sizes.straight_through
+    )
+)
+register_matching("unranked")(lambda sizes: UnrankedMaps(sizes.objects, sizes.positions))
+register_matching("maximum")(lambda sizes: MaximumMap(sizes.objects, sizes.positions))
+register_matching("concatenation")(lambda sizes: Concatenation(sizes.embedding_channels))
+
+
+def build_matching(name: str, sizes: MatchingSizes) -> nn.Module:
+    """The :class:`Matching` of a name.
 
     Raises:
         ValueError: there is no such name.
     """
-    positions = math.prod(template_grid)
-    modules: dict[str, Callable[[], nn.Module]] = {
-        "ranking": lambda: RankingAttentionModule(objects, template_grid, ranked, straight_through),
-        "unranked": lambda: UnrankedMaps(objects, positions),
-        "maximum": lambda: MaximumMap(objects, positions),
-        "concatenation": lambda: Concatenation(embedding_channels),
-    }
-    if name not in modules:
+    make = MATCHINGS.get(name)
+    if make is None:
         raise ValueError(
-            f"matching should be one of {', '.join(map(repr, modules))}, found {name!r}"
+            f"matching should be one of {', '.join(map(repr, MATCHINGS))}, found {name!r}"
         )
-    return modules[name]()
+    return make(sizes)

@@ -1,32 +1,66 @@
-"""RANet: the paper's Figure 2, from top to bottom."""
+"""RANet: the paper's Figure 2, from top to bottom.
 
-from collections.abc import Collection, Sequence
-from typing import Any
+Going from frame to frame, everything is a function of tensors, with shapes that follow from sizes
+alone and without a look at any value: no synchronisation with the host, nothing a CUDA graph or
+compiler stumbles on.
+
+B videos, K objects, H×W the frames, h×w what the network sees of them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ranet.methods.backbones import create_backbone
+from ranet.methods.base import Prediction, VOSMethod, Watched, stack_frames
+from ranet.methods.crops import (
+    box_around,
+    crop_resize,
+    crop_resize_nearest,
+    jitter_boxes,
+    paste_back,
+    whole_frame,
+)
 from ranet.methods.layers import average_pool
+from ranet.methods.objects import FUSIONS, PREVIOUS_MASKS, Fusion, to_labels
+from ranet.methods.ranet.config import RANetConfig
+from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.decoder import DecoderSkips, PyramidDecoder
-from ranet.methods.ranet.encoder import SiameseEncoder
-from ranet.methods.ranet.matching import build_matching
+from ranet.methods.ranet.encoder import EncodedFrame, SiameseEncoder, Template
+from ranet.methods.ranet.matching import MatchingSizes, build_matching
 from ranet.methods.ranet.merge import MergeModule
+from ranet.methods.ranet.ranking_attention import RankingAttentionModule
 from ranet.methods.ranet.regions import REGIONS
-from ranet.structures import EncodedFrame, Template
+from ranet.structures import Clip, add_background, one_hot_masks
 
-SMALLEST_SIDE = 33
+SMALLEST_SIDE = VOSMethod.smallest_side
 """Pixels, of a frame: the backbone's coarsest stride is 32, and one position is too few."""
 
 
-class RANet(nn.Module):
+class RANetState(NamedTuple):
+    """What RANet remembers of B videos."""
+
+    templates: tuple[Template, ...]
+    """One for each frame in which objects were marked; together they hold the K, in order."""
+    probabilities: Tensor
+    """B×K×H×W: of the last frame; zero outside the crop."""
+
+
+class RANet(VOSMethod):
     """Ranking Attention Network for video object segmentation.
 
-    A video is segmented in three steps, the same in training and in inference::
+    What the network sees is segmented in three steps, the same in training and in inference::
 
         template = model.encode_template(first_image, first_masks)  # once
         frame = model.encode_frame(image)                           # every frame
         logits = model.segment(template, frame, previous_masks)
+
+    Around them, :meth:`step` crops and pastes back as the released code does.
 
     Every object of a frame shares its encoding and its similarity maps; from the ranking on, the
     objects are the batch. All sizes may vary from call to call.
@@ -58,6 +92,10 @@ class RANet(nn.Module):
         ValueError: an argument has a value that is not among those above.
     """
 
+    Config = RANetConfig
+    state_types = (RANetState, Template)
+    exact_parts = ("ranking",)  # half precision would make ties of what differs
+
     def __init__(
         self,
         *,
@@ -78,12 +116,11 @@ class RANet(nn.Module):
         matching: str = "ranking",
         previous_mask: bool = True,
     ) -> None:
-        super().__init__()
         _require("objects", objects, REGIONS)
         _require("ranking_gradient", ranking_gradient, ("straight_through", "none"))
         _require("merge_stride", merge_stride, (8, 16))
         _require("finest_stride", finest_stride, (2, 4))
-        self.architecture: dict[str, Any] = {
+        architecture: dict[str, Any] = {
             "backbone": backbone,
             "norm": norm,
             "frozen_stages": frozen_stages,
@@ -101,14 +138,8 @@ class RANet(nn.Module):
             "matching": matching,
             "previous_mask": previous_mask,
         }
-        self.stages: list[dict[str, Any]] = []
-        """How it was trained, earliest stage first (:func:`.training_stage`), for checkpoints."""
-        self.released = False
-        """Whether the weights are the authors', who fuse objects in another way than the paper."""
-        self.input_size: tuple[int, int] | None = None
-        """(height, width) that the weights are used to, None where nobody told; checkpoints keep
-        it. Any other size is computed just as well, but scores less."""
-        self.template_grid = tuple(template_grid)
+        super().__init__(architecture)
+        self.template_grid = (template_grid[0], template_grid[1])
         self.previous_mask = previous_mask
         hidden, merged = round(256 * width), round(128 * width)
         self.encoder = SiameseEncoder(
@@ -118,14 +149,14 @@ class RANet(nn.Module):
             embedding_channels,
         )
         # Named as in every checkpoint, whatever an ablation puts in the place of the ranking.
-        self.ranking = build_matching(
-            matching,
-            objects=objects,
-            template_grid=template_grid,
-            ranked=ranked,
+        sizes = MatchingSizes(
+            objects,
+            self.template_grid,
+            ranked,
             straight_through=ranking_gradient == "straight_through",
             embedding_channels=self.encoder.embedding_channels,
         )
+        self.ranking = build_matching(matching, sizes)
         self.merge = MergeModule(self.ranking.channels, hidden, merged, merge_stride)
         self.decoder = PyramidDecoder(
             self.encoder.backbone.channels, merged, width, dilations, finest_stride
@@ -209,26 +240,219 @@ class RANet(nn.Module):
         logits = self.decoder(skips, merged, previous_masks.shape[-2:])  # Bk×1×H×W
         return logits.unflatten(0, previous_masks.shape[:2]).squeeze(2)
 
-    def forward(
-        self,
-        template_image: Tensor,
-        template_masks: Tensor,
-        current_image: Tensor,
-        previous_masks: Tensor,
-    ) -> Tensor:
-        """Template and current frame in one call, as training does.
+    label = "RANet"
+
+    @classmethod
+    def reads(cls, content: Mapping[str, Any]) -> bool:
+        """See :class:`.VOSMethod`."""
+        return "base_model.conv1.weight" in content
+
+    @classmethod
+    def from_authors(
+        cls, content: Mapping[str, Any], path: str | Path, variant: str | None
+    ) -> "RANet":
+        """See :class:`.VOSMethod`; the variant is the value of ``objects``."""
+        from ranet.methods.ranet.released import released_network  # which makes networks of this
+
+        return released_network(content, path, variant)
+
+    @property
+    def fusion(self) -> str:
+        """See :class:`.VOSMethod`; the authors fuse in another way than the paper."""
+        return "sigmoid" if self.released else "softmax"
+
+    @property
+    def objects_compete(self) -> bool:
+        """See :class:`.VOSMethod`."""
+        return bool(self.architecture["objects"] == "multi")
+
+    @property
+    def has_idle_parameters(self) -> bool:
+        """See :class:`.VOSMethod`: without a gradient, no loss reaches the ranking network."""
+        return bool(self.architecture["ranking_gradient"] == "none")
+
+    def new_state(self, image: Tensor) -> RANetState:
+        """See :class:`.VOSMethod`."""
+        return RANetState((), image.new_zeros(len(image), 0, *image.shape[-2:]))
+
+    def add_objects(self, state: RANetState, image: Tensor, masks: Tensor) -> RANetState:
+        """See :class:`.VOSMethod`; the frame is cropped around these objects and encoded."""
+        crop, crop_masks = image, masks
+        if self.options.crop is not None:
+            size = self.size_seen(image.shape[-2:])
+            box = self.box_around(masks.amax(dim=1) > 0, size)
+            crop, crop_masks = crop_resize(image, box, size), crop_resize_nearest(masks, box, size)
+        with self.in_half(image.device):
+            template = self.encode_template(self.laid_out(crop), crop_masks)
+        known = state.probabilities * (1 - masks.amax(dim=1, keepdim=True))
+        return RANetState((*state.templates, template), torch.cat([known, masks], dim=1))
+
+    def keep_objects(self, state: RANetState, index: Sequence[int]) -> RANetState:
+        """See :class:`.VOSMethod`."""
+        templates, begin = [], 0
+        for template in state.templates:
+            end = begin + template.masks.shape[1]
+            inside = [k - begin for k in index if begin <= k < end]
+            if inside:
+                templates.append(template._replace(masks=template.masks[:, inside]))
+            begin = end
+        return RANetState(tuple(templates), state.probabilities[:, list(index)])
+
+    def step(self, state: RANetState, image: Tensor) -> tuple[Prediction, RANetState]:
+        """See :class:`.VOSMethod`."""
+        if self.options.crop is None:
+            previous = self._previous_masks(state.probabilities)
+            logits = self.logits(state.templates, image, previous)
+            return Prediction(logits), state._replace(
+                probabilities=self._fusion.to_probabilities(logits)
+            )
+        box = self.box_around_objects(state.probabilities)
+        crop, previous = self.view(state.probabilities, image, box)
+        logits = self.logits(state.templates, crop, previous)
+        probabilities = paste_back(
+            self._fusion.to_probabilities(logits), box, (image.shape[-2], image.shape[-1])
+        )
+        return Prediction(logits, {"boxes": box}), state._replace(probabilities=probabilities)
+
+    def view(self, probabilities: Tensor, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network sees of a frame.
 
         Args:
-            template_image: B×3×H×W RGB in [0, 1].
-            template_masks: B×K×H×W in [0, 1].
-            current_image: B×3×H×W RGB in [0, 1].
-            previous_masks: B×K×H×W in [0, 1].
+            probabilities: B×K×H×W, of the frame before.
+            image: B×3×H×W.
+            box: B×4.
 
         Returns:
-            Logits of the current frame, B×K×H×W.
+            The crop, B×3×h×w, and the masks of the frame before in it, B×K×h×w.
         """
-        template = self.encode_template(template_image, template_masks)
-        return self.segment(template, self.encode_frame(current_image), previous_masks)
+        size = self.size_seen(image.shape[-2:])
+        previous = crop_resize(probabilities, box, size)
+        return crop_resize(image, box, size), self._previous_masks(previous)
+
+    def _previous_masks(self, probabilities: Tensor) -> Tensor:
+        return PREVIOUS_MASKS[self.options.previous_mask](self._fusion, probabilities)
+
+    def logits(self, templates: Sequence[Template], crop: Tensor, previous: Tensor) -> Tensor:
+        """What the network says of a crop.
+
+        Args:
+            templates: as in the state; their objects are one batch.
+            crop: B×3×h×w RGB in [0, 1].
+            previous: B×K×h×w in [0, 1], the masks of the frame before in the crop.
+
+        Returns:
+            B×K×h×w float32.
+        """
+        with self.in_half(crop.device):
+            frame = self.encode_frame(self.laid_out(crop))
+            logits = self.segment(templates, frame, previous, self.options.objects_at_once)
+        return logits.float()
+
+    def box_around_objects(self, probabilities: Tensor) -> Tensor:
+        """The part that the network will see of the next frame: B×4 int64, from B×K×H×W."""
+        size = self.size_seen(probabilities.shape[-2:])
+        return self.box_around(to_labels(self._fusion, [probabilities]) > 0, size)
+
+    def box_around(self, foreground: Tensor, seen: tuple[int, int]) -> Tensor:
+        """A box around objects.
+
+        Args:
+            foreground: B×H×W bool, true on any of them.
+            seen: (h, w) of what becomes of the crop.
+
+        Returns:
+            B×4 int64: top, left, bottom, right, half-open.
+        """
+        options = self.options
+        if options.crop == "whole_frame":
+            size = (foreground.shape[-2], foreground.shape[-1])
+            return whole_frame(len(foreground), size, foreground.device)
+        return box_around(
+            foreground, aspect=seen, scale=options.crop_scale, smallest=options.smallest_crop
+        )
+
+    @property
+    def _fusion(self) -> Fusion:
+        return FUSIONS[self.options.fusion]
+
+    def sees(self, state: RANetState) -> Tensor:
+        """See :class:`.VOSMethod`: whether anything of the object is in its template."""
+        return torch.cat([t.masks.amax(dim=(0, 2, 3)) for t in state.templates]) > 0
+
+    def forward(self, clip: Clip) -> Prediction:
+        """Segment all frames of a clip in order, each told what was predicted for the one before.
+
+        Where :attr:`options` crop, each frame is cropped around the prediction of the one before,
+        as in inference, so that the network learns to come back from where its own mistakes lead;
+        templates are crops already.
+        """
+        template = self.encode_template(clip.template_image, clip.template_masks)
+        if self.options.crop is not None:
+            return self._forward_cropping(template, clip)
+        previous, predictions = clip.previous_masks, []
+        for frame in clip.images.unbind(dim=1):
+            logits = self.segment(template, self.encode_frame(frame), previous)
+            predictions.append(Prediction(logits))
+            labels = add_background(logits.detach(), clip.objects).argmax(dim=1)
+            previous = one_hot_masks(labels, logits.shape[1])
+        return stack_frames(predictions)
+
+    def _forward_cropping(self, template: Template, clip: Clip) -> Prediction:
+        previous, predictions = clip.previous_masks, []
+        size = self.options.input_size
+        frame_size = (clip.images.shape[-2], clip.images.shape[-1])
+        for frame, off in zip(clip.images.unbind(1), clip.crop_jitter.unbind(1), strict=True):
+            box = jitter_boxes(self.box_around(previous.amax(dim=1) > 0, size), off, frame_size)
+            seen_before = crop_resize(previous, box, size).round()
+            crop = crop_resize(frame, box, size)
+            logits = self.segment(template, self.encode_frame(crop), seen_before)
+            predictions.append(Prediction(logits, {"boxes": box}))
+            scores = add_background(logits.detach().float(), clip.objects).softmax(dim=1)
+            pasted = paste_back(scores[:, 1:], box, frame_size)
+            background = 1 - pasted.sum(dim=1, keepdim=True)
+            labels = torch.cat([background, pasted], dim=1).argmax(dim=1)
+            previous = one_hot_masks(labels, previous.shape[1])
+        return stack_frames(predictions)
+
+    def parameters_of(self, part: str) -> list[nn.Parameter]:
+        """See :class:`.VOSMethod`; the merge module is part of the paper's decoder (§3.1)."""
+        if part != "decoder":
+            return super().parameters_of(part)
+        parts = (self.ranking, self.merge, self.decoder)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def recompute_activations(self) -> None:
+        """See :class:`.VOSMethod`: the backbone's stages, the merge module and the decoder's levels
+        forget their insides; names in the state dict stay as they are.
+        """
+        backbone, decoder = self.encoder.backbone, self.decoder
+        levels = (decoder.level1, decoder.level2, getattr(decoder, "level3", None))
+        stages = [stage[0] for stage in backbone.stages()[1:] if len(stage) == 1]
+        for part in (*stages, self.merge, *levels):
+            if part is not None:
+                part.forward = partial(checkpoint, part.forward, use_reentrant=False)
+
+    def figures(self, clip: Clip) -> dict[str, Tensor]:
+        """See :class:`.VOSMethod`: scores r_j of all maps that have a weight in some region."""
+        if not isinstance(self.ranking, RankingAttentionModule):
+            return {}
+        template = self.encode_template(clip.template_image, clip.template_masks)
+        frame = self.encode_frame(clip.images[:, 0])
+        regions = self.ranking.make_regions(template.masks.flatten(2))
+        scores = self.ranking.score(correlate(template.embedding, frame.embedding), regions)
+        return {"ranking scores": scores[regions.weights > 0]}
+
+    def check_explains(self) -> None:
+        """See :class:`.VOSMethod`; CheckpointError where there is no ranking to explain."""
+        from ranet.methods.ranet.explain import ranking_of  # draws, which nothing else here does
+
+        ranking_of(self)
+
+    def explain(self, watched: Watched, object_id: int, points: Sequence[tuple[int, int]]) -> Any:
+        """See :class:`.VOSMethod`."""
+        from ranet.methods.ranet.explain import explained
+
+        return explained(self, watched, object_id, points)
 
 
 def _side_by_side(objects: Sequence[Tensor]) -> Tensor:

@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from ranet.methods.layers import ConvBlock, ResBlock, initialise, max_pool
 from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.encoder import Template
 from ranet.methods.ranet.regions import REGIONS, Regions
-from ranet.structures import Template
 
 # Weight of the learned score beside the maximum of the map (released).
 _LEARNED_SHARE = 0.2

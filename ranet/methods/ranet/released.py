@@ -21,7 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from ranet.errors import CheckpointError, DataError
-from ranet.methods.checkpoints import STATIC, UNTOLD, VIDEO, training_stage
+from ranet.methods.checkpoint_files import (
+    STATIC,
+    UNTOLD,
+    VIDEO,
+    check_finite,
+    check_names_and_shapes,
+    read_checkpoint_file,
+    training_stage,
+)
 from ranet.methods.layers import resize
 from ranet.methods.ranet.network import RANet
 from ranet.structures import one_hot_masks
@@ -333,3 +341,63 @@ def released_stages(file_name: str) -> list[dict[str, Any]]:
     if file_name not in _RELEASED:
         return [UNTOLD]
     return [training_stage(f"released, {data}", [data], None) for data in _RELEASED[file_name]]
+
+
+def load_released_checkpoint(path: str | Path, objects: str) -> RANet:
+    """Read one of the authors' ``.pth`` files.
+
+    Args:
+        path: ``RANet_video_single.pth``, ``RANet_image_single.pth`` or ``RANet_video_multi.pth``.
+        objects: ``"single"`` or ``"multi"``, as in the file's name.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing, no checkpoint, or has a parameter too many or too few.
+    """
+    content = read_checkpoint_file(path)
+    if not is_released(content):
+        raise CheckpointError(
+            f"{path} is not one of the authors' checkpoints: it has no base_model.conv1.weight. "
+            "One of this project's own is read by load_checkpoint."
+        )
+    return released_network(content, path, objects)
+
+
+def released_network(content: Mapping[str, Any], source: str | Path, objects: str | None) -> RANet:
+    """The network of one of the authors' checkpoints.
+
+    Args:
+        content: of the file.
+        source: its path.
+        objects: ``"single"`` or ``"multi"``; None: as its name says.
+
+    Raises:
+        CheckpointError: its name does not say, or it has a parameter too many or too few.
+    """
+    model = RANet(backbone="resnet101", objects=objects or _objects_in_name(source))
+    weights = convert_released_state(content)
+    # Mistakes are told in the names that the file has.
+    found, expected = (
+        {released_name(name): tensor for name, tensor in state.items()}
+        for state in (weights, model.state_dict())
+    )
+    check_names_and_shapes(found, expected, f"{source} (released by the authors)")
+    check_finite(found, str(source))
+    model.load_state_dict(weights)
+    model.stages = released_stages(Path(source).name)
+    model.released = True
+    return model.eval()
+
+
+def _objects_in_name(path: str | Path) -> str:
+    """``"single"`` or ``"multi"``, as in the authors' ``RANet_video_multi.pth``."""
+    told = re.search(r"_(single|multi)$", Path(path).stem)
+    if told is None:
+        raise CheckpointError(
+            f"{path} is one of the authors' checkpoints, which do not say whether they are for a "
+            "single object or for several: its name should end in _single or _multi, as in "
+            "RANet_video_single.pth. Rename it, or set released_objects to single or multi."
+        )
+    return told[1]

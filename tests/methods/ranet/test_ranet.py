@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from tiny_ranet import logits_of
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.methods import layers
+from ranet.methods.ranet.encoder import EncodedFrame, Template
 from ranet.methods.ranet.network import RANet
-from ranet.structures import EncodedFrame, Skips, Template
+from ranet.structures import Skips
 
 
 def small(**changes: object) -> RANet:
@@ -48,7 +50,7 @@ def test_paper_size() -> None:
 def test_backbones_and_object_counts(backbone: str, objects: str) -> None:
     model = small(backbone=backbone, objects=objects).eval()
     with torch.inference_mode():
-        logits = model(*pair(3))
+        logits = logits_of(model, *pair(3))
     assert logits.shape == (1, 3, 64, 96)
     assert logits.isfinite().all()
 
@@ -102,8 +104,8 @@ def test_frames_of_a_batch_do_not_meet(objects: str) -> None:
     model = small(objects=objects).double().eval()
     inputs = [tensor.double() for tensor in pair(2, batch=3)]
     with torch.inference_mode():
-        together = model(*inputs)
-        alone = torch.cat([model(*(x[b : b + 1] for x in inputs)) for b in range(3)])
+        together = logits_of(model, *inputs)
+        alone = torch.cat([logits_of(model, *(x[b : b + 1] for x in inputs)) for b in range(3)])
     assert torch.allclose(together, alone, atol=1e-9)
 
 
@@ -122,8 +124,10 @@ def test_single_object_network_treats_objects_independently() -> None:
     model = small(objects="single").double().eval()
     image, masks, current, previous = (x.double() for x in pair(3))
     with torch.inference_mode():
-        together = model(image, masks, current, previous)
-        alone = [model(image, masks[:, [k]], current, previous[:, [k]]) for k in range(3)]
+        together = logits_of(model, image, masks, current, previous)
+        alone = [
+            logits_of(model, image, masks[:, [k]], current, previous[:, [k]]) for k in range(3)
+        ]
     assert torch.allclose(together, torch.cat(alone, dim=1), atol=1e-9)
 
 
@@ -131,8 +135,8 @@ def test_multi_object_network_sees_the_other_objects() -> None:
     model = small(objects="multi").double().eval()
     image, masks, current, previous = (x.double() for x in pair(3))
     with torch.inference_mode():
-        together = model(image, masks, current, previous)
-        first = model(image, masks[:, :1], current, previous[:, :1])
+        together = logits_of(model, image, masks, current, previous)
+        first = logits_of(model, image, masks[:, :1], current, previous[:, :1])
     assert not torch.allclose(together[:, :1], first, atol=1e-4)
 
 
@@ -141,15 +145,15 @@ def test_order_of_objects_does_not_matter() -> None:
     image, masks, current, previous = (x.double() for x in pair(3))
     order = [2, 0, 1]
     with torch.inference_mode():
-        logits = model(image, masks, current, previous)
-        permuted = model(image, masks[:, order], current, previous[:, order])
+        logits = logits_of(model, image, masks, current, previous)
+        permuted = logits_of(model, image, masks[:, order], current, previous[:, order])
     assert torch.allclose(logits[:, order], permuted, atol=1e-9)
 
 
 @pytest.mark.parametrize("objects", ["single", "multi"])
 def test_every_parameter_learns(objects: str) -> None:
     model = small(objects=objects)
-    model(*pair(2)).square().mean().backward()
+    logits_of(model, *pair(2)).square().mean().backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     # A convolution's bias before an instance norm cancels out; everything else must move.
     assert [n for n in silent if not n.endswith("bias")] == []
@@ -157,7 +161,7 @@ def test_every_parameter_learns(objects: str) -> None:
 
 def test_without_ranking_gradient_only_the_ranking_network_stands_still() -> None:
     model = small(ranking_gradient="none")
-    model(*pair(1)).square().mean().backward()
+    logits_of(model, *pair(1)).square().mean().backward()
     still = {n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()}
     ranking = {n for n, _ in model.named_parameters() if n.startswith("ranking.")}
     assert ranking <= still
@@ -205,7 +209,7 @@ def test_memory_layout_changes_no_gradient() -> None:
 
     def gradients(layout: torch.memory_format) -> dict[str, Tensor]:
         model = small(objects="multi").double().to(memory_format=layout)
-        model(*(tensor.double() for tensor in pair(2))).square().mean().backward()
+        logits_of(model, *(tensor.double() for tensor in pair(2))).square().mean().backward()
         return {name: p.grad for name, p in model.named_parameters()}
 
     plain, channels_last = map(gradients, (torch.contiguous_format, torch.channels_last))

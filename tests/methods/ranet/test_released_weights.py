@@ -8,18 +8,18 @@ import torch
 from scripts_in_process import ScriptRunner
 
 from ranet.errors import CheckpointError
+from ranet.methods.checkpoints import (
+    fingerprint,
+    load_checkpoint,
+    save_checkpoint,
+)
 from ranet.methods.ranet.network import RANet
 from ranet.methods.ranet.released import (
     NAMES,
     convert_released_state,
+    load_released_checkpoint,
     our_name,
     released_name,
-)
-from ranet.methods.registry import (
-    fingerprint,
-    load_checkpoint,
-    load_released_checkpoint,
-    save_checkpoint,
 )
 
 UNUSED = ("p_1b", "res_1b", "p_2b", "rank_A")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ranet.inference.objects import FUSIONS, PREVIOUS_MASKS, to_labels
+from ranet.methods.objects import FUSIONS, PREVIOUS_MASKS, to_labels
 
 SOFTMAX, SIGMOID = FUSIONS["softmax"], FUSIONS["sigmoid"]
 

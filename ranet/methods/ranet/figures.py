@@ -11,7 +11,7 @@ import numpy as np
 from ranet.datasets.image_io import write_image
 from ranet.files import atomic_path, make_folder
 from ranet.palette import PALETTE
-from ranet.visual.contact_sheet import SheetRow, contact_sheet, similarity_colours
+from ranet.visual.contact_sheet import SheetRow, Strip, contact_sheet, similarity_colours
 from ranet.visual.overlay import overlay
 from ranet.visual.plots import new_figure
 
@@ -106,6 +106,10 @@ class Explanation:
     labels: np.ndarray
     """H×W uint8: the result, on the canvas."""
 
+    def draw(self, strips: Sequence[Strip], out: str | Path) -> None:
+        """Write figures of it, see :func:`draw_explanation`."""
+        draw_explanation(self, strips, out)
+
     @property
     def regions(self) -> dict[str, Region]:
         """Foreground and background, by name."""
@@ -128,20 +132,6 @@ class Explanation:
         height, width = self.current.crop.shape[:2]
         rows, columns = similarity.shape
         return float(column + 0.5) * width / columns, float(row + 0.5) * height / rows
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Some frames of a video with the objects as one network has found them."""
-
-    network: str
-    """Its name."""
-    numbers: Sequence[int]
-    """Numbers of the frames in the video, from 0."""
-    frames: Sequence[np.ndarray]
-    """Each H×W×3 uint8 RGB."""
-    labels: Sequence[np.ndarray]
-    """Each H×W uint8."""
 
 
 def draw_explanation(explanation: Explanation, strips: Sequence[Strip], out: str | Path) -> None:

@@ -6,19 +6,26 @@ import pytest
 import torch
 from colour_network import ColourNetwork
 from device_questions import NOTICED, QUESTIONS, NoQuestions, asked_in_the_step, on_meta
+from method_steps import marked, prepared, stepped
 from tiny_ranet import tiny_ranet
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ranet.config import InferenceConfig
-from ranet.inference.frame_step import FrameStep
-from ranet.inference.resolve import resolved
+from ranet.inference import tracker
+from ranet.inference.segmenter import VideoSegmenter
+from ranet.methods.base import Options
 
 SIZE = (64, 96)
 
 
-def step_of(network, **changes):
+def method_of(network, **changes):
     settings = {"input_size": SIZE, "frame_size": SIZE, "smallest_crop": 8, **changes}
-    return FrameStep(network, resolved(InferenceConfig(**settings), network)).eval()
+    return prepared(network, **settings)
+
+
+def template_and_step(method, image, masks):
+    """Mark the objects and go on, in the same image."""
+    return stepped(method, marked(method, (image, masks)), image, masks)
 
 
 def masks_at(*corners, side=20):
@@ -44,15 +51,15 @@ CASES = [
 
 def require_no_question(new_network, **changes):
     """Raise an error if encoding a template, or a step, asks the device for values."""
-    step, (image, masks) = step_of(new_network(), **changes), inputs()
+    method, (image, masks) = method_of(new_network(), **changes), inputs()
     with torch.no_grad(), NoQuestions():
-        step([step.encode_template(image, masks)], image, masks)
+        template_and_step(method, image, masks)
     # Without autocast, weights in half precision would not fit; the code is the same.
-    step = step_of(new_network(), **{**changes, "dtype": "float32"}).to("meta")
+    method = method_of(new_network(), **{**changes, "dtype": "float32"}).to("meta")
     image, masks = image.to("meta"), masks.to("meta")
     for mode in (torch.no_grad, torch.inference_mode):
         with mode(), on_meta():
-            found = step([step.encode_template(image, masks)], image, masks)
+            found = template_and_step(method, image, masks)
         assert (found.shape, found.device.type) == ((1, 2, *SIZE), "meta")
 
 
@@ -79,13 +86,13 @@ def test_operators_are_not_watched_where_they_hide():
 
 
 def test_one_recording_of_the_step_serves_every_frame():
-    step = step_of(tiny_ranet("multi"))
+    method = method_of(tiny_ranet("multi"))
     image, masks = inputs()
     with torch.no_grad():
-        template = step.encode_template(image, masks)
+        state = marked(method, (image, masks))
 
         def run(image, probabilities):
-            return step([template], image, probabilities)
+            return stepped(method, state, image, probabilities)
 
         # A value that is asked for becomes a constant, wrong for all other frames. (Tensors without
         # values would be stricter, but the strides they promise are not always those of the CPU.)
@@ -100,43 +107,70 @@ def test_one_recording_of_the_step_serves_every_frame():
 
 
 def test_videos_of_a_batch_do_not_touch_each_other():
-    step = step_of(ColourNetwork())
+    method = method_of(ColourNetwork())
     images = torch.cat([inputs(seed)[0] for seed in (0, 1)])
     masks = torch.cat([masks_at((10, 10), (30, 50)), masks_at((0, 60), (40, 70))])
     with torch.inference_mode():
-        together = step([step.encode_template(images, masks)], images, masks)
+        together = template_and_step(method, images, masks)
         for video in (0, 1):
             image, mask = images[video : video + 1], masks[video : video + 1]
-            alone = step([step.encode_template(image, mask)], image, mask)
+            alone = template_and_step(method, image, mask)
             torch.testing.assert_close(together[video : video + 1], alone, rtol=0, atol=1e-5)
 
 
-def test_templates_of_several_frames_share_one_encoding():
-    network = ColourNetwork()
-    step = step_of(network)
+def test_templates_of_several_frames_share_one_encoding(monkeypatch):
+    method = method_of(ColourNetwork())
     image, masks = inputs()
-    encoded = []
-    network.encode_frame = lambda crop: (
-        encoded.append(crop) or ColourNetwork.encode_frame(network, crop)
-    )
     with torch.inference_mode():
-        templates = [step.encode_template(image, masks[:, k : k + 1]) for k in (0, 1)]
-        probabilities = step(templates, image, masks)
+        state = marked(method, (image, masks[:, :1]), (image, masks[:, 1:]))
+        encoded, encode = [], ColourNetwork.encode_frame
+        monkeypatch.setattr(
+            ColourNetwork, "encode_frame", lambda *of: encoded.append(of) or encode(*of)
+        )
+        probabilities = stepped(method, state, image, masks)
     assert len(encoded) == 1
+    assert probabilities.shape == (1, 2, *SIZE)
+
+
+@torch.inference_mode()
+def test_objects_that_are_kept_are_as_if_they_had_been_alone():
+    method = method_of(tiny_ranet(), crop="whole_frame", previous_mask="probability")
+    image, masks = inputs()
+    state = marked(method, (image, masks), (image, masks_at((5, 60))))
+    kept = method.keep_objects(state, [1, 2])
+    assert [t.masks.shape[1] for t in kept.templates] == [1, 1]
+    alone = method.keep_objects(state, [2])
+    assert len(alone.templates) == 1
+    probabilities = method.step(kept, image)[1].probabilities
     assert probabilities.shape == (1, 2, *SIZE)
 
 
 @pytest.mark.parametrize("changes", [{"dtype": "bfloat16"}, {"channels_last": True}])
 def test_a_device_holds_one_network_and_the_callers_stays_where_it_is(changes):
     network = tiny_ranet()
-    step = step_of(network, **changes).to("meta")
-    held = sum(parameter.numel() for parameter in step.parameters())
-    assert held == sum(parameter.numel() for parameter in network.parameters())
+    method = method_of(network, **changes).to("meta")
+    assert {parameter.device.type for parameter in method.parameters()} == {"meta"}
     assert {parameter.device.type for parameter in network.parameters()} == {"cpu"}
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@torch.inference_mode()
+def test_weights_in_half_precision_change_no_bit_of_autocast(dtype):
+    network = tiny_ranet("multi")
+    half = network.for_inference(Options(dtype=dtype))
+    image, masks = inputs()
+    with torch.autocast("cpu", dtype):
+        expected = network.segment(
+            network.encode_template(image, masks), network.encode_frame(image), masks
+        )
+        found = half.segment(half.encode_template(image, masks), half.encode_frame(image), masks)
+    assert torch.equal(found, expected)
+    assert half.ranking.ranking_network.reduce.conv.weight.dtype == torch.float32
+    assert half.merge.expand.conv.weight.dtype == dtype
+
+
 def test_the_network_computes_exactly_and_only_within_the_step(monkeypatch):
-    inside = []
+    inside, seen = [], []
 
     @contextmanager
     def exact(device):
@@ -144,14 +178,17 @@ def test_the_network_computes_exactly_and_only_within_the_step(monkeypatch):
         yield
         inside.pop()
 
-    network = ColourNetwork()
-    encode_frame = network.encode_frame
-    seen = []
-    network.encode_frame = lambda crop: seen.append(list(inside)) or encode_frame(crop)
-    monkeypatch.setattr("ranet.inference.frame_step.exact_float32", exact)
-    step, (image, masks) = step_of(network), inputs()
-    with torch.inference_mode():
-        step([step.encode_template(image, masks)], image, masks)
-    assert seen
-    assert all(contexts == ["cpu"] for contexts in seen)
+    encode = ColourNetwork.encode_frame
+    monkeypatch.setattr(
+        ColourNetwork, "encode_frame", lambda *of: seen.append(list(inside)) or encode(*of)
+    )
+    monkeypatch.setattr(tracker, "exact_float32", exact)
+    image, masks = inputs()
+    frame = (image[0].permute(1, 2, 0) * 255).byte().numpy()
+    segmenter = VideoSegmenter(
+        ColourNetwork(), InferenceConfig(input_size=SIZE, frame_size=SIZE, device="cpu")
+    )
+    segmenter.start(frame, masks[0, 0].byte().numpy())
+    segmenter.step(frame)
+    assert seen == [["cpu"]]
     assert inside == []

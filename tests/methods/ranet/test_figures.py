@@ -1,6 +1,7 @@
 import numpy as np
 
-from ranet.visual.explanation import Strip, _video
+from ranet.methods.ranet.figures import _video
+from ranet.visual.contact_sheet import Strip
 
 
 def strip(name, label):

@@ -1,0 +1,209 @@
+"""Look inside RANet: every step of one frame, as the paper's figures show them.
+
+The parts of the network are called one after the other, as its own code does; nothing is hooked in.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ranet.errors import CheckpointError, DataError
+from ranet.methods.base import Fitted, Watched
+from ranet.methods.crops import crop_resize, crop_resize_nearest
+from ranet.methods.objects import FUSIONS, to_labels
+from ranet.methods.ranet.correlation import correlate
+from ranet.methods.ranet.encoder import EncodedFrame, Template
+from ranet.methods.ranet.figures import Box, Explanation, Pixel, Region, View
+from ranet.methods.ranet.network import RANet, RANetState
+from ranet.methods.ranet.ranking_attention import RankingAttentionModule
+
+_PIXELS = 4
+"""Chosen on the object, and as many beside it, as in the paper's Figure 4."""
+
+
+@torch.inference_mode()
+def explained(
+    model: RANet, watched: Watched, object_id: int, points: Sequence[tuple[int, int]]
+) -> Explanation:
+    """Take the last step of a video once more, part by part.
+
+    Args:
+        model: as it computed the step.
+        watched: the video.
+        object_id: the object to explain.
+        points: (row, column) of pixels in the first frame; none: chosen here.
+
+    Raises:
+        DataError: a point lies outside of what the network saw.
+    """
+    state: RANetState = watched.state
+    template, k = state.templates[0], watched.ids.index(object_id)
+    size = model.size_seen(watched.image.shape[-2:])
+
+    # As the step does.
+    first_box = model.box_around_objects(watched.first_masks)
+    first_masks = crop_resize_nearest(watched.first_masks, first_box, size)
+    box = model.box_around_objects(watched.before)
+    crop, previous = model.view(watched.before, watched.image, box)
+    with model.in_half(crop.device):
+        frame = model.encode_frame(crop)
+        logits = model.segment(template, frame, previous, model.options.objects_at_once)
+        similarity, foreground, background = _ranked(model, template, frame, k)
+
+    fusion, view = FUSIONS[model.options.fusion], partial(_view, model, watched, k)
+    chosen = tuple(_pixel_at(point, watched.canvas, first_box, foreground) for point in points)
+    return Explanation(
+        object_id=object_id,
+        frame_number=watched.number,
+        template=view(watched.first_image, watched.first_masks, first_box, first_masks),
+        current=view(watched.image, watched.before, box, previous),
+        similarity=similarity,
+        pixels=chosen or (*_well_ranked(foreground, True), *_well_ranked(background, False)),
+        foreground=foreground,
+        background=background,
+        probability=_array(fusion.to_probabilities(logits.float())[0, k]),
+        labels=_labels(model, watched, state.probabilities),
+    )
+
+
+def _ranked(
+    model: RANet, template: Template, frame: EncodedFrame, k: int
+) -> tuple[np.ndarray, Region, Region]:
+    """Similarity maps gh×gw×h/16×w/16, and both regions of object ``k``, as RANet.segment has them.
+
+    The maps of the network's own :meth:`~RankingAttentionModule.rank` are those shown.
+    """
+    ranking = ranking_of(model)
+    similarity = correlate(template.embedding, frame.embedding)  # 1×N×h/16×w/16
+    regions = ranking.make_regions(template.masks.flatten(2))
+    scores = ranking.score(similarity, regions)  # 1×M×N
+    streams = ranking.rank(similarity, template.masks)  # each 1×K×R×h/16×w/16
+    foreground, background = (
+        Region(
+            weights=_array(regions.weights[0, members[k]].amax(dim=0)).reshape(model.template_grid),
+            scores=_array(scores[0, members[k]].amax(dim=0)).reshape(model.template_grid),
+            maps=_array(maps[0, k]),
+            merged=_array(model.merge(maps[:, k], frame.skips.f8.shape[-2:])[0]),
+        )
+        for maps, members in zip(streams, (regions.foreground, regions.background), strict=True)
+    )
+    maps = _array(similarity[0])
+    return maps.reshape(*model.template_grid, *maps.shape[1:]), foreground, background
+
+
+def _view(
+    model: RANet,
+    watched: Watched,
+    k: int,
+    image: Tensor,
+    probabilities: Tensor,
+    box: Tensor,
+    masks: Tensor,
+) -> View:
+    """``masks`` are those the network was given, in the box."""
+    return View(
+        frame=_picture(image),
+        labels=_labels(model, watched, probabilities),
+        box=Box(*box[0].tolist()),
+        crop=_picture(crop_resize(image, box, (masks.shape[-2], masks.shape[-1]))),
+        mask=_array(masks[0, k]),
+    )
+
+
+def _labels(model: RANet, watched: Watched, probabilities: Tensor) -> np.ndarray:
+    """Ids of the objects on the canvas: H×W uint8."""
+    channels = to_labels(FUSIONS[model.options.fusion], [probabilities])[0]
+    return np.take(np.array((0, *watched.ids), np.uint8), channels.cpu().numpy())
+
+
+def _picture(image: Tensor) -> np.ndarray:
+    """1×3×H×W in [0, 1] → H×W×3 uint8."""
+    return np.asarray((image[0] * 255).round().byte().permute(1, 2, 0).cpu())
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return np.asarray(tensor.float().cpu())
+
+
+def _pixel_at(point: tuple[int, int], canvas: Fitted, box: Tensor, foreground: Region) -> Pixel:
+    """The template position that a pixel of the first frame belongs to."""
+    grid = foreground.weights.shape
+    top, left, bottom, right = box[0].tolist()
+    sides = (
+        _Side(point[0], canvas.top, canvas.fitted[0] / canvas.frame[0], top, bottom, grid[0]),
+        _Side(point[1], canvas.left, canvas.fitted[1] / canvas.frame[1], left, right, grid[1]),
+    )
+    if not all(0 <= side.cell < side.cells for side in sides):
+        rows, columns = (f"{side.least} to {side.most}" for side in sides)
+        raise DataError(
+            f"The point {point} (row, column) lies outside of what the network saw of the first "
+            f"frame: rows {rows}, columns {columns}. Choose one nearer to the objects."
+        )
+    row, column = (side.cell for side in sides)
+    return Pixel(row, column, of_object=bool(foreground.weights[row, column] >= 0.5))
+
+
+class _Side(NamedTuple):
+    """The rows of a frame, or its columns: on the canvas, and in a crop's template grid."""
+
+    at: int  # a pixel of the frame
+    offset: int  # of the frame on the canvas
+    scale: float  # of the frame on the canvas
+    first: int  # of the crop, on the canvas
+    last: int  # beyond the crop, on the canvas
+    cells: int  # of the template grid
+
+    @property
+    def cell(self) -> int:
+        """The one that the pixel's centre lies in."""
+        on_canvas = self.offset + (self.at + 0.5) * self.scale
+        return math.floor((on_canvas - self.first) * self.cells / (self.last - self.first))
+
+    @property
+    def least(self) -> int:
+        """The first pixel of the frame in the crop."""
+        return max(0, math.ceil((self.first - self.offset) / self.scale - 0.5))
+
+    @property
+    def most(self) -> int:
+        """The last one."""
+        return math.ceil((self.last - self.offset) / self.scale - 0.5) - 1
+
+
+def _well_ranked(region: Region, of_object: bool) -> list[Pixel]:
+    """Positions of the region, well ranked and far from each other, the best ranked one first."""
+    inside = (region.weights > 0) & (region.weights >= min(0.5, region.weights.max()))
+    if not inside.any():
+        return []
+    if not of_object and (within := inside & _off_the_border(inside.shape)).any():
+        inside = within  # features at the border are made of padding, too
+    good = inside & (region.scores >= np.median(region.scores[inside]))
+    rest = np.argwhere(good)  # ?×2
+    chosen = [rest[region.scores[good].argmax()]]
+    while len(chosen) < min(_PIXELS, len(rest)):
+        distances = np.linalg.norm(rest[:, None] - np.array(chosen)[None], axis=2).min(axis=1)
+        chosen.append(rest[distances.argmax()])
+    return [Pixel(int(row), int(column), of_object) for row, column in chosen]
+
+
+def _off_the_border(shape: tuple[int, ...]) -> np.ndarray:
+    """The positions of a grid that have eight neighbours: bool."""
+    within = np.zeros(shape, bool)
+    within[1:-1, 1:-1] = True
+    return within
+
+
+def ranking_of(model: RANet) -> RankingAttentionModule:
+    """What is explained; an ablation has none, which is a CheckpointError."""
+    if not isinstance(model.ranking, RankingAttentionModule):
+        raise CheckpointError(
+            f"This network was built with matching {model.architecture['matching']!r}, an ablation "
+            "that ranks no similarity maps, so there is no ranking to explain. Explain a network "
+            "with matching 'ranking'; this one can be compared with it."
+        )
+    return model.ranking
