@@ -233,6 +233,9 @@ def sections_in(annotation: Any) -> Iterator[type[Section]]:
         yield from sections_in(argument)
 
 
+DEFAULT_METHOD = "ranet"
+"""Which method a ``model`` without ``name`` is of."""
+
 _ONE_OF_SEVERAL = ("kind", "name")
 """Keys whose value says which of several sections it is that they stand in."""
 
@@ -244,8 +247,11 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         lower, upper = below[key], above[key]
         if not (isinstance(lower, dict) and isinstance(upper, dict)):
             continue
+        usual = {"name": DEFAULT_METHOD} if key == "model" else upper
         if all(
-            lower.get(name, kind) == kind for name, kind in upper.items() if name in _ONE_OF_SEVERAL
+            lower.get(name, usual.get(name)) == kind
+            for name, kind in upper.items()
+            if name in _ONE_OF_SEVERAL
         ):
             merged[key] = _merged(lower, upper)
     return merged

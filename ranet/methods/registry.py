@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
+from ranet.config_files import DEFAULT_METHOD as DEFAULT
 from ranet.config_files import Section
 from ranet.errors import ConfigError
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ranet.methods.base import Prediction, VOSMethod
-
-DEFAULT = "ranet"
-"""The method of configurations and checkpoints that name none."""
 
 
 class MethodConfig(Section):
