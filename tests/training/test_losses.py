@@ -8,6 +8,7 @@ import torch
 from tiny_ranet import clip_of
 from torch.nn import functional as F
 
+from ranet.methods.base import Prediction
 from ranet.methods.ranet.network import RANet
 from ranet.structures import add_background, one_hot_masks
 from ranet.training.losses import (
@@ -142,13 +143,14 @@ def test_every_loss_trains_a_network(name: str) -> None:
 
 def test_total_is_the_weighted_sum() -> None:
     logits, labels = torch.randn(2, 1, 6, 7), labels_of(1)
-    losses = compute_losses(logits, labels, ONE, {"cross_entropy": 2.0, "jaccard": 0.5})
+    losses = compute_losses(
+        Prediction(logits[:, None]), labels[:, None], ONE, {"cross_entropy": 2.0, "jaccard": 0.5}
+    )
     assert list(losses) == ["cross_entropy", "jaccard", "total"]
     assert losses["total"] == 2 * losses["cross_entropy"] + 0.5 * losses["jaccard"]
 
 
 def test_half_precision_logits_are_widened() -> None:
-    losses = compute_losses(
-        torch.randn(2, 1, 6, 7).bfloat16(), labels_of(1), ONE, {"cross_entropy": 1.0}
-    )
+    prediction = Prediction(torch.randn(2, 1, 1, 6, 7).bfloat16())
+    losses = compute_losses(prediction, labels_of(1)[:, None], ONE, {"cross_entropy": 1.0})
     assert losses["total"].dtype == torch.float32
