@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "methods": {
         "config_files",  # a method's arguments are a section
         "structures",
+        "datasets.image_io",  # figures are written
         "visual",  # RANet draws how it came to a result
     },
     "datasets": {"config", "structures"},
@@ -147,7 +148,7 @@ ONLY_IN = {
     "yaml": {"config_files"},
     # annotator: checks what a page asks for; inference: polygon files
     "pydantic": {"annotator", "config", "config_files", "inference", "methods"},
-    "matplotlib": {"visual"},
+    "matplotlib": {"methods", "visual"},
     "jinja2": {"report"},
     "starlette": {"annotator"},
     "uvicorn": {"annotator"},
