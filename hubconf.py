@@ -11,17 +11,19 @@ A network alone needs less than the package: ``dependencies``.
 import typing
 
 from ranet.errors import ConfigError as _ConfigError
+from ranet.methods.base import VOSMethod as _VOSMethod
 from ranet.methods.checkpoints import load_checkpoint as _load_checkpoint
 
 # Whatever can be called here and has no underscore in front, torch.hub lists as an entry.
 from ranet.methods.checkpoints import load_pretrained as _load_pretrained
 from ranet.methods.ranet.network import RANet as _RANet
+from ranet.methods.registry import create_method as _create_method
 
-dependencies = ["numpy", "safetensors", "torch", "torchvision"]
+dependencies = ["numpy", "safetensors", "timm", "torch", "torchvision"]
 
 
-def ranet_small(pretrained: bool = True) -> _RANet:
-    """RANet with a ResNet-18, trained with the project on two CPU cores.
+def ranet_small(pretrained: bool = True) -> _VOSMethod:
+    """RANet with a MobileNetV2 and a slim head, trained with the project on two CPU cores.
 
     Args:
         pretrained: with its weights; otherwise with random ones.
@@ -32,7 +34,7 @@ def ranet_small(pretrained: bool = True) -> _RANet:
     trained = _load_pretrained("ranet-small")
     if pretrained:
         return trained
-    return _RANet(**trained.architecture).eval()
+    return _create_method(trained.architecture).eval()
 
 
 def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _RANet:
@@ -54,7 +56,7 @@ def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _RAN
         raise _ConfigError(f"There is no such network: {error}") from error
 
 
-def ranet_checkpoint(path: str, released_objects: str | None = None) -> _RANet:
+def ranet_checkpoint(path: str, released_objects: str | None = None) -> _VOSMethod:
     """A network from a checkpoint, this project's or the authors'.
 
     Args:

@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
-from ranet.config_files import Plugins, PositiveInt, Size
+from ranet.config_files import DEFAULT_METHOD, Plugins, PositiveInt, Size
 from ranet.config_files import Section as Section
 from ranet.config_files import load_config as load_config
 from ranet.config_files import parse_config as parse_config
 from ranet.errors import ConfigError
-from ranet.methods.registry import DEFAULT, LOSSES, MethodConfig, method_config
+from ranet.methods.registry import LOSSES, MethodConfig, method_config
 
 _COARSEST_STRIDE = 32
 
@@ -474,7 +474,7 @@ def _of_its_method(values: object) -> object:
     if not isinstance(values, Mapping):
         return values
     try:
-        config = method_config(values.get("name", DEFAULT))
+        config = method_config(values.get("name", DEFAULT_METHOD))
     except ConfigError as error:
         raise ValueError(str(error)) from error
     return config.model_validate(values)
@@ -499,7 +499,8 @@ class TrainConfig(Section):
         "package (extra imagenet), else downloads them; or the path of a file",
     )
     model: Model = Field(
-        default_factory=lambda: method_config()(), description="the method, and its arguments"
+        default_factory=lambda: method_config().model_validate({}),
+        description="the method, and its arguments",
     )
     data: DataConfig
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -67,10 +67,21 @@ class Options(NamedTuple):
 class Fitted(Protocol):
     """How frames lie on their canvas: sizes (height, width), and padding above and to the left."""
 
-    frame: tuple[int, int]
-    fitted: tuple[int, int]
-    top: int
-    left: int
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Of a frame as it came."""
+
+    @property
+    def fitted(self) -> tuple[int, int]:
+        """Of a frame on the canvas."""
+
+    @property
+    def top(self) -> int:
+        """Rows above it."""
+
+    @property
+    def left(self) -> int:
+        """Columns to its left."""
 
 
 class Watched(NamedTuple):

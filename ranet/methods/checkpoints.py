@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ranet.config_files import DEFAULT_METHOD
 from ranet.errors import CheckpointError, ConfigError
 from ranet.files import atomic_write
 from ranet.methods.base import VOSMethod
@@ -28,7 +29,6 @@ from ranet.methods.checkpoint_files import (
     read_exchange_file,
     unreadable,
 )
-from ranet.methods.registry import DEFAULT as METHOD
 from ranet.methods.registry import create_method, list_methods, method_class
 from ranet.provenance import SHIPPED
 
@@ -77,7 +77,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> VOSMethod:
             f"{sorted(map(str, content))[:6]}."
         )
     content = {
-        "method": METHOD,
+        "method": DEFAULT_METHOD,
         "stages": [UNTOLD],
         "released": False,
         "input_size": None,

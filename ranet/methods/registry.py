@@ -10,8 +10,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from ranet.config_files import DEFAULT_METHOD as DEFAULT
-from ranet.config_files import Section
+from ranet.config_files import DEFAULT_METHOD, Section
 from ranet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def _entry(name: str) -> _Entry:
     return _METHODS[name]
 
 
-def method_config(name: str = DEFAULT) -> type[MethodConfig]:
+def method_config(name: str = DEFAULT_METHOD) -> type[MethodConfig]:
     """The section of a method's arguments.
 
     Raises:
@@ -103,7 +102,7 @@ def method_config(name: str = DEFAULT) -> type[MethodConfig]:
     return _entry(name).config()
 
 
-def method_class(name: str = DEFAULT) -> "type[VOSMethod]":
+def method_class(name: str = DEFAULT_METHOD) -> "type[VOSMethod]":
     """The class of a method.
 
     Raises:
@@ -124,7 +123,7 @@ def create_method(config: MethodConfig | Mapping[str, Any]) -> "VOSMethod":
         ValueError: an argument has no such value.
     """
     arguments = dict(config.model_dump() if isinstance(config, MethodConfig) else config)
-    return method_class(arguments.pop("name", DEFAULT))(**arguments)
+    return method_class(arguments.pop("name", DEFAULT_METHOD))(**arguments)
 
 
 Loss = Callable[["Prediction", "Tensor", "Tensor"], "Tensor"]

@@ -167,5 +167,5 @@ def test_nothing_is_left(three):
 
 def test_real_pairs(shared_data):
     pairs = index(shared_data / "static", "pairs")
-    assert len(pairs) == 4419
+    assert len(pairs) == len(list((shared_data / "static/images").iterdir()))
     assert all(pair.image.stem == pair.mask.stem == pair.name for pair in pairs)

@@ -53,6 +53,8 @@ class PyramidDecoder(nn.Module):
 
         self.skips8 = SkipReduction([f8, f16, f32], skips)
         self.skips4 = SkipReduction([f4, f8, f16], skips)
+        if finest_stride == 2:
+            self.skips2 = SkipReduction([f2, f4, f8], skips)
 
         entrance = 2 * merged + 1  # both streams and the previous mask
         self.level1 = PyramidLevel(
@@ -64,7 +66,6 @@ class PyramidDecoder(nn.Module):
         )
         self.refine2 = ResBlock(wide[3], wide[4])
         if finest_stride == 2:
-            self.skips2 = SkipReduction([f2, f4, f8], skips)
             self.level3 = PyramidLevel(
                 self.skips2.channels, [wide[3], wide[2], wide[3], wide[4]], dilations
             )
