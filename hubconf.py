@@ -19,7 +19,7 @@ from ranet.methods.checkpoints import load_pretrained as _load_pretrained
 from ranet.methods.ranet.network import RANet as _RANet
 from ranet.methods.registry import create_method as _create_method
 
-dependencies = ["numpy", "safetensors", "timm", "torch", "torchvision"]
+dependencies = ["numpy", "pydantic", "safetensors", "timm", "torch", "torchvision", "yaml"]
 
 
 def ranet_small(pretrained: bool = True) -> _VOSMethod:

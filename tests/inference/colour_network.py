@@ -15,13 +15,16 @@ from ranet.methods.ranet.network import RANet
 
 
 class ColourNetwork(RANet):
-    """RANet's state and crops around another network; ``seen`` is what it was last given."""
+    """RANet's state and crops around another network; ``seen`` is what it was last given.
+
+    What it notes is that of all shallow copies, too, which are what computes.
+    """
 
     def __init__(self, confidence: float = 50.0) -> None:
         VOSMethod.__init__(self, {"objects": "multi", "ranking_gradient": "none"})
         self.confidence = confidence
         self.seen: dict[str, Tensor] = {}
-        self.templates_encoded = 0
+        self.templates: list[Template] = []
 
     def encode_frame(self, image: Tensor) -> EncodedFrame:
         self.seen["image"] = image
@@ -29,8 +32,8 @@ class ColourNetwork(RANet):
 
     def encode_template(self, image: Tensor, masks: Tensor) -> Template:
         self.seen["template_image"], self.seen["template_masks"] = image, masks
-        self.templates_encoded += 1
-        return Template(embedding=image, masks=masks)
+        self.templates.append(Template(embedding=image, masks=masks))
+        return self.templates[-1]
 
     def segment(
         self,

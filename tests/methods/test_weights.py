@@ -174,7 +174,11 @@ def test_a_file_without_permission(checkpoint: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("entry", "value", "message"),
     [
-        ("architecture", {"backbone": "resnet152"}, "resnet18, .*resnet101, found 'resnet152'"),
+        (
+            "architecture",
+            {"backbone": "resnet152"},
+            "resnet18, .*resnet101 or timm:NAME, found 'resnet152'",
+        ),
         ("architecture", {"objects": "both"}, "'single' or 'multi', found 'both'"),
         ("architecture", {"width": 0.01, "backbone": "resnet18"}, "cannot be built"),
         ("architecture", [3], r"of another kind: architecture \(a list\)"),

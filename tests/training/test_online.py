@@ -220,11 +220,11 @@ def test_the_next_video_starts_from_the_unchanged_network():
 
 def test_the_network_of_the_last_video_is_gone_with_it(monkeypatch):
     """At once, as a GPU out of memory does not make Python look for circles."""
-    networks = []
+    learned, used = [], []
 
     def remembered(*arguments):
         model = fine_tune(*arguments)
-        networks.append(weakref.ref(model))
+        learned.append(weakref.ref(model))
         return model
 
     monkeypatch.setattr(online_module, "fine_tune", remembered)
@@ -234,7 +234,9 @@ def test_the_network_of_the_last_video_is_gone_with_it(monkeypatch):
     try:
         for _ in range(3):
             follow(segmenter, moving(SIZE, 2, STARTS))
-        assert [network() is not None for network in networks] == [False, False, True]
+            used.append(weakref.ref(segmenter.method))  # a copy of what has learned
+        assert [network() is not None for network in used] == [False, False, True]
+        assert [network() for network in learned[:2]] == [None, None]
     finally:
         gc.enable()
 

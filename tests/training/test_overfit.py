@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import torch
+from tiny_ranet import logits_of
 
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.sampling import TrainingSamples
@@ -47,7 +48,8 @@ def test_the_debug_run_learns_eight_pairs_by_heart(tmp_path: Path) -> None:
     batch = TrainingBatch.collate(samples)
     truth = batch.current_labels[:, 0] == 1
     with torch.inference_mode():
-        logits = load_checkpoint(tmp_path / "training" / "model.pt")(
+        logits = logits_of(
+            load_checkpoint(tmp_path / "training" / "model.pt"),
             batch.template_image.float() / 255,
             one_hot_masks(batch.template_labels, 1),
             batch.current_image[:, 0].float() / 255,

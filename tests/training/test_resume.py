@@ -61,3 +61,13 @@ def test_two_steps_are_one_and_one_more(
     in_two_parts(halved, 1, monkeypatch)
     assert figures(halved) == figures(straight)
     torch.testing.assert_close(state(halved), state(straight), rtol=0, atol=0)
+
+
+def test_steps_may_be_raised(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    straight = changed(tiny_run, output=tmp_path / "straight", optimizer__schedule="constant")
+    train(straight)
+    raised = changed(straight, output=tmp_path / "raised")
+    train(changed(raised, steps=5))
+    train(raised, resume=True)
+    assert figures(raised) == figures(straight)
+    torch.testing.assert_close(state(raised), state(straight), rtol=0, atol=0)

@@ -58,7 +58,7 @@ def test_backbones_and_object_counts(backbone: str, objects: str) -> None:
 @pytest.mark.parametrize("size", [(33, 33), (50, 131), (96, 64), (127, 65)])
 def test_any_size(size: tuple[int, int]) -> None:
     with torch.inference_mode():
-        logits = small().eval()(*pair(2, size))
+        logits = logits_of(small().eval(), *pair(2, size))
     assert logits.shape == (1, 2, *size)
 
 
@@ -72,7 +72,7 @@ def test_all_pools_are_those_that_know_of_apple_gpus(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(layers, "_adaptive_pool", spy)
     with torch.inference_mode():
-        small().eval()(*pair(2, (50, 131)))
+        logits_of(small().eval(), *pair(2, (50, 131)))
     # The template, its masks, the similarity maps, the previous masks at stride 8.
     assert sizes == [(4, 6), (4, 6), (4, 6), (7, 17)]
 
@@ -171,8 +171,8 @@ def test_without_ranking_gradient_only_the_ranking_network_stands_still() -> Non
 def test_straight_through_changes_no_bit_of_the_forward_pass() -> None:
     inputs = pair(2)
     with torch.no_grad():
-        with_it = small(ranking_gradient="straight_through").eval()(*inputs)
-        without = small(ranking_gradient="none").eval()(*inputs)
+        with_it = logits_of(small(ranking_gradient="straight_through").eval(), *inputs)
+        without = logits_of(small(ranking_gradient="none").eval(), *inputs)
     assert torch.equal(with_it, without)
 
 
