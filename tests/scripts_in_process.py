@@ -2,12 +2,19 @@
 
 import logging
 import runpy
+import signal
 import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+
+
+def as_in_the_foreground() -> None:
+    """``preexec_fn`` of processes that get signals: tests in the background ignore some of them."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass

@@ -5,6 +5,7 @@ import sys
 import textwrap
 
 import pytest
+from scripts_in_process import as_in_the_foreground
 
 
 def run(body):
@@ -17,6 +18,7 @@ def run(body):
         text=True,
         timeout=60,
         check=False,
+        preexec_fn=as_in_the_foreground,
     )
 
 

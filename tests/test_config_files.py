@@ -109,7 +109,7 @@ def test_mistakes_are_told_together_by_file_and_those_of_the_command_line_apart(
 def test_a_mistake_of_two_fields_together_is_the_overrides(tmp_path):
     message = refused(TrainConfig, tmp_path, TRAINING, "data.max_objects=2")
     assert message.startswith(COMMAND_LINE)
-    assert "model.objects is 'single'" in message
+    assert "data.max_objects is 2" in message
 
 
 @pytest.mark.parametrize(

@@ -174,8 +174,10 @@ def _begun(folder: Path, settings: dict[str, Any], state_types: Sequence[type]) 
         with torch.serialization.safe_globals(list(state_types)):
             saved = torch.load(_state_file(folder), map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        # What torch says of a damaged file advises to run the code in it.
+        reason = error if isinstance(error, OSError) else "it is damaged"
         raise OutputError(
-            f"The state of the unfinished run in {folder} cannot be read ({error}); --restart "
+            f"The state of the unfinished run in {folder} cannot be read ({reason}); --restart "
             "begins anew."
         ) from error
     changed = [

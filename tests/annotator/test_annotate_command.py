@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 from annotated_squares import SIZE
-from scripts_in_process import SCRIPTS
+from scripts_in_process import SCRIPTS, as_in_the_foreground
 
 from ranet.annotator.journal import journal_path
 from ranet.annotator.server import TOKEN_HEADER
@@ -43,6 +43,7 @@ def start(squares, network, tmp_path, temporary):
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "TMPDIR": str(temporary)},
+            preexec_fn=as_in_the_foreground,
         )
         processes.append(process)
         address = re.fullmatch(
@@ -78,7 +79,7 @@ def test_whatever_ends_it_the_next_one_goes_on(start, tmp_path, temporary):
     ask("add_object", {"frame": 4})
     ask("edit", {**BOX, "frame": 4, "object": 2})
     process.send_signal(signal.SIGHUP)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=30)
     assert process.returncode == 0, said
     assert "going on with the marks" in said
     assert len(list((tmp_path / "out" / "annotations").iterdir())) == 2
@@ -86,7 +87,7 @@ def test_whatever_ends_it_the_next_one_goes_on(start, tmp_path, temporary):
     process, ask = start()
     assert [each["frames"] for each in ask("state")["objects"]] == [[1], [4]]
     process.terminate()
-    process.communicate(timeout=120)
+    process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGTERM
     assert not (tmp_path / "out-2").exists()  # they are saved already
 
@@ -98,7 +99,7 @@ def test_ctrl_c_ends_it_cleanly_and_saves_the_marks(start, tmp_path, temporary):
     ask("edit", BOX)
     ask("segment", {"backward": True})
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=30)
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert f"saved in {tmp_path / 'out'}" in said

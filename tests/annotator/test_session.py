@@ -219,7 +219,7 @@ def test_a_stopped_export_leaves_nothing(session, tmp_path, monkeypatch):
     source = session.source
 
     class Stopping:
-        live, size, paths = False, source.size, source.paths
+        live, size, paths, times = False, source.size, source.paths, source.times
         frame_rate, count = source.frame_rate, source.count
 
         def __iter__(self):

@@ -99,7 +99,7 @@ def test_an_override_inside_a_value(file):
 
 
 def test_a_single_object_network_and_several_objects(file):
-    with pytest.raises(ConfigError, match=r"data\.max_objects is above 1"):
+    with pytest.raises(ConfigError, match=r"takes samples of 1 object, but data\.max_objects is 2"):
         load_config(TrainConfig, file, ["data.max_objects=2"])
     several = load_config(TrainConfig, file, ["data.max_objects=2", "model.objects=multi"])
     assert several.data.max_objects == 2

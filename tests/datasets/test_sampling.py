@@ -69,7 +69,7 @@ def test_a_source_without_objects_is_an_error(tmp_path):
     root = write_pairs(tmp_path, count=1)
     write_labels(root / "masks/p0.png", np.zeros((HEIGHT, WIDTH), dtype=np.uint8))
     samples = TrainingSamples(data_config({"kind": "pairs", "root": root}), seed=0)
-    with pytest.raises(DataError, match=r"pairs had no object .*0\.05%.*check_data"):
+    with pytest.raises(DataError, match=r"pairs had no object .*0\.05%.*check-data"):
         samples[0]
 
 

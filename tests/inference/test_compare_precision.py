@@ -235,7 +235,7 @@ def test_the_script_tells_what_was_without_effect(compare):
     ("words", "message"),
     [
         (["dtype=float32"], "error: The configuration is that of the plain step"),
-        (["--mask", "missing.png", "dtype=bfloat16"], "error: The first mask missing.png"),
+        (["--mask", "missing.png", "dtype=bfloat16"], "error: Cannot read missing.png"),
         (["--frames", "1", "dtype=bfloat16"], "expected a whole number from 2 on"),
     ],
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from davis_tree import masks_of, write_tree
+from scripts_in_process import as_in_the_foreground
 from tiny_ranet import tiny_ranet
 
 from ranet import files
@@ -265,7 +266,13 @@ def test_a_stopped_run_goes_on(tmp_path, checkpoint, number, status):
         *("--checkpoint", checkpoint, "--out", tmp_path / "out", "--workers", "1", *SMALL),
     ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        preexec_fn=as_in_the_foreground,
+    )
     try:
         deadline = time.monotonic() + 120
         started = tmp_path / "out/masks"

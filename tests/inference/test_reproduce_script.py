@@ -48,7 +48,7 @@ def test_all_tables_without_any_result(run_script):
     ("arguments", "status", "message"),
     [
         (["--table", "7"], 2, "invalid choice: 7"),
-        (["--results", "nowhere"], 1, "No folder of results at nowhere"),
+        (["--results", "nowhere"], 1, "No result.json in or below nowhere"),
         (["--out", "file/tables"], 1, "Cannot write file/tables"),
     ],
 )

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from moving_squares import moving
 from PIL import Image
+from scripts_in_process import as_in_the_foreground
 
 from ranet import files
 from ranet.config import InferenceConfig, load_config
@@ -356,7 +357,7 @@ def test_a_box_outside_the_frame(segment, tmp_path):
 
 
 def test_a_start_behind_the_end(segment, tmp_path):
-    assert_error(segment("--start", 6), tmp_path, "has no frame 6", "it has 6")
+    assert_error(segment("--start", 6), tmp_path, "has no frame 6", "numbered 0…5")
 
 
 def test_no_checkpoint(segment, tmp_path):
@@ -509,7 +510,9 @@ def test_a_stopped_run_goes_on(segment, tmp_path, checkpoint, number, status):
         *("--mask", tmp_path / "first.png", "--checkpoint", checkpoint),
         *("--out", tmp_path / "out", "--coco", tmp_path / "masks.json", *SMALL),
     ]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=as_in_the_foreground
+    )
     try:
         deadline = time.monotonic() + 120
         while not list(tmp_path.glob(".out.unfinished/masks/img_1.png")):

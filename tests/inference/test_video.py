@@ -126,7 +126,7 @@ def test_a_damaged_state_is_told(network, squares, tmp_path):
             *(segmenter, source, masks, tmp_path / "out"), save_every=0, after_frame=BreakOff(at=3)
         )
     (tmp_path / ".out.unfinished/state.pt").write_bytes(b"damaged")
-    with pytest.raises(OutputError, match="its state cannot be read"):
+    with pytest.raises(OutputError, match=r"state .* cannot be read \(it is damaged\); --restart"):
         segment_video(segmenter, source, masks, tmp_path / "out")
 
 
