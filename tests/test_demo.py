@@ -34,6 +34,7 @@ def check_what_is_left(out: Path) -> None:
     assert "copying the first mask" in (out / "report.html").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_network_is_shown_beside_copying(
     evaluation: EvalConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -54,6 +55,7 @@ def test_a_network_is_shown_beside_copying(
     assert scored["settings"]["config"]["inference"]["input_size"] == [64, 96]
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_shown(
     evaluation: EvalConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

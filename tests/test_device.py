@@ -93,6 +93,7 @@ EXACTLY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 def test_float32_is_exact_inside_and_as_the_user_chose_outside(choice):
     # torch has no way back from some of these, so each is made in a process of its own.

@@ -12,6 +12,8 @@ import pytest
 
 import ranet
 
+pytestmark = pytest.mark.slow
+
 for package in ("mkdocs", "material", "mkdocstrings"):
     pytest.importorskip(package, reason="needs mkdocs: pip install -e '.[docs]'")
 

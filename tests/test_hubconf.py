@@ -69,6 +69,7 @@ def test_a_checkpoint_is_read(tmp_path):
     assert same_weights(load("ranet_checkpoint", str(tmp_path / "tiny.pt")), tiny_ranet())
 
 
+@pytest.mark.slow
 def test_the_dependencies_are_all_that_a_network_needs():
     """Whatever else the package depends on cannot be imported here."""
     others = ["av", "cv2", "matplotlib", "tensorboard", "tqdm"]

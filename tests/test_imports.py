@@ -217,6 +217,7 @@ def test_rooms_import_only_what_they_may(room):
         assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}"
 
 
+@pytest.mark.slow
 def test_following_videos_loads_nothing_of_training():
     asked = (
         "import sys, ranet; ranet.VideoSegmenter; "

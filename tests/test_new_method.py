@@ -14,6 +14,8 @@ from ranet.export.programs import export_programs
 from ranet.methods import registry
 from ranet.methods.ranet import config as ranet_config
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -12,6 +12,8 @@ from notebook_runs import execute, printed
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.video_io import open_frames
 
+pytestmark = pytest.mark.slow
+
 nbformat = pytest.importorskip("nbformat", reason="needs nbclient (pip), which brings nbformat")
 
 FOLDER = Path(__file__).parents[1] / "notebooks"

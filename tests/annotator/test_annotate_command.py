@@ -65,6 +65,7 @@ def start(squares, network, tmp_path, temporary):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_whatever_ends_it_the_next_one_goes_on(start, tmp_path, temporary):
     """Killed; hung up, as by a closed terminal; terminated."""
     process, ask = start()
@@ -92,6 +93,7 @@ def test_whatever_ends_it_the_next_one_goes_on(start, tmp_path, temporary):
     assert not (tmp_path / "out-2").exists()  # they are saved already
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_cleanly_and_saves_the_marks(start, tmp_path, temporary):
     journal = journal_path(tmp_path / "out", str(tmp_path / "frames"))
     journal.write_bytes(b"damaged\n")

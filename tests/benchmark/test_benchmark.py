@@ -24,6 +24,7 @@ def rows_in(file):
     return json.loads(file.read_text())["rows"]
 
 
+@pytest.mark.slow
 def test_every_part_gets_a_row(run_script, checkpoint, tmp_path):
     file = tmp_path / "results.json"
     done = run_script(
@@ -58,6 +59,7 @@ def test_more_objects_and_videos_are_more_work(case):
     assert flop(videos=2) == 2 * flop()
 
 
+@pytest.mark.slow
 def test_fields_of_the_configuration_vary_and_files_are_compared(run_script, checkpoint, tmp_path):
     file = tmp_path / "results.json"
     options = ("benchmark.py", "frame", "--checkpoint", checkpoint, *SMALL, "crop_scale=2")
@@ -168,6 +170,7 @@ def test_random_networks_are_always_the_same_and_leave_the_global_generator_alon
 # --- Training, its samples
 
 
+@pytest.mark.slow
 def test_training_steps_are_timed_and_are_real(run_script, tmp_path, monkeypatch):
     prepare, losses = PREPARE["training"], []
 

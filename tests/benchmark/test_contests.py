@@ -89,6 +89,7 @@ def test_our_command_reads_the_same_network_and_configuration(case):
         assert (values["--video"], values["--out"]) == ("{frames}", "{out}")
 
 
+@pytest.mark.slow
 def test_ours_is_started_wherever_it_is_run(run_script, checkpoint, tmp_path, monkeypatch):
     """It is a module: the scripts of a clone are not installed."""
     monkeypatch.chdir(tmp_path)
@@ -133,6 +134,7 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch)
     assert told.startswith("cutie-base takes 4.50 times as long as tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ends", "told"), [("error", "here"), ("killed", "memory")])
 def test_what_ends_a_process_of_its_own_is_told(ends, told):
     with pytest.raises(BenchmarkError, match=told):
@@ -160,6 +162,7 @@ def test_a_peer_that_is_not_installed(run_script, monkeypatch):
     assert done.error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_cutie_runs_with_random_weights(case):
     pytest.importorskip("cutie", reason="rf-cutie is not installed: pip install '.[peers]'")
     from contextlib import ExitStack

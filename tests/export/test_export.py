@@ -93,6 +93,7 @@ def test_limits_known_without_torch_are_the_networks():
     assert (parser.SMALLEST_SIDE, export_checkpoint._SUFFIX) == (SMALLEST_SIDE, SUFFIX)
 
 
+@pytest.mark.slow
 def test_the_command_writes_every_graph(graphs):
     names = ["step.onnx", "step.pt2", "template.onnx", "template.pt2"]
     assert sorted(path.name for path in graphs.iterdir()) == names
@@ -119,6 +120,7 @@ def test_a_checkpoint_can_be_named(tmp_path, monkeypatch):
     assert list(tmp_path.rglob("*.pt2")) == []
 
 
+@pytest.mark.slow
 def test_programs_of_torch_are_exact_when_read_again(graphs, expected, inputs):
     first, masks, second = inputs
     template, on_canvas, probabilities, labels = expected
@@ -132,6 +134,7 @@ def test_programs_of_torch_are_exact_when_read_again(graphs, expected, inputs):
     np.testing.assert_array_equal(np.array([0, 1, 5])[found[1][0]], labels)
 
 
+@pytest.mark.slow
 def test_onnxruntime_computes_the_same(graphs, expected, inputs):
     import onnxruntime
 
@@ -158,6 +161,7 @@ def test_onnxruntime_computes_the_same(graphs, expected, inputs):
     assert same_labels(found[1], labels)
 
 
+@pytest.mark.slow
 def test_the_example_gives_the_masks_of_the_segmenter_without_torch(network, graphs, tmp_path):
     found = run_example(graphs, tmp_path)
     assert list(found) == ["8", "9", "10", "11"]

@@ -32,6 +32,7 @@ def same(found, expected):
     torch.testing.assert_close(found[0].logits, expected[0].logits, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_the_compiled_step_is_the_step_for_every_number_of_objects():
     method = prepared(tiny_ranet("multi"), **SETTINGS)

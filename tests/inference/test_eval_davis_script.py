@@ -256,6 +256,7 @@ def test_help_tells_how(run_script):
     assert "configs/eval_davis16.yaml" in outcome.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_goes_on(tmp_path, checkpoint, number, status):
     """For real: another process, a signal amid a sequence, and the same command again."""

@@ -106,6 +106,7 @@ def test_a_point_of_the_frame_finds_its_template_position(video):
     assert places == [(0, 0), (0, 0), (1, 1), (2, 3)]
 
 
+@pytest.mark.slow
 def test_every_figure_is_written_also_beside_an_ablation(video, tmp_path):
     folder, labels = video
     models = {"Maximum": ablation()}
@@ -170,6 +171,7 @@ def test_the_room_of_pictures_has_it():
         getattr(ranet.visual, "explian")  # noqa: B009
 
 
+@pytest.mark.slow
 def test_the_script_draws_and_says_where(video, tmp_path, run_script):
     folder, labels = video
     save_checkpoint(tmp_path / "tiny.pt", tiny_ranet())

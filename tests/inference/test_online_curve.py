@@ -36,6 +36,7 @@ def rows_of(path):
         return list(csv.reader(file))
 
 
+@pytest.mark.slow
 def test_a_curve_is_measured_drawn_and_continued(curve, tmp_path):
     outcome = curve()
     assert outcome.status == 0, outcome.error

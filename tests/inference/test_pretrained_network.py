@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from ranet import VideoSegmenter, load_pretrained
 from ranet.config import InferenceConfig
@@ -12,6 +13,7 @@ from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.metrics import jaccard
 
 
+@pytest.mark.slow
 def test_it_is_better_than_copying_on_drawn_videos(tmp_path: Path) -> None:
     write_synthetic_davis(
         tmp_path, train=1, val=3, frames=7, size=(120, 216), seed=3, max_objects=1, clutter=0.4
@@ -28,6 +30,7 @@ def test_it_is_better_than_copying_on_drawn_videos(tmp_path: Path) -> None:
     assert np.mean(ours) > np.mean(copied) + 0.2
 
 
+@pytest.mark.slow
 def test_half_precision_gives_its_masks_of_a_real_video(shared_data: Path) -> None:
     """Intersection over union with the masks of float32, of two frames at 192×352."""
     folder = shared_data / "video_train"

@@ -91,6 +91,7 @@ def test_a_folder_of_frames(segment, tmp_path, video):
     assert difference[6:16, 8:18].mean() > difference[:, 25:45].mean() + 20  # the object is drawn
 
 
+@pytest.mark.slow
 def test_the_overlay_may_lie_among_the_masks(segment, tmp_path):
     write_video(tmp_path / "frames", frames=105)  # more than the encoder keeps to itself
     outcome = segment("--overlay", tmp_path / "out/shown/overlay.mp4")
@@ -501,6 +502,7 @@ def test_help_tells_how(run_script):
         assert part in outcome.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_goes_on(segment, tmp_path, checkpoint, number, status):
     """For real: another process, stopped in the middle."""

@@ -641,12 +641,14 @@ SMALL = {"input_size": (48, 64), "frame_size": (48, 64)}
 ONE_FRAME = 48 * 64
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_video():
     tensors, arrays = growth(VideoSegmenter(ColourNetwork(), config(**SMALL)))
     assert tensors == 0
     assert arrays < 28 * ONE_FRAME  # Python's own caches; keeping results would take 280
 
 
+@pytest.mark.slow
 def test_the_measure_of_memory_would_notice_kept_frames():
     tensors, _ = growth(KeepsTensors(ColourNetwork(), config(**SMALL)), steps=60)
     assert tensors == 40 * 3 * 4 * ONE_FRAME

@@ -113,6 +113,7 @@ def plain_level(level, reduction, features, x):
     return sum(branch(x) for branch in multi_scale.branches)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objects", ["single", "multi"])
 @torch.inference_mode()
 def test_the_step_is_the_plain_path_in_float32(objects, shared_parity, monkeypatch):

@@ -222,6 +222,7 @@ def test_correlation_keeps_float32_under_autocast() -> None:
     assert torch.equal(maps, correlate(template, embedding))
 
 
+@pytest.mark.slow
 def test_torchvision_imports_in_a_fresh_process() -> None:
     code = (
         "from ranet.methods.torchvision_import import import_torchvision_models as f;"

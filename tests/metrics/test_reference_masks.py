@@ -54,6 +54,7 @@ def test_recalls_are_those_of_the_published_values(shared_data, published, measu
             assert found == pytest.approx(values[measure]["recall"], abs=1e-9), name
 
 
+@pytest.mark.slow
 def test_script_writes_what_the_library_returns(shared_data, published, tmp_path):
     subprocess.run(
         [
@@ -81,6 +82,7 @@ def test_script_writes_what_the_library_returns(shared_data, published, tmp_path
             }
 
 
+@pytest.mark.slow
 def test_copying_the_first_mask_is_the_known_floor(shared_data, tmp_path):
     annotations = shared_data / "DAVIS/Annotations/480p"
     for sequence in annotations.iterdir():

@@ -1,5 +1,6 @@
 """The page in a real browser: what it shows, and that it can be worked by keyboard."""
 
+import pytest
 from headless_chromium import console_errors
 from result_folders import FRAMES, ODD
 
@@ -26,6 +27,7 @@ def pictures_of(page):
     return [image.get_attribute("alt") for image in images]
 
 
+@pytest.mark.slow
 def test_a_comparison_opens_from_the_disk_and_can_be_worked(browser, copied, scored, tmp_path):
     from selenium.webdriver import ActionChains
     from selenium.webdriver.common.keys import Keys

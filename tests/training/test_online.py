@@ -78,6 +78,7 @@ def test_float16_learns_from_the_first_step_on():
     assert moved(weights(model), weights(copy)) == {"encoder", "ranking", "merge", "decoder"}
 
 
+@pytest.mark.slow
 def test_steps_that_float16_skips_are_told(monkeypatch):
     """With torch's own first scale, 2**16, the first gradients are infinite."""
     monkeypatch.setattr(online_module, "_FIRST_SCALE", 2.0**16)
@@ -97,6 +98,7 @@ def test_the_encoder_may_stay():
     assert moved(weights(model), weights(copy)) == {"ranking", "merge", "decoder"}
 
 
+@pytest.mark.slow
 def test_the_copy_knows_the_frame():
     frame, labels = moving(SIZE, 1, {1: (10, 20)}, side=28)[0]
     model = tiny_ranet()

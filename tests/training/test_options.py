@@ -162,6 +162,7 @@ def test_without_tensorboard_training_goes_on_and_says_where_the_curves_are(
     assert (tmp_path / "model.pt").is_file()
 
 
+@pytest.mark.slow
 def test_a_compiled_network_trains_to_the_same_losses(
     plain_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_compiled_network_trains_to_the_same_losses(
     assert losses(compiled) == pytest.approx(losses(plain_run), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_half_precision_trains_and_tells_where_it_is_slow(
     tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,6 +205,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_killed_while_a_checkpoint_is_written(plain_run: TrainConfig, tmp_path: Path) -> None:
     killed = changed(plain_run, output=tmp_path / "killed")
     file = tmp_path / "killed.yaml"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from tiny_ranet import logits_of
 
@@ -11,6 +12,8 @@ from ranet.config import TrainConfig, load_config
 from ranet.datasets.sampling import TrainingSamples
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "debug.yaml"

@@ -29,6 +29,8 @@ from ranet.training.loop import TrainingStep
 from ranet.training.processes import check_agreement, joined_processes
 from ranet.training.run import train
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -38,6 +38,7 @@ def figures(run: TrainConfig) -> list[dict[str, float]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

@@ -431,6 +431,7 @@ def script(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_script_trains_and_resumes(
     run_script: ScriptRunner, config_file: Path, tiny_run: TrainConfig
 ) -> None:
@@ -478,6 +479,7 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_process_that_is_ended_goes_on_to_the_same_result(
     number: signal.Signals, config_file: Path, tiny_run: TrainConfig, straight_run: TrainConfig

@@ -29,6 +29,7 @@ def pair(objects: int, size: tuple[int, int] = (64, 96), batch: int = 1) -> tupl
     return images[0], masks[0], images[1], masks[1]
 
 
+@pytest.mark.slow
 def test_paper_size() -> None:
     model = RANet().eval()
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(63.4e6, abs=0.05e6)

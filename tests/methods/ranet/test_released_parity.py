@@ -20,7 +20,9 @@ from ranet.methods.ranet.released import (
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.parametrize("name", ["single_object", "multi_object"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("single_object", marks=pytest.mark.slow), "multi_object"]
+)
 def test_network_agrees_with_the_authors(name: str, shared_parity: Path) -> None:
     differences = compare_with_fixture(shared_parity / f"{name}.npz")
     assert {d.array for d in differences} >= {"probability", "merge_output_1", "R3_output_mean_std"}
@@ -53,6 +55,7 @@ def test_the_kind_of_a_fixture_is_told_and_never_guessed(
             _kind_of(fixture, asked, "some.npz")
 
 
+@pytest.mark.slow
 def test_a_changed_fixture_fails_the_script(tmp_path: Path) -> None:
     """Only the array that was changed differs."""
     generator = np.random.default_rng(0)

@@ -96,6 +96,7 @@ def test_a_name_that_tells_nothing_is_an_error(released_file: Path, tmp_path: Pa
         load_checkpoint(tmp_path / "multiple.pth")
 
 
+@pytest.mark.slow
 def test_a_network_keeps_in_mind_that_it_was_released(released_file: Path, tmp_path: Path) -> None:
     released = load_released_checkpoint(released_file, "multi")
     assert released.released
@@ -131,6 +132,7 @@ def test_a_name_that_only_begins_like_a_known_one_is_refused() -> None:
         convert_released_state({"p_1.20.weight": torch.ones(1)})
 
 
+@pytest.mark.slow
 def test_script_converts(
     run_script: ScriptRunner, released_file: Path, network: RANet, tmp_path: Path
 ) -> None:
