@@ -19,7 +19,7 @@ def test_it_lies_in_the_clone_and_is_small_enough_to() -> None:
 def test_it_tells_what_it_is() -> None:
     network = ranet.load_pretrained("ranet-small")
     assert not network.training
-    assert network.architecture["backbone"] == "resnet18"
+    assert network.architecture["backbone"] == "timm:mobilenetv2_100"
     assert network.input_size is not None
     assert not any("unknown" in stage["data"] for stage in network.stages)
 
