@@ -184,6 +184,8 @@ def evaluate_split(
             scores = _scored(truth, config.year, names, results, workers)
             scores.write(out, set_name)
             theirs = _published(config, names)
+        else:
+            results.remove_scores(set_name)
         if any(annotated[s.name] < 3 <= len(s.frames) for s in sequences):
             submission = results.write_submission(set_name, names)
         return _reported(split, method, results, scores, theirs, submission)

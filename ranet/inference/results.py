@@ -137,6 +137,19 @@ class ResultsFolder:
                     archive.write(mask, Path(top, sequence, mask.name))
         return path
 
+    def remove_scores(self, set_name: str) -> None:
+        """Remove what an earlier run scored of a set that can no longer be scored.
+
+        Tables of other sets stay; ``davis.json`` is always of the set of ``result.json``.
+
+        Raises:
+            OutputError: a file cannot be removed.
+        """
+        with output_errors(self.path):
+            for path in score_files(self.path):
+                if path.name.endswith(("davis.json", f"_results-{set_name}.csv")):
+                    path.unlink(missing_ok=True)
+
     def write_result(self, result: dict[str, Any]) -> None:
         """Write the last file of a run."""
         write_json(self.path / "result.json", result)

@@ -257,6 +257,18 @@ def test_a_finished_run_is_scored_again_without_segmenting(tree, out):
     assert result_of(out) == before  # times and memory of the first run included
 
 
+def test_scores_go_where_a_set_can_no_longer_be_scored(tree, out):
+    evaluate_split(YEAR_2017, colours(), tree, out)
+    (out / "global_results-other.csv").write_text("of another set")
+    assert (out / "davis.json").is_file()
+    for mask in (tree / "Annotations/480p").rglob("0000[1-9].png"):
+        mask.unlink()
+    evaluate_split(YEAR_2017, colours(), tree, out, needs_scores=False)
+    assert result_of(out)["global"] is None
+    assert not (out / "davis.json").exists()
+    assert [path.name for path in out.glob("*.csv")] == ["global_results-other.csv"]
+
+
 @pytest.mark.parametrize("changes", [{"objects_at_once": 1}, {"device": "auto"}])
 def test_what_changes_no_result_may_change_on_the_way(tree, out, changes):
     with pytest.raises(KeyboardInterrupt):
