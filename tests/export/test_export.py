@@ -62,7 +62,11 @@ def graphs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def expected(network):
-    """What the segmenter makes of the first two frames: template, masks, probabilities, labels."""
+    return by_segmenter(network)
+
+
+def by_segmenter(network):
+    """What it makes of the first two frames: template, masks, probabilities, labels."""
     segmenter = VideoSegmenter(network, CONFIG)
     segmenter.start(*VIDEO[0])
     (template,), masks = segmenter.video.state
@@ -121,9 +125,11 @@ def test_a_checkpoint_can_be_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_programs_of_torch_are_exact_when_read_again(graphs, expected, inputs):
+def test_programs_of_torch_are_exact_when_read_again(graphs, network, inputs, monkeypatch):
+    """But for the layout in memory that the segmenter chooses on a CPU, which rounds otherwise."""
+    monkeypatch.setattr("ranet.methods.backbones._faster_in_channels_last", lambda image: False)
     first, masks, second = inputs
-    template, on_canvas, probabilities, labels = expected
+    template, on_canvas, probabilities, labels = by_segmenter(network)
     with torch.inference_mode():
         found = torch.export.load(graphs / "template.pt2").module()(first, masks)
         torch.testing.assert_close(found, (*template, on_canvas), rtol=0, atol=0)
