@@ -6,7 +6,7 @@ library (the measures, say) does not load all the others.
 >>> import ranet
 >>> network = ranet.load_pretrained("ranet-small")
 >>> network.architecture["backbone"], network.input_size
-('resnet18', (288, 528))
+('timm:mobilenetv2_100', (288, 528))
 """
 
 from importlib import import_module
