@@ -217,10 +217,15 @@ class StaticConfig(FramesConfig):
     distractor: Fraction = Field(
         0.0, description="probability, a view, that a distractor is pasted beside the objects"
     )
+    added_objects: Annotated[int, Field(ge=0, le=8)] = Field(
+        0,
+        description="objects pasted beside the image's own, the same in both views, at most; each "
+        "number is as likely; data.max_objects says how many of all are chosen",
+    )
     look_alike: Fraction = Field(
         0.0,
-        description="share of the distractors that are the object itself once more, in colours of "
-        "its own; the others are objects of other images of the source",
+        description="share of the distractors and added objects that are the object itself once "
+        "more, in colours of its own; the others are objects of other images of the source",
     )
     look_alike_colour: LookAlikeColourConfig = Field(
         LookAlikeColourConfig(), description="how its colours differ from the object's"

@@ -18,23 +18,34 @@ def paste_over(frame: Frame, background: np.ndarray, feather: float) -> Frame:
     return Frame(image, frame.labels)
 
 
-def paste_beside(frame: Frame, other: Frame, rng: np.random.Generator, *, feather: float) -> Frame:
-    """Add the largest object of another image as background: a distractor.
+def paste_beside(
+    frame: Frame,
+    other: Frame,
+    rng: np.random.Generator,
+    *,
+    feather: float,
+    label: int = 0,
+    size: float = 1.0,
+) -> Frame:
+    """Add the largest object of another image: as a distractor, or as one more object.
 
-    It is given the size of the frame's largest object and a random place, and is as often before
-    the objects as behind them, unless it would hide more than half of one.
+    It is given a random place, and is as often before the objects as behind them, unless it would
+    hide more than half of one.
 
     Args:
         frame: H×W, with at least one object.
         other: any size.
         feather: deviation of the Gaussian that softens the edges, in pixels.
+        label: what it is labelled as; 0, background, makes it a distractor.
+        size: root of its area, before it is hidden in part, over that of the frame's largest
+            object.
     """
-    placed = _place(other, frame.labels, rng)
+    placed = _place(other, frame.labels, size, rng)
     visible = placed.labels
     if rng.random() < 0.5 or _hides_most(visible, frame.labels):
         visible = np.where(frame.labels > 0, 0, visible)
     image = _blend(frame.image, placed.image, visible, feather)
-    return Frame(image, np.where(visible > 0, 0, frame.labels))
+    return Frame(image, np.where(visible > 0, np.uint8(label), frame.labels))
 
 
 def cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -48,13 +59,13 @@ def cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(part, (w, h), interpolation=smooth)
 
 
-def _place(other: Frame, labels: np.ndarray, rng: np.random.Generator) -> Frame:
-    """The largest object of ``other`` somewhere in a frame, as large as that of ``labels``."""
+def _place(other: Frame, labels: np.ndarray, size: float, rng: np.random.Generator) -> Frame:
+    """The largest object of ``other`` somewhere in a frame, ``size`` times that of ``labels``."""
     areas, own_areas = _areas(other.labels), _areas(labels)
     mask = (other.labels == areas.argmax()).astype(np.uint8)
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     centre = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
-    factor = np.sqrt(own_areas.max() / areas.max())
+    factor = size * np.sqrt(own_areas.max() / areas.max())
     mirror = rng.choice([-1.0, 1.0])
     height, width = labels.shape
     x, y = rng.uniform(0, width), rng.uniform(0, height)

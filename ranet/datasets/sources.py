@@ -26,6 +26,9 @@ from ranet.datasets.youtube_vos import index_youtube_vos
 from ranet.errors import DataError
 from ranet.wording import size_text
 
+_ADDED_SIZE = (0.7, 1.1)
+"""Root of an added object's area over that of the largest before it: least and most."""
+
 
 class SampleSource(Protocol):
     """Videos or still images, from which raw samples are drawn at random."""
@@ -172,26 +175,40 @@ class StaticSource:
         """See :class:`SampleSource`. All ``length`` frames are the same one."""
         pair = self._pairs[rng.integers(len(self._pairs))]
         frame = _read_pair(pair)
-        template, current = self._altered(frame, rng), self._altered(frame, rng)
+        added = self._objects_to_add(frame, rng)
+        template, current = (self._altered(frame, added, rng) for _ in range(2))
         return RawSample(
             template, (current,) * length, previous_labels=current.labels, name=pair.name
         )
 
-    def _altered(self, frame: Frame, rng: np.random.Generator) -> Frame:
+    def _objects_to_add(self, frame: Frame, rng: np.random.Generator) -> list[Frame]:
+        """What becomes further objects of a sample, the same in both its views."""
+        most = self.config.added_objects
+        if most == 0 or not frame.labels.any():
+            return []
+        others = (self._other(frame, rng) for _ in range(rng.integers(most, endpoint=True)))
+        return [other for other in others if other.labels.any()]
+
+    def _altered(self, frame: Frame, added: Sequence[Frame], rng: np.random.Generator) -> Frame:
         """The frame as it is, or with other surroundings, by the configured probabilities."""
         new_background, distractor = rng.random(2)
         if not frame.labels.any():
             return frame
+        feather = self.config.feather
+        unused = np.setdiff1d(np.arange(1, VOID), frame.labels)
         if new_background < self.config.new_background:
             path = self._backgrounds[rng.integers(len(self._backgrounds))]
-            frame = paste_over(frame, read_image(path), self.config.feather)
+            frame = paste_over(frame, read_image(path), feather)
+        for label, other in zip(unused, added, strict=False):
+            size = rng.uniform(*_ADDED_SIZE)
+            frame = paste_beside(frame, other, rng, feather=feather, label=label, size=size)
         if distractor < self.config.distractor:
-            other = self._distractor(frame, rng)
+            other = self._other(frame, rng)
             if other.labels.any():
-                frame = paste_beside(frame, other, rng, feather=self.config.feather)
+                frame = paste_beside(frame, other, rng, feather=feather)
         return frame
 
-    def _distractor(self, frame: Frame, rng: np.random.Generator) -> Frame:
+    def _other(self, frame: Frame, rng: np.random.Generator) -> Frame:
         """Another frame of the source, or this one in other colours."""
         if rng.random() < self.config.look_alike:
             colours = random_colour_map(rng, self.config.look_alike_colour)

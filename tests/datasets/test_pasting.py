@@ -89,3 +89,19 @@ def test_a_look_alike_of_several_objects_has_the_size_of_the_one():
     for _ in range(10):
         after = paste_beside(Frame(RED, labels), painted, rng, feather=0)
         assert np.count_nonzero(after.image[..., 1] > 127) <= 8 * 20 + 8
+
+
+def test_an_added_object_has_its_label_and_size():
+    everything = np.ones((60, 60), dtype=np.uint8)
+    green = np.zeros((60, 60, 3), dtype=np.uint8)
+    green[..., 1] = 255
+    rng = np.random.default_rng(0)
+    areas = []
+    for _ in range(40):
+        before = Frame(RED, two_objects())
+        after = paste_beside(before, Frame(green, everything), rng, feather=0, label=9, size=0.5)
+        np.testing.assert_array_equal(after.labels == 9, after.image[..., 1] == 255)
+        others = after.labels != 9
+        np.testing.assert_array_equal(after.labels[others], before.labels[others])
+        areas.append(np.count_nonzero(after.labels == 9))
+    assert max(areas) == pytest.approx(8 * 20 / 4, rel=0.25)

@@ -196,6 +196,24 @@ def test_pasting_has_its_probability_in_each_view(tmp_path, option):
     }
 
 
+def test_added_objects_are_objects_of_both_views(tmp_path):
+    source = static_source(write_pairs(tmp_path), added_objects=3, feather=0)
+    added = []
+    for seed in range(40):
+        raw = source.draw(1, generator(seed))
+        (current,) = raw.current
+        own = set(np.unique(two_objects()))
+        new = [set(np.unique(frame.labels)) - own for frame in (raw.template, current)]
+        added.append(len(new[0] | new[1]))
+        for frame in (raw.template, current):
+            changed = (frame.image != textured(int(raw.name[1:]))).any(axis=-1)
+            # Blocks of one colour each: those of other images are rarely the same.
+            assert frame.labels[changed].all()
+        if new[0] and new[1]:
+            assert not np.array_equal(raw.template.labels, current.labels)
+    assert set(added) == {0, 1, 2, 3}
+
+
 def test_the_previous_mask_knows_what_hides_the_object(tmp_path):
     source = static_source(write_pairs(tmp_path), distractor=1.0)
     for seed in range(10):
