@@ -157,7 +157,7 @@ ONLY_IN = {
 
 # Optional extras: loaded when they are used, so that all else works without them.
 OPTIONAL = ("matplotlib", "onnx", "onnxscript", "pycocotools", "torch.utils.tensorboard")
-OPTIONAL += ("cutie", "omegaconf")
+OPTIONAL += ("cutie", "omegaconf", "scipy")
 
 
 def imports_of(path: Path) -> set[str]:

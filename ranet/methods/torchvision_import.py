@@ -2,7 +2,7 @@
 
 A torch build without CUDA beside a torchvision build with CUDA (what a plain install gives on many
 machines) cannot load torchvision's compiled operators, and the import then stops because two
-operator names it attaches shape rules to do not exist. This project uses none of the compiled
+operator names it attaches shape rules to do not exist. This project needs none of the compiled
 operators, only the ResNets, so declaring the two names is a complete cure.
 """
 
@@ -26,6 +26,19 @@ def import_torchvision_models() -> ModuleType:
         _declare_missing_operators()
         import torchvision.models
     return torchvision.models
+
+
+def import_torchvision_operators() -> ModuleType | None:
+    """Return ``torchvision.ops``, or None where its compiled operators do not load."""
+    import_torchvision_models()
+    from torchvision import ops
+
+    nothing = torch.zeros(0, 4)
+    try:
+        ops.nms(nothing, nothing[:, 0], 0.5)
+    except (NotImplementedError, RuntimeError):
+        return None
+    return ops
 
 
 def import_timm() -> ModuleType:
