@@ -15,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ranet.config import InferenceConfig
+from ranet.datasets.annotations import first_labels
 from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
 from ranet.errors import DataError
-from ranet.inference.annotation_files import first_labels, frame_name
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.base import VOSMethod
 from ranet.methods.checkpoints import load_pretrained
@@ -78,7 +78,7 @@ def segment_video(
     """
     _check_types(video, mask, start)
     source = open_frames(video)
-    labels, _ = first_labels(mask, source.size, frame_name(source, start))
+    labels, _ = first_labels(mask, source.size, source.name(start))
     if start < 0 or (source.count is not None and start >= source.count):
         raise no_such_frame(video, start, source.count)
     segmenter = VideoSegmenter(load_pretrained() if model is None else model, config)

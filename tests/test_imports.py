@@ -47,10 +47,10 @@ MAY_IMPORT = {
     "visual": {"structures", "datasets.image_io"},
     "inference": {
         "config",
+        "datasets.annotations",
         "datasets.image_io",
         "datasets.index",
         "datasets.mask_exports",
-        "datasets.mask_pixels",  # arrays mean what files do
         "datasets.video_io",
         "datasets.video_writer",
         "datasets.youtube_vos",
@@ -73,6 +73,7 @@ MAY_IMPORT = {
         "visual.plots",
     },
     "annotator": {  # a person marks objects and watches them being followed
+        "datasets.annotations",
         "datasets.image_io",
         "datasets.random_access",
         "datasets.video_io",
@@ -109,7 +110,7 @@ MAY_IMPORT = {
         "tables.benchmark",
     },
     "export": {"config", "inference", "methods", "structures"},
-    "api": {"config", "datasets.video_io", "inference", "methods"},
+    "api": {"config", "datasets.annotations", "datasets.video_io", "inference", "methods"},
     "demo": {"config", "datasets", "inference", "report", "training", "visual"},
     # Each calls the one thing that it is for; nobody imports a command.
     "commands": {
@@ -146,8 +147,8 @@ ONLY_IN = {
     | {"benchmark", "contests", "provenance", "commands", "export"},
     "torchvision": {"methods"},
     "yaml": {"config_files"},
-    # annotator: checks what a page asks for; inference: polygon files
-    "pydantic": {"annotator", "config", "config_files", "inference", "methods"},
+    # annotator: checks what a page asks for
+    "pydantic": {"annotator", "config", "config_files", "methods"},
     "matplotlib": {"methods", "visual"},
     "jinja2": {"report"},
     "starlette": {"annotator"},
@@ -251,6 +252,7 @@ def test_optional_packages_are_loaded_when_they_are_used():
 @pytest.mark.parametrize(
     "module",
     [
+        "annotations.py",
         "index.py",
         "image_io.py",
         "image_sets.py",

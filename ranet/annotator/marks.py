@@ -14,10 +14,9 @@ import numpy as np
 from pydantic import Field, validate_call
 
 from ranet.annotator.grab_cut import grab_cut
+from ranet.datasets.annotations import checked_labels, marks_in, naming_mask
 from ranet.datasets.image_io import VOID
 from ranet.errors import DataError
-from ranet.inference.annotation_files import marks_in
-from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.wording import size_text
 
 _SUBPIXEL_BITS = 4

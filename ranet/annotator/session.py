@@ -18,7 +18,7 @@ from ranet.annotator.journal import Journal
 from ranet.annotator.marks import FrameMarks, Marks
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.datasets.random_access import random_access
-from ranet.datasets.video_io import FrameSource, ImageFrames, frame_name
+from ranet.datasets.video_io import FrameSource
 from ranet.errors import DataError, RANetError
 from ranet.files import atomic_folder, output_errors
 from ranet.inference.outputs import Outputs, write_outputs
@@ -378,7 +378,7 @@ class Session:
                 out = self._out.with_name(f"{self._out.name}-{number}")
         with atomic_folder(out) as folder:
             for frame, labels in marks.labels().items():
-                write_labels(folder / "annotations" / f"{self._name(frame)}.png", labels)
+                write_labels(folder / "annotations" / f"{self.source.name(frame)}.png", labels)
             yield folder
         self.exported.append(out)
         self._saved = marks
@@ -401,12 +401,7 @@ class Session:
         begun = self._segmentation
         if begun is None or number not in begun.frames:
             return None
-        return read_labels(begun.masks / f"{self._name(number)}.png")
-
-    def _name(self, number: int) -> str:
-        """What a marked frame is called; the video may not have been counted up to it yet."""
-        source = self.source
-        return source.paths[number].stem if isinstance(source, ImageFrames) else frame_name(number)
+        return read_labels(begun.masks / f"{self.source.name(number)}.png")
 
 
 class _Watched:

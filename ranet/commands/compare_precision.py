@@ -82,8 +82,8 @@ def main(program: str, arguments: Sequence[str]) -> None:
     config = load_config(InferenceConfig, options.config, options.overrides)
     from tqdm import tqdm
 
+    from ranet.datasets.annotations import first_labels
     from ranet.datasets.video_io import open_frames
-    from ranet.inference.annotation_files import first_labels
     from ranet.methods.checkpoints import load_checkpoint, pretrained_path
 
     source = open_frames(options.video)

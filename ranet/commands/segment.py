@@ -47,8 +47,8 @@ from ranet.commands.parser import (
 if TYPE_CHECKING:
     import numpy as np
 
+    from ranet.datasets.annotations import PixelBox
     from ranet.datasets.video_io import FrameSource
-    from ranet.inference.annotation_files import Box
 
 _PIXEL_FORMATS = ("rgb24", "bgr24", "gray", "rgba", "bgra")
 
@@ -104,8 +104,8 @@ def _frame_source(options: argparse.Namespace) -> "FrameSource":
 def _annotated_frames(
     options: argparse.Namespace, source: "FrameSource"
 ) -> "dict[int, np.ndarray | Path]":
+    from ranet.datasets.annotations import labels_of_boxes
     from ranet.datasets.video_io import position_of
-    from ranet.inference.annotation_files import labels_of_boxes
     from ranet.inference.marked_frames import marked_in_files, masks_by_name, tell_marked_frame
 
     start = 0 if options.start is None else position_of(source, options.start)
@@ -123,7 +123,7 @@ def _annotated_frames(
     return {start: labels_of_boxes(options.box, source.size)}
 
 
-def _box(text: str) -> "Box":
+def _box(text: str) -> "PixelBox":
     try:
         top, left, bottom, right = (int(number) for number in text.split(","))
     except ValueError:

@@ -10,8 +10,9 @@ from typing import BinaryIO, NamedTuple
 import cv2
 import numpy as np
 
+from ranet.datasets.video_io import FrameSource
 from ranet.errors import DataError
-from ranet.wording import count, size_text
+from ranet.wording import size_text
 
 
 class PixelFormat(NamedTuple):
@@ -32,7 +33,7 @@ PIXEL_FORMATS = {
 """By the name that ``ffmpeg -pix_fmt`` has for it; 8 bits a channel."""
 
 
-class RawFrames:
+class RawFrames(FrameSource):
     """A :class:`~ranet.datasets.video_io.FrameSource` of bytes, as ``ffmpeg -f rawvideo`` writes.
 
     Args:
@@ -43,9 +44,6 @@ class RawFrames:
     """
 
     live = True
-    paths: tuple[Path, ...] = ()
-    frame_rate: Fraction | None = None
-    count: int | None = None
 
     def __init__(
         self,
@@ -55,9 +53,8 @@ class RawFrames:
         *,
         name: str = "standard input",
     ) -> None:
-        self.times: dict[int, Fraction] = {}
-        self.size = size
-        self.name = name
+        super().__init__(size)
+        self._called = name
         self._stream = stream
         self._format_name = pixel_format
         self._format = PIXEL_FORMATS[pixel_format]
@@ -69,19 +66,18 @@ class RawFrames:
         while data := self._read(expected):
             if len(data) < expected:
                 raise DataError(
-                    f"{self.name} ends within frame {number} (counted from 0): expected {expected} "
-                    f"bytes for {size_text(self.size)} (height×width) in {self._format_name}, but "
-                    f"{len(data)} came. Check size and pixel format, and that the program before "
-                    "has not failed."
+                    f"{self._called} ends within frame {number} (counted from 0): expected "
+                    f"{expected} bytes for {size_text(self.size)} (height×width) in "
+                    f"{self._format_name}, but {len(data)} came."
                 )
             pixels = np.frombuffer(data, np.uint8).reshape(shape)
             convert = self._format.to_rgb
-            yield f"{number:05d}", pixels if convert is None else cv2.cvtColor(pixels, convert)
+            yield self.name(number), pixels if convert is None else cv2.cvtColor(pixels, convert)
             number += 1
         if number == 0:
             raise DataError(
-                f"No frame came from {self.name}: it ended at once. Check that the program before "
-                "it writes raw frames there, as `ffmpeg -i … -f rawvideo -pix_fmt rgb24 -` does."
+                f"No frame came from {self._called}: expected raw frames, as "
+                "`ffmpeg -i … -f rawvideo -pix_fmt rgb24 -` writes them."
             )
 
     def _read(self, size: int) -> bytes:
@@ -101,7 +97,7 @@ def camera_index(source: str) -> int | None:
     return int(source) if source.isdecimal() and not Path(source).exists() else None
 
 
-class CameraFrames:
+class CameraFrames(FrameSource):
     """A :class:`~ranet.datasets.video_io.FrameSource` of a camera, through OpenCV.
 
     It ends when the camera delivers nothing more. Frames that the camera takes while one is being
@@ -115,8 +111,6 @@ class CameraFrames:
     """
 
     live = True
-    paths: tuple[Path, ...] = ()
-    count: int | None = None
 
     def __init__(self, index: int) -> None:
         with _opencv_silent():
@@ -125,13 +119,11 @@ class CameraFrames:
         if not delivered:
             self._capture.release()
             raise DataError(
-                f"Camera {index} gives no picture: expected a camera of that index, from 0. Check "
-                "that it is plugged in, that no other program uses it, and that you may use it (on "
-                f"Linux: read /dev/video{index})."
+                f"Camera {index} gives no picture: expected a camera of that index, from 0, that "
+                f"no other program uses and you may use (on Linux: read /dev/video{index})."
             )
+        super().__init__(first.shape[:2])
         self._first = first
-        self.times: dict[int, Fraction] = {}
-        self.size: tuple[int, int] = first.shape[:2]
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.frame_rate = Fraction(rate).limit_denominator(1000) if rate > 0 else None
 
@@ -141,13 +133,8 @@ class CameraFrames:
         try:
             while delivered:
                 self.times[number] = Fraction(time.monotonic() - began).limit_denominator(1000)
-                if frame.shape[:2] != self.size:
-                    raise DataError(
-                        f"The camera changes its size after {count(number, 'frame')}, from "
-                        f"{size_text(self.size)} to {size_text(frame.shape)} (height×width). Start "
-                        "again with the new size."
-                    )
-                yield f"{number:05d}", cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                self._checked(frame, f"Frame {number} of the camera")
+                yield self.name(number), cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 delivered, frame = self._capture.read()
                 number += 1
         finally:

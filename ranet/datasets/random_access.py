@@ -10,19 +10,12 @@ import bisect
 import itertools
 import threading
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ranet.datasets.video_file import Decoding, decoded, opened_video, upright
-from ranet.datasets.video_io import (
-    AnimationFrames,
-    FrameSource,
-    ImageFrames,
-    VideoFrames,
-    check_size,
-    frame_name,
-)
+from ranet.datasets.video_file import Decoding, decoded, opened_video
+from ranet.datasets.video_io import AnimationFrames, FrameSource, ImageFrames, VideoFrames
 from ranet.errors import DataError
 
 if TYPE_CHECKING:
@@ -32,12 +25,16 @@ _NEAR = 16
 """Frames up to which decoding on is taken to be quicker than seeking."""
 
 
-class FrameReader(Protocol):
-    """A video of which any frame can be read, from any thread."""
+class FrameReader:
+    """Any frame of a video, in any order and from any thread; of images, all are known at once."""
+
+    def __init__(self, source: ImageFrames | AnimationFrames | VideoFrames) -> None:
+        self._source = source
 
     @property
     def known(self) -> int:
         """Frames that can be read so far."""
+        return self._source.count or 0
 
     def count_frames(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Make all frames known, from the first to the last; in a thread of its own, if need be.
@@ -50,7 +47,10 @@ class FrameReader(Protocol):
         """
 
     def name(self, number: int) -> str:
-        """What the frame is called."""
+        """What the frame is called; DataError if it is not known."""
+        if not 0 <= number < self.known:
+            raise DataError(f"There is no frame {number}: frames 0 to {self.known - 1} are known.")
+        return self._source.name(number)
 
     def read(self, number: int) -> np.ndarray:
         """H×W×3 uint8 RGB.
@@ -58,6 +58,8 @@ class FrameReader(Protocol):
         Raises:
             DataError: there is no such frame, it is not known yet, or cannot be read.
         """
+        self.name(number)
+        return self._source.read(number)
 
     def close(self) -> None:
         """Close what is open."""
@@ -69,43 +71,20 @@ def random_access(source: FrameSource) -> FrameReader:
     Raises:
         DataError: the frames come only once.
     """
-    if isinstance(source, ImageFrames | AnimationFrames):
-        return _ImageReader(source)
     if isinstance(source, VideoFrames):
         return _VideoReader(source)
+    if isinstance(source, ImageFrames | AnimationFrames):
+        return FrameReader(source)
     raise DataError(
-        "Frames that come only once, from a camera or standard input, cannot be read in any order. "
-        "Save them as a video first."
+        "Frames that come only once, from a camera or standard input, cannot be read in any order."
     )
 
 
-class _ImageReader:
-    """A :class:`FrameReader` of images, all of which are known."""
-
-    def __init__(self, source: ImageFrames | AnimationFrames) -> None:
-        self._source = source
-        self.known = source.count or 0
-
-    def count_frames(self, stop: Callable[[], bool] = lambda: False) -> None:
-        pass
-
-    def name(self, number: int) -> str:
-        _check_known(number, self.known)
-        return self._source.name(number)
-
-    def read(self, number: int) -> np.ndarray:
-        _check_known(number, self.known)
-        return self._source.read(number)
-
-    def close(self) -> None:
-        pass
-
-
-class _VideoReader:
-    """A :class:`FrameReader` of a video file."""
+class _VideoReader(FrameReader):
+    """Of a video file."""
 
     def __init__(self, source: VideoFrames) -> None:
-        self._source = source
+        super().__init__(source)
         self._times: list[int | None] = []  # of the known frames, in the stream's own unit
         self._numbers: dict[int | None, int] = {}  # by time
         self._keys: list[int] = []  # numbers of the frames at which decoding can begin
@@ -129,21 +108,16 @@ class _VideoReader:
         if decoding.problem:
             raise DataError(decoding.problem)
 
-    def name(self, number: int) -> str:
-        _check_known(number, self.known)
-        return frame_name(number)
-
     def read(self, number: int) -> np.ndarray:
-        _check_known(number, self.known)
+        self.name(number)
         with self._lock:
             frame = self._go_on_to(number) or self._seek(number) or self._decode_all_up_to(number)
         if frame is None:
             raise DataError(
                 f"Frame {number} of {self._source.path} was there when the file was opened, but is "
-                "there no longer. Open the video again."
+                "there no longer."
             )
-        called = f"Frame {number} of {self._source.path}"
-        return check_size(upright(frame), self._source.size, called)
+        return self._source.shown(frame, number)
 
     def close(self) -> None:
         with self._lock:
@@ -190,10 +164,3 @@ class _VideoReader:
             for frame in itertools.dropwhile(lambda frame: not frame.key_frame, frames):
                 if frame.pts in self._numbers:  # unknown ones may come while they are counted
                     yield self._numbers[frame.pts], frame
-
-
-def _check_known(number: int, known: int) -> None:
-    if not 0 <= number < known:
-        raise DataError(
-            f"There is no frame {number}: frames 0 to {known - 1} are known. Choose one of these."
-        )

@@ -3,10 +3,10 @@
 import glob
 import itertools
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -20,12 +20,15 @@ from ranet.errors import DataError, OutputError
 from ranet.files import make_folder, output_errors
 from ranet.wording import size_text
 
+if TYPE_CHECKING:
+    import av
+
 _ANIMATIONS = {".gif", ".avif"} & Image.registered_extensions().keys()
 
 _FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
-class FrameSource(Protocol):
+class FrameSource:
     """A video: iterate to get ``(name, frame)`` in order, as often as you like.
 
     ``name`` is the name of the image without its ending, or the number of the frame in a video
@@ -37,21 +40,37 @@ class FrameSource(Protocol):
     Those of :mod:`ranet.datasets.live` come once and are gone.
     """
 
-    size: tuple[int, int]
-    """(height, width) of the frames."""
-    paths: tuple[Path, ...]
-    """The files that the frames are read from."""
-    frame_rate: Fraction | None
-    """Frames a second; None if unknown, as for images."""
-    times: dict[int, Fraction]
-    """When frames are shown, in seconds from the first, by their number, as far as they were read;
-    behind the last, when it ends. Empty: one as long as the other."""
-    count: int | None
-    """Number of frames; None if unknown, and for video files only what the container claims."""
-    live: bool
+    live: bool = False
     """Whether the frames can be had only once, as they come."""
+    paths: tuple[Path, ...] = ()
+    """The files that the frames are read from."""
+    frame_rate: Fraction | None = None
+    """Frames a second; None if unknown, as for images."""
+    count: int | None = None
+    """Number of frames; None if unknown, and for video files only what the container claims."""
 
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]: ...
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        """(height, width) of the frames."""
+        self.times: dict[int, Fraction] = {}
+        """When frames are shown, in seconds from the first, by their number, as far as they were
+        read; behind the last, when it ends. Empty: one as long as the other."""
+
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
+        raise NotImplementedError
+
+    def name(self, number: int) -> str:
+        """What a frame is called, whether there is one of that number or not."""
+        return f"{number:05d}"
+
+    def _checked(self, image: np.ndarray, called: str | Path) -> np.ndarray:
+        """The image; DataError if it is of another size than the first frame."""
+        if image.shape[:2] != self.size:
+            raise DataError(
+                f"{called} is {size_text(image.shape)}, but the first frame is "
+                f"{size_text(self.size)} (height×width): the frames of a video have one size."
+            )
+        return image
 
 
 def open_frames(source: str | Path) -> FrameSource:
@@ -78,13 +97,10 @@ def open_frames(source: str | Path) -> FrameSource:
         images = images_by_name(filter(is_image, map(Path, glob.iglob(str(source)))))
         if images:
             return _images(list(images.values()), source)
-        raise DataError(
-            f"No image matches {source}: expected a pattern such as 'frames/*.jpg'. "
-            "Check the folder and the ending."
-        )
+        raise DataError(f"No image matches {source}: expected a pattern such as 'frames/*.jpg'.")
     raise DataError(
         f"No video {source}: expected a folder of images, a pattern such as 'frames/*.jpg', or a "
-        "video file, but there is no such file or folder. Check the path."
+        "video file, but there is no such file or folder."
     )
 
 
@@ -100,52 +116,45 @@ def _images(paths: Sequence[Path], source: str | Path) -> "ImageFrames":
     return ImageFrames(paths)
 
 
-class ImageFrames:
+class ImageFrames(FrameSource):
     """A :class:`FrameSource` of image files.
 
     Args:
         paths: at least one image, in order.
     """
 
-    live = False
-
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.frame_rate: Fraction | None = None
-        self.times: dict[int, Fraction] = {}
+        super().__init__(image_size(paths[0]))
         self.paths = tuple(paths)
-        self.size = image_size(self.paths[0])
-        self.count: int | None = len(self.paths)
+        self.count = len(self.paths)
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         for number, path in enumerate(self.paths):
             yield path.stem, self.read(number)
 
     def name(self, number: int) -> str:
-        """What a frame is called."""
-        return self.paths[number].stem
+        """What a frame is called: as its image, without the ending."""
+        there = 0 <= number < len(self.paths)
+        return self.paths[number].stem if there else super().name(number)
 
     def read(self, number: int) -> np.ndarray:
         """A frame; DataError as for iterating."""
         path = self.paths[number]
-        return check_size(read_image(path), self.size, path)
+        return self._checked(read_image(path), path)
 
 
-class AnimationFrames:
+class AnimationFrames(FrameSource):
     """A :class:`FrameSource` of the pictures in one image file: an animation, pages, or views.
 
     Args:
         path: animated WebP, PNG, GIF or AVIF, or TIFF or MPO of several pictures.
     """
 
-    live = False
-
     def __init__(self, path: str | Path) -> None:
-        self.frame_rate: Fraction | None = None
-        self.paths: tuple[Path, ...] = (Path(path),)
-        self.count: int | None = picture_count(path)
-        self.times: dict[int, Fraction] = {}
         image, _ = next(read_pictures(path))
-        self.size: tuple[int, int] = image.shape[:2]
+        super().__init__(image.shape[:2])
+        self.paths = (Path(path),)
+        self.count = picture_count(path)
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         time, duration = Fraction(0), None
@@ -156,22 +165,15 @@ class AnimationFrames:
             if duration is not None:
                 self.times[number], self.times[number + 1] = time, time + duration
                 time += duration
-            yield self.name(number), self._checked(image, number)
-
-    def name(self, number: int) -> str:
-        """What a frame is called."""
-        return frame_name(number)
+            yield self.name(number), self._checked(image, f"Picture {number} of {self.paths[0]}")
 
     def read(self, number: int) -> np.ndarray:
         """A frame; DataError as for iterating."""
         image, _ = next(read_pictures(self.paths[0], number))
-        return self._checked(image, number)
-
-    def _checked(self, image: np.ndarray, number: int) -> np.ndarray:
-        return check_size(image, self.size, f"Picture {number} of {self.paths[0]}")
+        return self._checked(image, f"Picture {number} of {self.paths[0]}")
 
 
-class VideoFrames:
+class VideoFrames(FrameSource):
     """A :class:`FrameSource` of a video file.
 
     Frames are turned and mirrored as the container asks for (phones store portrait videos lying,
@@ -182,12 +184,9 @@ class VideoFrames:
         path: the video file.
     """
 
-    live = False
-
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.paths: tuple[Path, ...] = (self.path,)
-        self.times: dict[int, Fraction] = {}
+        self.paths = (self.path,)
         with opened_video(self.path) as (container, stream):
             self.count = stream.frames or None
             ratio = stream.sample_aspect_ratio
@@ -199,28 +198,19 @@ class VideoFrames:
                 UserWarning,
                 stacklevel=2,
             )
-        first = next(iter(Decoding(self.path, self.frame_rate)))
-        self.size: tuple[int, int] = upright(first).shape[:2]
+        super().__init__(upright(next(iter(Decoding(self.path, self.frame_rate)))).shape[:2])
 
-    def __iter__(self) -> Generator[tuple[str, np.ndarray], None, None]:
+    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
         decoding = Decoding(self.path, self.frame_rate)
         for number, frame in enumerate(decoding):
             self.times[number], self.times[number + 1] = decoding.time, decoding.end
-            called = f"Frame {number} of {self.path}"
-            yield frame_name(number), check_size(upright(frame), self.size, called)
+            yield self.name(number), self.shown(frame, number)
         if decoding.problem:
             warnings.warn(decoding.problem, UserWarning, stacklevel=2)
 
-
-def check_size(image: np.ndarray, size: tuple[int, int], called: str | Path) -> np.ndarray:
-    """The image; DataError if it is of another size than the first frame."""
-    if image.shape[:2] != size:
-        raise DataError(
-            f"{called} is {size_text(image.shape)}, but the first frame is {size_text(size)} "
-            "(height×width): the frames of a video have one size. Remove it, cut the video there, "
-            "or resize it."
-        )
-    return image
+    def shown(self, frame: "av.VideoFrame", number: int) -> np.ndarray:
+        """H×W×3 uint8 RGB of a decoded frame; DataError if it is of another size."""
+        return self._checked(upright(frame), f"Frame {number} of {self.path}")
 
 
 def position_of(source: FrameSource, number: int) -> int:
@@ -240,7 +230,7 @@ def position_of(source: FrameSource, number: int) -> int:
     if number not in numbers:
         raise DataError(
             f"{source.paths[0].parent} has no frame {number}: by their names, its frames are "
-            f"numbered {numbers[0]}…{numbers[-1]}. Objects are marked in an existing frame."
+            f"numbered {numbers[0]}…{numbers[-1]}."
         )
     return numbers.index(number)
 
@@ -255,14 +245,7 @@ def no_such_frame(video: str | Path, number: int, count: int | None) -> DataErro
     """
     numbers = "0" if count == 1 else f"0…{(count or 0) - 1}"
     has = "frames are counted from 0" if count is None else f"it has {count}: {numbers}"
-    return DataError(
-        f"{video} has no frame {number}: {has}. Objects are marked in an existing frame."
-    )
-
-
-def frame_name(number: int) -> str:
-    """What a frame of a video file is called; images have names of their own."""
-    return f"{number:05d}"
+    return DataError(f"{video} has no frame {number}: {has}.")
 
 
 def backwards(source: FrameSource, count: int, folder: Path) -> ImageFrames:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ranet.config import EvalConfig, InferenceConfig
+from ranet.datasets.annotations import checked_labels, naming_mask
 from ranet.datasets.image_io import MaskReader, image_size, marks_reader, read_marks
 from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file, index_davis
 from ranet.datasets.video_io import ImageFrames
@@ -16,7 +17,6 @@ from ranet.datasets.youtube_vos import index_youtube_vos_test
 from ranet.device import device_name, peak_memory, reset_peak_memory
 from ranet.errors import DataError, OutputError
 from ranet.files import check_outside, stored_path
-from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.inference.progress import Progress
 from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.results import Report, ResultsFolder

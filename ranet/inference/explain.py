@@ -10,10 +10,10 @@ import torch
 from tqdm import tqdm
 
 from ranet.config import InferenceConfig
+from ranet.datasets.annotations import first_labels
 from ranet.datasets.video_io import FrameSource, open_frames
 from ranet.device import exact_float32
 from ranet.errors import DataError
-from ranet.inference.annotation_files import first_labels
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.base import VOSMethod, Watched
 from ranet.methods.checkpoints import load_pretrained

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ranet.datasets.annotations import checked_labels, marks_in, marks_of_frame, naming_mask
 from ranet.datasets.index import images_in, is_image
 from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.errors import DataError
-from ranet.inference.annotation_files import frame_name, marks_in, marks_of_frame
-from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.wording import count, some_of
 
@@ -119,7 +118,7 @@ def marked_in_files(files: Mapping[int, Sequence[Path]], source: FrameSource) ->
             masks[number] = paths[0]
             continue
         with naming_mask(some_of([str(path) for path in paths])):
-            masks[number] = marks_of_frame(paths, source.size, frame_name(source, number))
+            masks[number] = marks_of_frame(paths, source.size, source.name(number))
     return masks
 
 

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 
 from ranet.config import InferenceConfig, OnlineLearning
+from ranet.datasets.annotations import checked_labels
 from ranet.device import synchronise
 from ranet.errors import ConfigError, DataError
-from ranet.inference.first_mask import checked_labels
 from ranet.inference.tracker import FollowedVideo, Network, Tracker, check_next
 from ranet.inference.transfer import Frame
 from ranet.methods.base import VOSMethod

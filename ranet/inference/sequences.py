@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ranet.datasets.annotations import checked_labels, naming_mask
 from ranet.datasets.image_io import MaskReader, read_marks, write_labels
 from ranet.files import abandon, atomic_folder
-from ranet.inference.first_mask import checked_labels, naming_mask
 from ranet.inference.overlap import (
     FRAMES_AHEAD,
     MASKS_BEHIND,

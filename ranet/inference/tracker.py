@@ -28,11 +28,11 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ranet.config import InferenceConfig
+from ranet.datasets.annotations import checked_labels
 from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas
 from ranet.inference.compiled_step import CompiledStep
-from ranet.inference.first_mask import checked_labels
 from ranet.inference.resolve import resolved
 from ranet.inference.transfer import Frame, PlacedFrame, page_locked, size_of, to_host
 from ranet.methods.base import Options, Prediction, State, VOSMethod

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ranet.datasets.annotations import naming_mask
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.video_io import FrameSource, ImageFrames, backwards, no_such_frame
 from ranet.errors import DataError
-from ranet.inference.first_mask import naming_mask
 from ranet.inference.marked_frames import MarkedFrames, Mask, Way, correct
 from ranet.inference.outputs import (
     Outputs,

@@ -1,4 +1,4 @@
-"""What annotation tools write, as the objects of a frame."""
+"""Labels, boxes, and what annotation tools write, as the objects of a frame."""
 
 import base64
 import io
@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ranet.datasets.annotations import (
+    checked_labels,
+    first_labels,
+    labels_of_boxes,
+    marks_in,
+    marks_of_frame,
+    naming_mask,
+)
 from ranet.errors import DataError
-from ranet.inference.annotation_files import first_labels, marks_in, marks_of_frame
 from ranet.palette import PALETTE
 
 SIZE = (20, 30)
@@ -39,6 +46,99 @@ def png(array) -> str:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+# --- labels
+
+
+def test_void_becomes_background_and_ids_keep_their_gaps():
+    labels, ids = checked_labels(np.array([[0, 9, 255], [1, 5, 9]]), (2, 3))
+    assert labels.dtype == np.uint8
+    assert labels.tolist() == [[0, 9, 0], [1, 5, 9]]
+    assert ids == (1, 5, 9)
+    _, ids = checked_labels(np.arange(255).reshape(15, 17), (15, 17))
+    assert ids == tuple(range(1, 255))
+
+
+def test_black_and_white_is_object_1_as_in_a_file():
+    labels, ids = checked_labels(np.array([[0, 255], [255, 0]]), (2, 2))
+    assert (labels.tolist(), ids) == ([[0, 1], [1, 0]], (1,))
+    with pytest.raises(DataError, match="white"):
+        checked_labels(np.array([[0, 127, 255]] * 2).repeat(2, axis=1), (2, 6))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[1]], "list"),
+        (np.ones((9, 8), np.uint8), "9×8"),
+        (np.ones((8, 9), np.float32), "float32"),
+        (np.ones((8, 9, 1), np.uint8), r"\(8, 9, 1\)"),
+        (np.zeros((8, 9), bool), "no object"),
+        (np.full((8, 9), -1), "-1 to -1"),
+        (np.arange(72).reshape(8, 9) * 5, "254"),
+    ],
+)
+def test_wrong_labels_are_an_error(labels, message):
+    with pytest.raises(DataError, match=message):
+        checked_labels(labels, (8, 9))
+
+
+@pytest.mark.parametrize("text", ["no ids", "a.png is empty"])
+def test_an_error_names_its_file_once(text):
+    with pytest.raises(DataError, match=text) as caught, naming_mask("a.png"):
+        raise DataError(text)
+    assert str(caught.value).count("a.png") == 1
+
+
+# --- boxes
+
+
+def test_boxes_are_half_open_and_numbered_and_later_ones_are_in_front():
+    labels = labels_of_boxes([(0, 0, 10, 10), (5, 5, 20, 30)], SIZE)
+    assert labels.dtype == np.uint8
+    assert np.bincount(labels.ravel()).tolist() == [600 - 75 - 375, 75, 375]
+    assert (labels[5:, 5:] == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("boxes", "message"),
+    [
+        ([(20, 0, 30, 5)], "Box 1, 20,0,30,5"),  # below the frame
+        ([(1, 1, 5, 5), (-1, 0, 5, 5)], "Box 2"),
+        ([(0, -1, 5, 5)], "Box 1"),
+        ([(0, 0, 21, 5)], "Box 1"),
+        ([(0, 0, 5, 31)], "Box 1"),  # as left,top,right,bottom would be
+        ([(8, 8, 8, 9)], "Box 1"),  # no height
+        ([(9, 9, 5, 12)], "Box 1"),  # upside down
+        ([(3, 3, 5, 5), (2, 2, 8, 8)], "object 1 marks no pixel"),
+        ([(0, 0, 1, 1)] * 255, "254"),
+    ],
+)
+def test_wrong_boxes_are_an_error(boxes, message):
+    with pytest.raises(DataError, match=message):
+        labels_of_boxes(boxes, SIZE)
+
+
+# --- polygons
+
+
+def polygons(*outlines, label=7):
+    return {"objects": [{"id": label, "polygons": list(outlines)}]}
+
+
+def test_polygons_include_their_outline(tmp_path):
+    labels = marks_in(json_file(tmp_path, polygons(corners(BOX, -1))), SIZE)
+    assert labels.dtype == np.uint8
+    assert np.array_equal(labels, (two_objects() == 1) * 7)
+
+
+def test_an_object_is_the_union_of_its_polygons_and_later_objects_are_in_front(tmp_path):
+    content = polygons(corners(BOX, -1), corners(OTHER, -1))
+    content["objects"] += polygons([[4, 4], [7.4, 4], [7, 5.2]], label=1)["objects"]
+    labels = marks_in(json_file(tmp_path, content), SIZE)
+    assert labels[4, 4:8].tolist() == [1] * 4
+    assert np.array_equal((labels > 0)[:, 6:], (two_objects() > 0)[:, 6:])
 
 
 # --- LabelMe
@@ -246,29 +346,42 @@ def test_one_object_a_file(tmp_path):
     ("content", "message"),
     [
         ("{", "Cannot read"),
-        ([], "Label Studio"),
-        ({"version": 1}, "found version"),
-        (label_me(), "shapes"),
+        ([], "no image"),
+        (3, "int"),
+        ({"version": 1}, "no image"),
+        ({"objects": 3}, "int"),
+        ({"objects": []}, "no pixel"),
+        ({"objects": [{"id": 1, "polygon": []}]}, "'polygons'"),
+        (polygons(corners(BOX), label=0), "not 0"),
+        (polygons(corners(BOX), label=255), "not 255"),
+        (polygons(corners(BOX), label="a"), "integer"),
+        (polygons([[1, 1], [2, 2]]), "2 corners"),
+        (polygons([[1, 1], [2, 2], [3]]), "inhomogeneous"),
+        (polygons([[1, 1], [2, 2], [3, 1e9]]), "32000"),
+        (polygons([[1, 1], [2, 2], [3, float("nan")]]), "32000"),
+        (polygons([[50, 50], [60, 50], [60, 60]]), "object 7 marks no pixel"),
+        (label_me(), "no pixel"),
         (label_me(shape([[1, 1], [9, 9]], "line")), "'line'"),
-        (label_me(shape([[1, 1], [9, 9], [50]])), "points"),
-        (label_me(shape([[1, 1], [9, 9]], "mask", mask="!")), "mask of a shape"),
-        (label_me(shape([[28, 1], [29, 2]], "mask", mask=png(np.ones((9, 9), bool)))), "inside"),
+        (label_me(shape([[1, 1], [9, 9], [50]])), "inhomogeneous"),
+        (label_me(shape([[1, 1], [9, 9]], "mask", mask="!")), "base64"),
+        (label_me(shape([[1, 1], [9, 9]], "mask", mask="AAAA")), "image"),
+        (label_me(shape([[28, 1], [29, 2]], "mask", mask=png(np.ones((9, 9), bool)))), "beyond"),
         (label_me(shape(corners(BOX)), imageHeight=40, imageWidth=60), "40×60"),
         (label_me(shape([[90, 90], [99, 90], [99, 99]])), "no pixel"),
-        (coco([[1, 1, 9, 9]]), "segmentation"),
-        (coco([[1, 1, 9, 9, 9, 1, 3]]), "odd"),
+        (coco([[1, 1, 9, 9]]), "2 corners"),
+        (coco([[1, 1, 9, 9, 9, 1, 3]]), "reshape"),
         (coco([]), "no pixel"),
         (coco({"size": [40, 30], "counts": [1200]}), "40×30"),
         (coco({"size": [20, 30], "counts": [10, 20]}), "run lengths"),
         (coco({"size": [20, 30], "counts": "\u00e9"}), "run lengths"),
-        ({**coco(flat(BOX)), "images": []}, "images"),
-        (coco(flat(BOX), images=("a.jpg",), image_id=9), "found none"),
-        ([task()], "found none"),
+        ({**coco(flat(BOX)), "images": []}, "no image"),
+        (coco(flat(BOX), images=("a.jpg",), image_id=9), "no image"),
+        ([task()], "no image"),
         ([{**task(), "annotations": [{"result": []}] * 2}], "2 annotations"),
         ([task(region("brushlabels", {"format": "rle", "rle": [1, 2]}))], "too early"),
         ([task(region("brushlabels", {"rle": brush(np.ones((4, 4), bool))}))], "64 bytes"),
-        ([task(region("polygonlabels", {"points": [["a", 1]]}))], "Label Studio"),
-        ([{"image": "a.jpg", "tag": [3]}], "Label Studio"),
+        ([task(region("polygonlabels", {"points": [["a", 1]]}))], "'a'"),
+        ([{"image": "a.jpg", "tag": [3]}], "mapping"),
     ],
 )
 def test_a_wrong_file_is_an_error_of_one_sentence(tmp_path, content, message):
@@ -277,7 +390,9 @@ def test_a_wrong_file_is_an_error_of_one_sentence(tmp_path, content, message):
     assert "marks.json" in str(caught.value)
 
 
-def test_a_wrong_array_is_an_error(tmp_path):
+@pytest.mark.parametrize("name", ["a.npy", "a.json", "none.json"])
+def test_what_cannot_be_read_is_an_error(tmp_path, name):
     (tmp_path / "a.npy").write_bytes(b"none")
-    with pytest.raises(DataError, match=r"a\.npy"):
-        marks_in(tmp_path / "a.npy", SIZE)
+    (tmp_path / "a.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=rf"Cannot read .*{name}"):
+        marks_in(tmp_path / name, SIZE)
