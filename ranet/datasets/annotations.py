@@ -208,7 +208,7 @@ def _in_front(objects: Objects, size: Size, source: str) -> np.ndarray:
     labels, ids = np.zeros(size, np.uint8), set()
     for label, mask in objects:
         if not 1 <= label < VOID:
-            raise DataError(f"{source}: expected at most 254 objects, with ids 1…254, not {label}.")
+            raise DataError(f"At most 254 objects can be followed at once, but {source} has {label}.")
         labels[mask] = label
         ids.add(label)
     unseen = sorted(ids - set(np.unique(labels).tolist()))
