@@ -8,7 +8,6 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,6 @@ import numpy as np
 from ranet.config import InferenceConfig
 from ranet.datasets.annotations import first_labels
 from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
-from ranet.errors import DataError
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.base import VOSMethod
 from ranet.methods.checkpoints import load_pretrained
@@ -63,9 +61,8 @@ def segment_video(
 
     Raises:
         CheckpointError: ``ranet-small`` is not there.
-        DataError: there is no such video, mask, or frame, or they do not fit together or are of
-            another type.
-        TypeError: ``model`` is no network.
+        DataError: there is no such video, mask, or frame, or they do not fit together.
+        TypeError: an argument is of another type.
 
     Examples:
         >>> import ranet
@@ -76,7 +73,6 @@ def segment_video(
         00001 (96, 160, 3) (96, 160) 1
         00002 (96, 160, 3) (96, 160) 1
     """
-    _check_types(video, mask, start)
     source = open_frames(video)
     labels, _ = first_labels(mask, source.size, source.name(start))
     if start < 0 or (source.count is not None and start >= source.count):
@@ -101,21 +97,3 @@ def _segmented(
     yield SegmentedFrame(name, frame, segmenter.start(frame, labels))
     for name, frame in frames:
         yield SegmentedFrame(name, frame, segmenter.step(frame))
-
-
-def _check_types(video: object, mask: object, start: object) -> None:
-    """Raise DataError for what no type checker has seen: notebooks have none."""
-    if isinstance(mask, list | tuple) and mask and all(isinstance(m, str | Path) for m in mask):
-        mask = mask[0]  # several paths are as good as one
-    expected = {
-        "video": (video, "the path of a folder, of images or of a video file", str | Path),
-        "mask": (
-            mask,
-            "the path of an image, several of them, or an array H×W of integers",
-            str | Path | np.ndarray,
-        ),
-        "start": (start, "the number of a frame, an integer", Integral),
-    }
-    for name, (value, what, kind) in expected.items():
-        if not isinstance(value, kind):
-            raise DataError(f"{name} should be {what}, found {value!r}, a {type(value).__name__}.")

@@ -43,11 +43,9 @@ from ranet.device import (
     resolve_device,
     synchronise,
 )
-from ranet.inference.compiled_step import CompiledStep, ran_without
-from ranet.inference.resolve import resolved
-from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequences import Job, OneVideo, segment
-from ranet.inference.tracker import Network
+from ranet.inference.network import Network, resolved
+from ranet.inference.sequences import Job, segment
+from ranet.inference.tracker import Tracker
 from ranet.methods.base import VOSMethod
 from ranet.methods.checkpoints import load_checkpoint, load_pretrained, pretrained_path
 from ranet.methods.registry import MethodConfig, create_method, method_config
@@ -95,14 +93,14 @@ class Work:
         device: where.
         facts: entries of the row that are known without timing: ``unit``, ``units`` and so on.
         dtype: of its matrix products, by name.
-        step: gives what compiled or recorded the calls, which knows how they ran, if anything did.
+        network: gives what makes the calls and knows how they ran, in inference.
     """
 
     call: Callable[[], object]
     device: torch.device
     facts: Mapping[str, Any]
     dtype: str = "float32"
-    step: Callable[[], CompiledStep | None] = lambda: None
+    network: Callable[[], Network | None] = lambda: None
 
 
 def describe_machine() -> dict[str, Any]:
@@ -250,10 +248,10 @@ def _timed(case: Case, work: Work, effort: Effort) -> Row:
         memory_counted=counted,
         **work.facts,
     )
-    if (step := work.step()) is not None:
-        row["problem"] = ran_without(step.fallbacks)
-        told = [fallback.message for fallback in step.fallbacks]
-        row["details"] = {**row["details"], "ran": step.ran, "fallbacks": told}
+    if (network := work.network()) is not None and network.asked:
+        row["problem"] = network.problem
+        told = [fallback.message for fallback in network.fallbacks]
+        row["details"] = {**row["details"], "ran": network.ran, "fallbacks": told}
     return row
 
 
@@ -340,7 +338,7 @@ def _prepare_frame(case: Case, stack: ExitStack) -> Work:
     else:
         network, arguments, _, flop = _on_device(model, case, videos, crop=config.crop)
     call = torch.inference_mode()(partial(network.step, *arguments))
-    return _inference_work(case, model, call, flop, videos, lambda: network.compiled)
+    return _inference_work(case, model, call, flop, videos, lambda: network)
 
 
 def _prepare_step(case: Case, stack: ExitStack) -> Work:
@@ -352,13 +350,13 @@ def _prepare_step(case: Case, stack: ExitStack) -> Work:
         config.input_size, objects=case.settings["objects"], frames=_FRAMES_IN_MEMORY
     )
     frames = itertools.cycle(others)
-    segmenter = VideoSegmenter(model, config).together()
-    followed = [segmenter.start(first, labels[0]) for _ in range(videos)]
+    tracker = Tracker(model, config)
+    followed = [tracker.start(first, labels[0]) for _ in range(videos)]
 
     def call() -> None:
-        segmenter.step(followed, [next(frames)] * videos)
+        tracker.step(followed, [next(frames)] * videos)
 
-    return _inference_work(case, model, call, flop, videos, lambda: followed[0].network.compiled)
+    return _inference_work(case, model, call, flop, videos, lambda: tracker.network)
 
 
 def _prepare_video(case: Case, stack: ExitStack) -> Work:
@@ -366,19 +364,17 @@ def _prepare_video(case: Case, stack: ExitStack) -> Work:
     frames = case.settings["frames"]
     model = build_network(case.network)
     template_flop, flop = _on_device(model, case, videos=1, crop=case.config.crop)[-2:]
-    segmenter = VideoSegmenter(model, case.config)
+    tracker = Tracker(model, case.config)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     paths, labels = write_video(folder / "frames", case)
 
     def call() -> None:
         marks = {paths[0].stem: labels}
         job = Job("drawn", ImageFrames(paths), marks, folder / "masks")
-        list(segment(OneVideo(segmenter), [job]))
+        list(segment(tracker, [job]))
 
     flop = template_flop + flop * (frames - 1)
-    return _inference_work(
-        case, model, call, flop, frames, lambda: segmenter.video.network.compiled
-    )
+    return _inference_work(case, model, call, flop, frames, lambda: tracker.network)
 
 
 def _on_device(
@@ -388,7 +384,7 @@ def _on_device(
     config, objects = case.config, case.settings["objects"]
     device = resolve_device(config.device)
     config = resolved(config, model)
-    network = Network.prepared(model, config, crop=crop)
+    network = Network(model, config, crop=crop)
     method = network.method
     frames, labels = draw_video(config.input_size, objects=objects, frames=2)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -414,10 +410,10 @@ def _inference_work(
     call: Callable[[], object],
     flop: int,
     frames: int,
-    step: Callable[[], CompiledStep | None],
+    network: Callable[[], Network],
 ) -> Work:
     facts = network_facts(model, flop, case.config, unit="frame", units=frames)
-    return Work(call, resolve_device(case.config.device), facts, case.config.dtype, step)
+    return Work(call, resolve_device(case.config.device), facts, case.config.dtype, network)
 
 
 def network_facts(

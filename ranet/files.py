@@ -43,26 +43,22 @@ def make_folder(path: str | Path) -> Path:
     path = Path(path)
     with output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise PermissionError(13, "Permission denied")
+    check_writable(path)
     return path
 
 
 def check_writable(folder: str | Path) -> None:
-    """Raise :class:`OutputError` where ``folder`` could not be made or written to; leave nothing.
+    """Raise :class:`OutputError` where ``folder`` could not be made or written to.
 
-    A file is made beside it, or in it, and removed.
-
-    For scripts that work for long before they write.
+    A file is made in it, or in the nearest folder that is there, and removed: for root, and for
+    systems of files as /proc, permissions are no proof. For commands that work for long before
+    they write.
     """
     folder = Path(folder)
     with output_errors(folder):
         nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
         if not nearest.is_dir():
             raise NotADirectoryError(20, f"{nearest} is not a folder")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise PermissionError(13, f"no permission to write in {nearest}")
-        # For root, and for systems of files as /proc, the answer to that is no proof.
         with tempfile.NamedTemporaryFile(dir=nearest, prefix=".", suffix=".tmp"):
             pass
 
@@ -121,39 +117,31 @@ def remove_leftovers(folder: Path, *names: str) -> None:
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def flush(path: Path) -> None:
-    """Wait until a file, or a folder with all that it holds, is on the disk.
+def move(temporary: Path, path: Path) -> None:
+    """Let a file or folder become ``path``, on the disk, too: its content, then its new name.
 
     Raises:
-        OSError: it cannot be; of folders themselves, not every system can be asked that.
+        OSError: it cannot.
     """
-    if path.is_dir():
-        for inner in path.iterdir():
-            flush(inner)
-        with contextlib.suppress(OSError):
-            _fsync(path)
-    else:
-        _fsync(path)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _move(temporary: Path, path: Path) -> None:
-    """Let ``temporary`` become ``path``, on the disk, too: its content first, then its new name."""
-    unfinished = any(_UNFINISHED_FOLDER.fullmatch(folder.name) for folder in path.parents)
-    if unfinished:  # flushed as a whole, before it becomes visible
-        os.replace(temporary, path)
-        return
-    flush(temporary)
+    # In a folder that is still being filled, all is flushed at its end.
+    visible = not any(_UNFINISHED_FOLDER.fullmatch(folder.name) for folder in path.parents)
+    if visible:
+        for each in [*temporary.rglob("*"), temporary]:
+            _flush(each)
     os.replace(temporary, path)
-    with contextlib.suppress(OSError):
-        _fsync(path.parent)
+    if visible:
+        _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    # Of folders, not every system can be asked that.
+    with contextlib.suppress(OSError) if path.is_dir() else contextlib.nullcontext():
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -172,7 +160,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         with output_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield temporary
-            _move(temporary, path)
+            move(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -228,7 +216,7 @@ def atomic_folder(path: str | Path, *, replace: bool = False) -> Iterator[Path]:
             elif path.is_dir():
                 path.rmdir()  # only where it is empty
             try:
-                _move(temporary, path)
+                move(temporary, path)
             except BaseException:  # the disk was full, perhaps: what was there comes back
                 if old is not None and not path.exists():
                     os.replace(old, path)

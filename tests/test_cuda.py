@@ -16,10 +16,10 @@ from ranet.config import InferenceConfig, OnlineLearning, TrainConfig, parse_con
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.device import peak_memory, reset_peak_memory
-from ranet.inference.resolve import resolved
+from ranet.inference.network import Network, resolved
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequences import Job, OneVideo, segment
-from ranet.inference.tracker import Network
+from ranet.inference.sequences import Job, segment
+from ranet.inference.tracker import Tracker
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.layers import InstanceNorm, resize
 from ranet.methods.ranet.network import RANet
@@ -152,7 +152,7 @@ def no_waiting() -> Iterator[None]:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_step_never_waits(dtype: str) -> None:
     model = tiny_network().to(DEVICE)
-    method = Network.prepared(model, resolved(inference(dtype=dtype), model)).method
+    method = Network(model, resolved(inference(dtype=dtype), model)).method
     image = torch.rand(1, 3, *SIZE, device=DEVICE)
     masks = torch.zeros(1, 2, *SIZE, device=DEVICE)
     masks[:, 0, 10:50, 20:70] = 1
@@ -193,7 +193,7 @@ def test_a_cuda_graph_replays_the_step(
 
 def network_of(config: InferenceConfig) -> Network:
     model = tiny_network().to(config.device)
-    return Network.prepared(model, resolved(config, model))
+    return Network(model, resolved(config, model))
 
 
 def given(network: Network, objects: int, seed: int) -> tuple[Any, Tensor]:
@@ -222,8 +222,7 @@ def test_replays_spoil_no_result(device: str) -> None:
         for each, probabilities in zip(arguments, found, strict=True):
             expected = plain.step(*each)[1].probabilities
             torch.testing.assert_close(probabilities, expected, rtol=0, atol=5e-3)
-    assert replayed.compiled is not None
-    assert replayed.compiled.ran["cuda_graph"]
+    assert replayed.ran["cuda_graph"]
     assert torch.cuda.current_device() == 0
 
 
@@ -233,7 +232,7 @@ def test_several_videos_at_once_agree_with_one_by_one(
     frames, labels = video
     videos = [(frames, labels), ([frame[:, ::-1] for frame in frames], labels[:, ::-1].copy())]
     segmenter = VideoSegmenter(tiny_network(), inference())
-    batch = segmenter.together()
+    batch = segmenter.tracker
     followed = [batch.start(frames[0], labels) for frames, labels in videos]
     batch.step(followed, [frames[1] for frames, _ in videos])
     for (frames, labels), together in zip(videos, followed, strict=True):
@@ -276,7 +275,7 @@ def test_a_step_with_several_canvases_waits_once(
 ) -> None:
     frames, labels = video
     narrow = [np.ascontiguousarray(frame[:, 20:]) for frame in frames]
-    segmenter = VideoSegmenter(tiny_network(), inference()).together()
+    segmenter = Tracker(tiny_network(), inference())
     videos = [segmenter.start(frames[0], labels), segmenter.start(narrow[0], labels[:, 20:])]
     segmenter.step(videos, [frames[1], narrow[1]])  # libraries are loaded and memory is taken
     waits.clear()
@@ -296,11 +295,11 @@ def test_frames_that_a_thread_uploads_are_those_of_the_step(
     config = inference().model_copy(update={"cuda_graph": cuda_graph})
     segmenter = VideoSegmenter(tiny_network(), config)
     expected = [segmenter.start(long[0], labels), *(segmenter.step(frame) for frame in long[1:])]
-    threaded = VideoSegmenter(tiny_network(), config)
+    threaded = Tracker(tiny_network(), config)
     named = ((f"{index:05d}", frame) for index, frame in enumerate(long))
     with warnings.catch_warnings(action="error", category=UserWarning):
         job = Job("drawn", named, {"00000": labels}, tmp_path / "masks")
-        list(segment(OneVideo(threaded), [job]))
+        list(segment(threaded, [job]))
     found = [read_labels(path) for path in sorted((tmp_path / "masks").iterdir())]
     # What rounding decides on a few pixels, which sums in another order would have others.
     assert np.mean(np.stack(found) != np.stack(expected)) < 0.01

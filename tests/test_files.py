@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import os
@@ -6,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import OutputError
 from ranet.files import (
+    abandon,
     atomic_folder,
     atomic_path,
     atomic_write,
@@ -25,62 +29,38 @@ from ranet.files import (
     write_text,
 )
 
-WRITER = """
-import sys
-from pathlib import Path
-from ranet.datasets.video_writer import VideoWriter
-from ranet.files import atomic_folder, atomic_path
-import numpy as np
-kind, path = sys.argv[1:]
-writers = {"file": atomic_path, "folder": atomic_folder, "video": VideoWriter}
-options = {"frame_rate": 25} if kind == "video" else {}
-with writers[kind](path, **options) as writing:
+
+def opened(kind, path):
+    """A writer that has filled what is to become ``path`` when it is closed."""
+    stack = contextlib.ExitStack()
     if kind == "folder":
-        (writing / "a").write_text("whole")
+        (stack.enter_context(atomic_folder(path)) / "a").write_text("whole")
     elif kind == "video":
-        writing.write(np.zeros((16, 16, 3), np.uint8))
+        video = stack.enter_context(VideoWriter(path, frame_rate=25))
+        video.write(np.zeros((16, 16, 3), np.uint8))
     else:
-        writing.write_text("whole")
-    print("inside", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def start_writer(kind, path):
-    """A process that is about to finish ``path``, as soon as it reads a line."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, kind, path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "inside\n"
-    return process
-
-
-def finish(process):
-    process.communicate("go on\n", timeout=60)
-    return process.returncode
+        stack.enter_context(atomic_path(path)).write_text("whole")
+    return stack
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "video"])
 @pytest.mark.parametrize("names", [("a.v2", "a"), ("a", "a")])
-def test_two_processes_leave_each_others_work_alone(tmp_path, kind, names):
+def test_two_writers_leave_each_others_work_alone(tmp_path, kind, names):
     ending = {"file": ".txt", "folder": "", "video": ".mp4"}[kind]
     paths = [tmp_path / f"{name}{ending}" for name in names]
-    writers = [start_writer(kind, path) for path in paths]
-    ended = [finish(writer) for writer in reversed(writers)]
+    first, second = (opened(kind, path) for path in paths)
+    second.close()
     # What a folder would replace is another one's work.
-    assert ended == ([0, 1] if kind == "folder" and paths[0] == paths[1] else [0, 0])
+    refused = kind == "folder" and paths[0] == paths[1]
+    with pytest.raises(OutputError) if refused else contextlib.nullcontext():
+        first.close()
     assert set(tmp_path.iterdir()) == set(paths)
     assert all((path / "a" if kind == "folder" else path).stat().st_size for path in paths)
 
 
 def test_only_ones_own_leftovers_are_removed(tmp_path):
-    for kind, name in [("file", "a.txt"), ("file", "b.v2.txt"), ("folder", "c")]:
-        writer = start_writer(kind, tmp_path / name)
-        writer.kill()
-        writer.communicate()
+    written = [("file", "a.txt"), ("file", "b.v2.txt"), ("folder", "c")]
+    writers = [opened(kind, tmp_path / name) for kind, name in written]  # as killed ones leave it
     (tmp_path / ".notes.12345678.txt").touch()
     assert len(os.listdir(tmp_path)) == 4
     remove_leftovers(tmp_path, "v2.txt", "a.txt")
@@ -88,6 +68,8 @@ def test_only_ones_own_leftovers_are_removed(tmp_path):
     remove_leftovers(tmp_path)
     assert os.listdir(tmp_path) == [".notes.12345678.txt"]
     remove_leftovers(tmp_path / "new")
+    for writer in writers:
+        abandon(writer)
 
 
 def write_in_two_parts(path: Path, error: BaseException | None = None) -> None:
@@ -216,9 +198,11 @@ def test_a_folder_without_permission(tmp_path):
 
 
 def test_a_folder_that_exists_but_cannot_be_written_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)  # tests may run as root
-    with pytest.raises(OutputError, match=f"Cannot write {tmp_path}: Permission denied"):
-        make_folder(tmp_path)
+    denied = raise_error(errno.EACCES)  # tests may run as root
+    monkeypatch.setattr("ranet.files.tempfile.NamedTemporaryFile", denied)
+    for check in (make_folder, check_writable):
+        with pytest.raises(OutputError, match=f"Cannot write {tmp_path}: Permission denied"):
+            check(tmp_path)
 
 
 def test_make_folder(tmp_path):
@@ -361,7 +345,4 @@ def test_a_folder_that_cannot_be_is_told_before_the_work(tmp_path, monkeypatch):
     check_writable("new")
     with pytest.raises(OutputError, match="file is not a folder"):
         check_writable(tmp_path / "file" / "out")
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
-    with pytest.raises(OutputError, match="permission"):
-        check_writable(tmp_path / "out")
     assert os.listdir(tmp_path) == ["file"]

@@ -38,7 +38,6 @@ from ranet.metrics.measures import jaccard
 from ranet.wording import aligned_table, count
 
 if TYPE_CHECKING:
-    from ranet.inference.compiled_step import Fallback
     from ranet.inference.tracker import FollowedVideo
     from ranet.methods.base import VOSMethod
 
@@ -65,7 +64,7 @@ class Comparison:
         objects: how many there are.
         frames: how many were segmented, those after the first.
         device: where, in words.
-        fallbacks: what of the configuration did not happen.
+        problem: what of the configuration did not happen, if anything.
     """
 
     faster: Agreement
@@ -73,7 +72,7 @@ class Comparison:
     objects: int
     frames: int
     device: str
-    fallbacks: "Sequence[Fallback]"
+    problem: str | None
 
 
 def main(program: str, arguments: Sequence[str]) -> None:
@@ -157,7 +156,7 @@ def compare_with_plain(
         objects=len(reference.ids),
         frames=number,
         device=device_name(faster.device),
-        fallbacks=faster.network.compiled.fallbacks if faster.network.compiled else [],
+        problem=faster.network.problem,
     )
 
 
@@ -180,12 +179,10 @@ def _overlaps(video: "FollowedVideo", reference: "FollowedVideo") -> Iterator[fl
 
 def table(comparison: Comparison, config: InferenceConfig) -> list[str]:
     """The lines that tell what was found."""
-    from ranet.inference.compiled_step import ran_without
-
     objects, frames = count(comparison.objects, "object"), count(comparison.frames, "frame")
     name, cells = _name(config), _cells(comparison.faster)
-    if problem := ran_without(comparison.fallbacks):  # then it was not the step asked for
-        name, cells = f"{name}, {problem}", ["–"] * len(cells)
+    if comparison.problem:  # then it was not the step asked for
+        name, cells = f"{name}, {comparison.problem}", ["–"] * len(cells)
     return [
         f"{objects}, {frames} after the first, {comparison.device}",
         *aligned_table(

@@ -208,7 +208,9 @@ def _in_front(objects: Objects, size: Size, source: str) -> np.ndarray:
     labels, ids = np.zeros(size, np.uint8), set()
     for label, mask in objects:
         if not 1 <= label < VOID:
-            raise DataError(f"At most 254 objects can be followed at once, but {source} has {label}.")
+            raise DataError(
+                f"At most 254 objects can be followed at once, but {source} has {label}."
+            )
         labels[mask] = label
         ids.add(label)
     unseen = sorted(ids - set(np.unique(labels).tolist()))

@@ -29,8 +29,7 @@ from torch.utils import _pytree as pytree
 from ranet.config import PLAIN_STEP, InferenceConfig
 from ranet.errors import ConfigError, RANetError
 from ranet.inference.canvas import Canvas
-from ranet.inference.resolve import resolved
-from ranet.inference.tracker import Network
+from ranet.inference.network import Network, resolved
 from ranet.methods.base import VOSMethod
 from ranet.methods.objects import FUSIONS, to_labels
 
@@ -142,7 +141,7 @@ def export_programs(
             "A graph has fixed weights and cannot learn from a first frame: leave online at null. "
             "What was learned can be saved as a checkpoint and then be exported."
         )
-    method = Network.prepared(model.cpu(), config).method
+    method = Network(model.cpu(), config).method
     canvas = Canvas.for_frames(frame_size, config.frame_size)
     image = torch.zeros(1, 3, *frame_size)
     masks = torch.zeros(1, objects, *frame_size)

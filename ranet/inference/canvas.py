@@ -4,10 +4,16 @@ A frame is resized with its aspect kept until it just fits, and centred on black
 on a 480×864 canvas gets 5 columns left and right and is not resized at all. Where too much of the
 canvas would be padding, it takes the shape of the frames: portrait ones lie on 864×480, and the
 network is given as many pixels of them as of others.
+
+A GPU copies from and to page-locked memory by itself: frames come while it computes with others,
+and nobody waits for labels before all of a step is on its way.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -95,3 +101,40 @@ class Canvas:
         (height, width), (fitted_height, fitted_width) = self.size, self.fitted
         right, bottom = width - fitted_width - self.left, height - fitted_height - self.top
         return F.pad(image, (self.left, right, self.top, bottom))
+
+
+@dataclass(frozen=True, eq=False)
+class PlacedFrame:
+    """A frame on its canvas, on the device or on its way to a GPU, which copies by itself."""
+
+    canvas: Canvas
+    image: Tensor  # 1×3×h×w in [0, 1]
+    placed: torch.cuda.Event | None = None  # happens when it is there; None: it is
+
+    def take(self) -> Tensor:
+        """The image, for what the current stream computes; that waits for it, the host does not."""
+        if self.placed is not None:
+            stream = torch.cuda.current_stream(self.image.device)
+            stream.wait_event(self.placed)
+            # Its memory is another stream's, which would use it again while this one still reads.
+            self.image.record_stream(stream)
+        return self.image
+
+
+Frame = np.ndarray | PlacedFrame
+"""H×W×3 uint8, or what was made of it ahead of its step."""
+
+
+def page_locked(shape: Sequence[int], *, wanted: bool = True) -> Tensor:
+    """Host memory for bytes, from and to which a GPU copies by itself if that is ``wanted``."""
+    return torch.empty(tuple(shape), dtype=torch.uint8, pin_memory=wanted)
+
+
+def to_host(tensors: Sequence[Tensor], device: torch.device) -> list[np.ndarray]:
+    """Tensors of bytes on a device as arrays: one wait for it, however many they are."""
+    if device.type != "cuda":
+        return [tensor.cpu().numpy() for tensor in tensors]
+    copies = [page_locked(t.shape).copy_(t, non_blocking=True) for t in tensors]
+    arrived = torch.cuda.current_stream(device).record_event()
+    arrived.synchronize()
+    return [copy.numpy() for copy in copies]

@@ -15,13 +15,13 @@ from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file
 from ranet.datasets.video_io import ImageFrames
 from ranet.datasets.youtube_vos import index_youtube_vos_test
 from ranet.device import device_name, peak_memory, reset_peak_memory
-from ranet.errors import DataError, OutputError
-from ranet.files import check_outside, stored_path
-from ranet.inference.progress import Progress
-from ranet.inference.resolve import CHANGES_NO_MASK
-from ranet.inference.results import Report, ResultsFolder
-from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequences import CopyFirstMask, Job, OneVideo, Timing, segment
+from ranet.errors import ConfigError, DataError, OutputError
+from ranet.files import check_outside, stored_path, write_json
+from ranet.inference.network import CHANGES_NO_MASK
+from ranet.inference.results import Report, ResultsFolder, opened_results
+from ranet.inference.running import progress_bar
+from ranet.inference.sequences import CopyFirstMask, Job, Timing, segment
+from ranet.inference.tracker import Tracker
 from ranet.interrupt import StopRequest
 from ranet.methods.checkpoints import fingerprint, load_checkpoint
 from ranet.metrics import DavisResult, evaluate_davis
@@ -43,7 +43,7 @@ CHANGES_NO_RESULT = {
 class Method:
     """What segments, and what it depends on."""
 
-    follower: VideoSegmenter | CopyFirstMask
+    tracker: Tracker | CopyFirstMask
     settings: dict[str, Any]
     inference: InferenceConfig | None = None
     """As configured, with what is left to the network filled in; None: nothing is."""
@@ -65,8 +65,8 @@ def network(config: EvalConfig, checkpoint: Path) -> Method:
         "architecture": model.architecture,
         "checkpoint_sha256": fingerprint(checkpoint),
     }
-    follower = VideoSegmenter(model, config.inference)
-    return Method(follower, settings, follower.config, checkpoint, model.stages)
+    tracker = Tracker(model, config.inference)
+    return Method(tracker, settings, tracker.config, checkpoint, model.stages)
 
 
 def copying() -> Method:
@@ -146,6 +146,11 @@ def evaluate_split(
             or lies among the data.
         KeyboardInterrupt: finished sequences are kept.
     """
+    if batch_videos > 1 and method.inference is not None and method.inference.online is not None:
+        raise ConfigError(
+            "With online learning every video has a network of its own: expected one video at a "
+            f"time or inference.online=null, found {batch_videos} videos at once."
+        )
     _check_apart(out, root, ("JPEGImages", "Annotations", "ImageSets"))
     resolution = choose_resolution(root, config.resolution)
     set_file = set_file or find_set_file(root, year=config.year, split=config.split)
@@ -155,8 +160,7 @@ def evaluate_split(
     if needs_scores and not scorable:
         raise DataError(
             "Nothing could be scored: expected three annotated frames in a sequence, as the first "
-            f"and the last do not count, found fewer in {sequences[0].annotations[0].parent} and "
-            "all others."
+            f"and the last do not count, found fewer in {root}."
         )
     if method.inference is not None:
         config = config.model_copy(update={"inference": method.inference})
@@ -258,12 +262,9 @@ def _segmented(
     stop: StopRequest | None = None,
 ) -> Iterator[ResultsFolder]:
     """The folder of results with the masks of all sequences; those that it lacked are made."""
-    follower: Any = method.follower
-    if isinstance(follower, VideoSegmenter):
-        follower = OneVideo(follower) if at_once == 1 else follower.together()
-    beginnings = _checked_marks(split)
+    tracker, beginnings = method.tracker, _checked_marks(split)
     total = count(split.sequences, "sequence")
-    with ResultsFolder.opened(out, split.decisive, overwrite=overwrite) as results:
+    with opened_results(out, split.decisive, overwrite=overwrite) as results:
         unfinished = [
             s for s in split.sequences if not results.is_finished(s.name, split.written(s))
         ]
@@ -272,11 +273,11 @@ def _segmented(
             _logger.info("%d of %s finished already, kept", done, total)
         groups: dict[Any, list[VideoSequence]] = {}
         for sequence in unfinished:
-            group = follower.group(*beginnings[sequence.name]) if at_once > 1 else None
+            group = tracker.group(*beginnings[sequence.name]) if at_once > 1 else None
             groups.setdefault(group, []).append(sequence)
         jobs = (split.job(s, results.masks, group) for group in groups for s in groups[group])
         code = revision()  # now: files that change during the work are not what runs
-        reset_peak_memory(follower.device)
+        reset_peak_memory(tracker.device)
 
         def before_frames(number: int) -> None:
             if stop is not None and stop.requested:
@@ -285,21 +286,16 @@ def _segmented(
 
         try:
             with (
-                Progress("segmenting", sum(len(s.frames) for s in unfinished)) as progress,
-                contextlib.closing(segment(follower, jobs, at_once, before_frames)) as segmented,
+                progress_bar("segmenting", sum(len(s.frames) for s in unfinished)) as progress,
+                contextlib.closing(segment(tracker, jobs, at_once, before_frames)) as segmented,
             ):
                 for job, timing in segmented:
                     results.add_timing(job.name, _complete(timing, method, code))
                     done += 1
                     frames = len(timing.step_ms) + 1
-                    _logger.info(
-                        "%d/%d %s: %s, %.0f ms a frame",
-                        done,
-                        len(split.sequences),
-                        job.name,
-                        count(frames, "frame"),
-                        timing.total_ms / frames,
-                    )
+                    place = f"{done}/{len(split.sequences)} {job.name}"
+                    ms = timing.total_ms / frames
+                    _logger.info("%s: %s, %.0f ms a frame", place, count(frames, "frame"), ms)
             yield results
         except KeyboardInterrupt:
             _logger.info("%d of %s finished and kept in %s", done, total, results.path)
@@ -310,12 +306,12 @@ def _segmented(
 
 def _complete(timing: Timing, method: Method, code: str) -> Timing:
     """The times of a sequence that has just ended, and where they were taken."""
-    device = method.follower.device
+    device = method.tracker.device
     peak_bytes, counted = peak_memory(device) or (None, None)
     return replace(
         timing,
         device=device_name(device),
-        ways=list(method.follower.ways),
+        ways=list(method.tracker.ways),
         peak_bytes=peak_bytes,
         memory_counted=counted,
         revision=code,
@@ -353,8 +349,8 @@ def _checked_marks(split: _Split) -> dict[str, tuple[tuple[int, int], int]]:
         )
     if unmarked:
         warnings.warn(
-            f"No mask marks these objects, which meta.json lists and which are not followed: "
-            f"{some_of(unmarked)}. Unpack the masks again.",
+            "No mask marks these objects, which meta.json lists and which are not followed: "
+            f"{some_of(unmarked)}.",
             UserWarning,
             stacklevel=2,
         )
@@ -368,12 +364,10 @@ def _scored(
     try:
         return evaluate_davis(truth, results.masks, year=year, sequences=names, workers=workers)
     except DataError as error:
-        damaged = results.damaged(names)
-        if not damaged:
+        if str(results.masks) not in str(error):
             raise
         raise DataError(
-            f"{error}\nDelete these folders with damaged masks, and run the same command again, "
-            f"which will redo them:\n{bullets([str(folder) for folder in damaged])}"
+            f"{error} The same command segments the sequence again if its folder is deleted."
         ) from error
 
 
@@ -397,7 +391,8 @@ def _reported(
     names = [sequence.name for sequence in split.sequences]
     timings = {name: timing for name, timing in results.timings().items() if name in names}
     report = Report(split.benchmark, names, timings, scores, theirs, submission)
-    results.write_result(
+    write_json(
+        results.path / "result.json",
         {
             "set": split.set_name,
             **report.as_json(),
@@ -406,6 +401,6 @@ def _reported(
             "stages": list(method.stages),
             "settings": split.settings,
             "versions": versions(),
-        }
+        },
     )
     return report

@@ -75,8 +75,7 @@ def explain(
     chosen = ids[0] if object_id is None else object_id
     if chosen not in ids:
         raise DataError(
-            f"The first mask has no object {chosen}, but {some_of([str(i) for i in ids])}. "
-            "Choose one of these."
+            f"The first mask has no object {chosen}, but {some_of([str(i) for i in ids])}."
         )
     segmenter = VideoSegmenter(model, config)
     watched, strip = _watch(segmenter, source, labels, frame, name)

@@ -8,6 +8,7 @@
 
 import hashlib
 import logging
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,6 @@ from ranet.datasets.annotations import checked_labels, marks_in, marks_of_frame,
 from ranet.datasets.index import images_in, is_image
 from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.errors import DataError
-from ranet.inference.segmenter import VideoSegmenter
 from ranet.wording import count, some_of
 
 _logger = logging.getLogger(__name__)
@@ -57,10 +57,7 @@ class MarkedFrames:
         self.fingerprints: dict[str, str] = {}
         """SHA-256 of the labels, by the number of the frame."""
         if not masks:
-            raise DataError(
-                "No frame is annotated: expected a mask for one frame or more. Mark the objects in "
-                "some frame."
-            )
+            raise DataError("No frame is annotated: expected a mask for one frame or more.")
         for number in self._masks:
             labels = self._checked(number)
             self._ids[number] = frozenset(np.unique(labels).tolist()) - {0}
@@ -132,17 +129,17 @@ def tell_marked_frame(mask: Path, number: int, source: FrameSource) -> None:
     """
     if isinstance(source, ImageFrames):
         names = [path.stem for path in source.paths]
-        name = names[number] if number < len(names) else None  # which is told later
-        other = mask.stem in names and mask.stem != name
+        if number >= len(names):
+            return  # which is told later
+        name, others = names[number], {*names}
     else:
         name = f"{number:05d}"
-        other = mask.stem.isdecimal() and len(mask.stem) == len(name) and mask.stem != name
-    if name is not None:
-        _logger.info("the mask %s is of frame %s", mask, name)
-    if name is not None and other:
+        others = {mask.stem} if re.fullmatch(r"\d{5}", mask.stem) else set()
+    _logger.info("the mask %s is of frame %s", mask, name)
+    if mask.stem in others - {name}:
         warnings.warn(
-            f"The mask {mask} is taken for frame {name}, though it is named as another. To put it "
-            f"elsewhere, tell the number of the frame: --mask N={mask}.",
+            f"The mask {mask} is taken for frame {name}, though it is named as another, for which "
+            f"--mask N={mask} would tell the number.",
             UserWarning,
             stacklevel=2,
         )
@@ -168,30 +165,9 @@ def masks_by_name(folder: Path, source: FrameSource) -> dict[int, Mask]:
     unknown = [name for name in masks if name not in numbers]
     if unknown:
         raise DataError(
-            f"No frame is named as {count(unknown, 'mask')} in {folder}: {some_of(unknown)}. Name "
-            "masks as the images they are of, or by their number in a video file, from 0: "
-            "00048.png."
+            f"No frame is named as {count(unknown, 'mask')} in {folder}: {some_of(unknown)}; "
+            "expected the names of images, or numbers in a video file from 0, as 00048.png."
         )
     if len({numbers[name] for name in masks}) < len(masks):
         raise DataError(f"Two masks in {folder} are of one frame: {some_of(list(masks))}.")
     return {numbers[name]: path for name, path in masks.items()}
-
-
-def correct(segmenter: VideoSegmenter, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Mark objects in the frame that was segmented last, known ones or new ones.
-
-    Args:
-        segmenter: a video that was started.
-        frame: H×W×3 uint8 RGB, this frame.
-        labels: H×W uint8; the objects in it begin (anew) from here, with this frame as their
-            template. Others go on, behind them.
-
-    Returns:
-        H×W uint8: labels of all objects in this frame.
-
-    Raises:
-        DataError: as for :meth:`VideoSegmenter.add_objects`.
-    """
-    labels, ids = checked_labels(labels, frame.shape[:2])
-    segmenter.video.forget(set(ids))
-    return segmenter.add_objects(frame, labels)

@@ -18,8 +18,7 @@ from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, check_writable, output_errors
-from ranet.inference.overlap import FRAMES_AHEAD, read_ahead
-from ranet.inference.progress import Progress
+from ranet.inference.running import FRAMES_AHEAD, progress_bar, read_ahead
 from ranet.visual.overlay import cut_out, overlay
 from ranet.wording import some_of
 
@@ -82,25 +81,20 @@ def check_outputs(
     for what, path in outputs.wanted().items():
         called = f"The {what.replace('_', '-')} {path}"
         check_writable(path.parent)
-        # The name of a temporary file is longer.
-        with output_errors(path), contextlib.suppress(FileNotFoundError):
-            Path(f".{path.name}.{'0' * 12}").lstat()
-        if path.exists() and any(path.samefile(read) for read in source.paths):
-            raise OutputError(
-                f"{called} is the video itself, which it would replace. Choose another name."
-            )
+        with output_errors(path):  # a name may be too long
+            is_video = path.exists() and any(path.samefile(read) for read in source.paths)
+        if is_video:
+            raise OutputError(f"{called} is the video itself, which it would replace.")
         if masks.resolve().is_relative_to(path.resolve()):
-            raise OutputError(
-                f"{called} is the folder of the masks, or holds it. Choose another name."
-            )
+            raise OutputError(f"{called} is the folder of the masks, or holds it.")
         if _is_folder(what, path):
             check_free(path, called)
         elif path.is_dir():
-            raise OutputError(f"{called} is to be a file, but is a folder. Choose another name.")
+            raise OutputError(f"{called} is to be a file, but is a folder.")
     places = [path.resolve() for path in outputs.wanted().values()]
     for place in places:
         if sum(other.is_relative_to(place) for other in places) > 1:
-            raise OutputError(f"Two of the outputs would be at {place}. Choose another name.")
+            raise OutputError(f"Two of the outputs would be at {place}.")
     _exports(outputs, source)  # they know what endings they take, and what they need
     for video, _ in _videos(outputs, source, frame_rate):
         video.check(source.size)
@@ -111,10 +105,7 @@ def check_free(folder: Path, called: str) -> None:
     check_writable(folder)
     names = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
     if names:
-        raise OutputError(
-            f"{called} is not empty: it holds {some_of(names)}. Choose a new folder, or move away "
-            "what is in this one."
-        )
+        raise OutputError(f"{called} is not empty: it holds {some_of(names)}.")
 
 
 @contextlib.contextmanager
@@ -176,7 +167,7 @@ def write_outputs(
     with (
         opened_outputs(outputs, source, frame_rate) as write,
         read_ahead(source, FRAMES_AHEAD) as frames,
-        Progress(doing, total) as progress,
+        progress_bar(doing, total) as progress,
     ):
         for number, (name, frame) in enumerate(frames):
             mask = masks / f"{name}.png"

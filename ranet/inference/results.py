@@ -23,8 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ranet.datasets.image_io import read_labels
-from ranet.errors import DataError, OutputError
+from ranet.errors import OutputError
 from ranet.files import (
     atomic_path,
     make_folder,
@@ -48,8 +47,11 @@ WARM_UP_STEPS = 1
 _MISSING = "–"
 
 
-class ResultsFolder:
-    """Such a folder, claimed for one set of settings; :meth:`opened`.
+@contextlib.contextmanager
+def opened_results(
+    path: Path, settings: dict[str, Any], *, overwrite: bool = False
+) -> Iterator["ResultsFolder"]:
+    """Such a folder, for one set of settings, which no other run writes to meanwhile.
 
     Args:
         path: the folder.
@@ -57,56 +59,44 @@ class ResultsFolder:
         overwrite: remove the results that a run with other settings left there.
 
     Raises:
-        OutputError: the folder holds other results, or cannot be written.
+        OutputError: the folder holds other results, cannot be written, or another run does so now.
     """
+    with only_writer(path, make_folder(path) / ".lock"):
+        results = ResultsFolder(path)
+        results.claim({"written_by": WRITTEN_BY, **json.loads(json.dumps(settings))}, overwrite)
+        remove_leftovers(results.masks)
+        yield results
 
-    def __init__(self, path: Path, settings: dict[str, Any], *, overwrite: bool = False) -> None:
-        settings = {"written_by": WRITTEN_BY, **json.loads(json.dumps(settings))}  # as in the file
+
+class ResultsFolder:
+    """Such a folder; made by :func:`opened_results`."""
+
+    def __init__(self, path: Path) -> None:
         self.path, self.masks = path, path / "masks"
         self._timing, self._settings = path / "timing.json", path / "settings.json"
+
+    def claim(self, settings: dict[str, Any], overwrite: bool) -> None:
+        """Take the folder for results of these settings; see :func:`opened_results`."""
         if not self._settings.exists():
             self._check_free()
-            write_json(self._settings, settings)
         elif changed := list(differences(self._read_settings(), settings)):
-            if _only_moved(changed, path):
-                write_json(self._settings, settings)
-                return
-            if not overwrite:
+            if not (overwrite or _only_moved(changed, self.path)):
+                lines = [f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed]
                 raise OutputError(
-                    f"{path} holds results made with other settings, which --overwrite would "
-                    "replace:\n"
-                    + "\n".join(
-                        f"  {name}: {old!r} there, {new!r} now" for name, old, new in changed
-                    )
+                    f"{self.path} holds results made with other settings, which --overwrite would "
+                    "replace:\n" + "\n".join(lines)
                 )
-            self._remove_results()
-            write_json(self._settings, settings)
-
-    @classmethod
-    @contextlib.contextmanager
-    def opened(
-        cls, path: Path, settings: dict[str, Any], *, overwrite: bool = False
-    ) -> Iterator["ResultsFolder"]:
-        """The same, which no other run writes to meanwhile.
-
-        Raises:
-            OutputError: also where another run does so now.
-        """
-        with only_writer(path, make_folder(path) / ".lock"):
-            results = cls(path, settings, overwrite=overwrite)
-            remove_leftovers(results.masks)
-            yield results
+            if not _only_moved(changed, self.path):
+                self._remove_results()
+        else:
+            return
+        write_json(self._settings, settings)
 
     def is_finished(self, sequence: str, frames: Iterable[str]) -> bool:
         """Whether there is a mask for each of these frames of a sequence, and nothing else."""
         folder = self.masks / sequence
         expected = {f"{frame}.png" for frame in frames}
         return folder.is_dir() and {path.name for path in folder.iterdir()} == expected
-
-    def damaged(self, sequences: Iterable[str]) -> list[Path]:
-        """The folders of finished sequences that hold a mask that cannot be read."""
-        folders = (self.masks / sequence for sequence in sequences)
-        return [folder for folder in folders if not _all_readable(folder)]
 
     def timings(self) -> dict[str, Timing]:
         """How long the sequences took that were segmented so far, by name."""
@@ -120,16 +110,7 @@ class ResultsFolder:
         write_json(self._timing, {name: asdict(times) for name, times in timings.items()})
 
     def write_submission(self, set_name: str, sequences: Sequence[str], top: str = "") -> Path:
-        """Write the masks of these sequences as one file.
-
-        Args:
-            set_name: what the set of sequences is called.
-            sequences: finished ones.
-            top: folder in the file that the folders of the sequences are in.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
+        """Write the masks of finished sequences as one file, in a folder ``top`` or in none."""
         path = self.path / f"submission-{set_name}.zip"
         with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for sequence in sequences:
@@ -138,21 +119,11 @@ class ResultsFolder:
         return path
 
     def remove_scores(self, set_name: str) -> None:
-        """Remove what an earlier run scored of a set that can no longer be scored.
-
-        Tables of other sets stay; ``davis.json`` is always of the set of ``result.json``.
-
-        Raises:
-            OutputError: a file cannot be removed.
-        """
+        """Remove what an earlier run scored of a set that can no longer be scored."""
         with output_errors(self.path):
             for path in score_files(self.path):
                 if path.name.endswith(("davis.json", f"_results-{set_name}.csv")):
                     path.unlink(missing_ok=True)
-
-    def write_result(self, result: dict[str, Any]) -> None:
-        """Write the last file of a run."""
-        write_json(self.path / "result.json", result)
 
     def _read_settings(self) -> dict[str, Any]:
         settings = _read(self._settings)
@@ -191,15 +162,6 @@ def _only_moved(changed: list[tuple[str, Any, Any]], folder: Path) -> bool:
     return (
         name in ("davis", "youtube_vos") and not others and not read_path(before, folder).exists()
     )
-
-
-def _all_readable(folder: Path) -> bool:
-    try:
-        for path in folder.iterdir():
-            read_labels(path)
-    except DataError:
-        return False
-    return True
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -307,7 +269,7 @@ class Report:
         if (at_once := self.times["videos_at_once"] or 1) > 1:
             notes.append(
                 f"{at_once:.1f} videos were followed at once, on average: a frame's time is its "
-                "share, which tells the throughput; its labels came after that of all together;"
+                "share, which tells the throughput;"
             )
         if self.times["online_ms"]:
             notes.append("online learning: before each video, spread over its frames;")
@@ -318,8 +280,7 @@ class Report:
             notes.append(f"peak memory: {self.memory[1]}.")
         if len(self.revisions) > 1:
             notes.append(
-                f"The masks were made by the revisions {' and '.join(self.revisions)} of the code, "
-                "which may differ: another folder gets all of them from this one."
+                f"The masks were made by the revisions {' and '.join(self.revisions)} of the code."
             )
         if len(self.ways) > 1:
             notes.append(

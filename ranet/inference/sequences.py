@@ -19,15 +19,9 @@ import torch
 from ranet.datasets.annotations import checked_labels, naming_mask
 from ranet.datasets.image_io import MaskReader, read_marks, write_labels
 from ranet.files import abandon, atomic_folder
-from ranet.inference.overlap import (
-    FRAMES_AHEAD,
-    MASKS_BEHIND,
-    prepared,
-    read_ahead,
-    write_behind,
-)
-from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.transfer import Frame
+from ranet.inference.canvas import Frame
+from ranet.inference.running import FRAMES_AHEAD, MASKS_BEHIND, read_ahead, write_behind
+from ranet.inference.tracker import Tracker
 from ranet.wording import count, some_of
 
 
@@ -51,7 +45,7 @@ class Job:
     """Only videos of one group are followed in one step."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Timing:
     """How long a video took, in milliseconds, and where."""
 
@@ -71,45 +65,13 @@ class Timing:
     device: str | None = None
     """What it ran on; None: not noted, as for what follows."""
     ways: list[str] | None = None
-    """How the steps were computed, see :attr:`VideoSegmenter.ways`; none: plainly."""
+    """How the steps were computed, see :attr:`.Tracker.ways`; none: plainly."""
     peak_bytes: int | None = None
     """The most memory that was in use until its end."""
     memory_counted: str | None = None
     """What the memory is of, see :func:`ranet.device.peak_memory`."""
     revision: str | None = None
     """The code that segmented it, see :func:`ranet.provenance.revision`."""
-
-
-class OneVideo:
-    """A segmenter with the calls of a Tracker, for one video at a time."""
-
-    def __init__(self, segmenter: VideoSegmenter) -> None:
-        self._segmenter = segmenter
-        self.device = segmenter.device
-        self.prepare = segmenter.prepare
-
-    @property
-    def step_seconds(self) -> float:
-        """Of the segmenter."""
-        return self._segmenter.step_seconds
-
-    @property
-    def online_seconds(self) -> float:
-        """Wall time that the last start spent on online learning."""
-        return self._segmenter.online_seconds
-
-    def start(self, frame: np.ndarray, labels: np.ndarray) -> Any:
-        """Begin a video, and forget any other."""
-        self._segmenter.start(frame, labels)
-        return self._segmenter.video
-
-    def step(self, videos: Sequence[Any], frames: Sequence[Frame]) -> list[np.ndarray]:
-        """Labels of the next frame."""
-        return [self._segmenter.step(*frames)]
-
-    def add_objects(self, video: Any, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Labels of this frame, with further objects."""
-        return self._segmenter.add_objects(frame, labels)
 
 
 @dataclass
@@ -121,12 +83,11 @@ class _Still:
 
 
 class CopyFirstMask:
-    """The baseline that any method must leave far behind: nothing ever moves."""
+    """The baseline that any method must leave far behind, with the calls of a :class:`.Tracker`."""
 
     device = torch.device("cpu")
-    step_seconds = 0.0
+    step_seconds = online_seconds = 0.0
     ways = ()
-    """How its steps are computed: plainly."""
 
     def start(self, frame: np.ndarray, labels: np.ndarray) -> _Still:
         """Remember the labels; all frames will have them."""
@@ -151,7 +112,7 @@ class CopyFirstMask:
 
 
 def segment(
-    follower: Any,
+    tracker: Tracker | CopyFirstMask,
     jobs: Iterable[Job],
     at_once: int = 1,
     before_frames: Callable[[int], None] = lambda frames: None,
@@ -162,11 +123,10 @@ def segment(
     error, Ctrl-C, closing it) leaves no masks of the videos that are not finished.
 
     Args:
-        follower: a :class:`OneVideo`, a
-            :class:`~ranet.inference.tracker.Tracker` (but not where objects begin in
-            later frames), or a :class:`CopyFirstMask`.
+        tracker: what follows them.
         jobs: one group after the other; each is taken when its turn comes.
-        at_once: how many are followed at the same time.
+        at_once: how many are followed at the same time: one, where objects begin in later frames
+            or with online learning.
         before_frames: called with how many frames come next; what it raises ends all.
 
     Yields:
@@ -178,11 +138,14 @@ def segment(
         OutputError: a mask cannot be written.
     """
     for _, group in itertools.groupby(jobs, key=lambda job: job.group):
-        yield from _segment_group(follower, group, at_once, before_frames)
+        yield from _segment_group(tracker, group, at_once, before_frames)
 
 
 def _segment_group(
-    follower: Any, jobs: Iterator[Job], at_once: int, before_frames: Callable[[int], None]
+    tracker: Tracker | CopyFirstMask,
+    jobs: Iterator[Job],
+    at_once: int,
+    before_frames: Callable[[int], None],
 ) -> Iterator[tuple[Job, Timing]]:
     videos: list[_Video] = []
     last = time.perf_counter()
@@ -191,54 +154,50 @@ def _segment_group(
         nonlocal last
         now = time.perf_counter()
         for video in among:
-            video.total_ms += 1000 * (now - last) / len(among)
+            video.timing.total_ms += 1000 * (now - last) / len(among)
         last = now
 
     try:
         while True:
             for job in itertools.islice(jobs, at_once - len(videos)):
                 before_frames(1)
-                videos.append(_Video(job, follower))
+                videos.append(_Video(job, tracker))
                 videos[-1].start()
                 share_time(videos[-1:])
             if not videos:
                 return
             if not any(video.ended for video in videos):  # as those of one frame have already
                 before_frames(len(videos))
-                _step(follower, videos)
+                _step(tracker, videos)
                 share_time(videos)
             for video in [video for video in videos if video.ended]:
                 videos.remove(video)
-                yield video.job, video.timing()
+                yield video.job, video.timing
     finally:
         for video in videos:
             video.abandon()
 
 
-def _step(follower: Any, videos: Sequence["_Video"]) -> None:
+def _step(tracker: Any, videos: Sequence["_Video"]) -> None:
     """Take all videos a frame further."""
     try:
-        results = follower.step([v.followed for v in videos], [v.ready for v in videos])
+        results = tracker.step([v.followed for v in videos], [v.ready for v in videos])
     except Exception as error:
         names = some_of([video.job.name for video in videos])
         error.add_note(f"In a step with {count(videos, 'video')}: {names}.")
         raise
-    milliseconds = 1000 * follower.step_seconds
     for video, labels in zip(videos, results, strict=True):
-        video.take(labels, milliseconds, len(videos))
+        video.take(labels, 1000 * tracker.step_seconds, len(videos))
 
 
 class _Video:
     """A video between its first frame and its last mask."""
 
-    def __init__(self, job: Job, follower: Any) -> None:
-        self.job, self._follower = job, follower
-        self.total_ms = self._online_ms = 0.0
-        self._step_ms: list[float] = []
-        self._videos_stepped = 0  # over all steps
+    def __init__(self, job: Job, tracker: Any) -> None:
+        self.job, self.timing, self._tracker = job, Timing(), tracker
         with contextlib.ExitStack() as stack:
             self._folder = stack.enter_context(atomic_folder(job.folder, replace=True))
-            frames = prepared(job.frames, follower.prepare)
+            frames = ((name, frame, tracker.prepare(frame)) for name, frame in job.frames)
             self._frames = stack.enter_context(read_ahead(frames, FRAMES_AHEAD))
             self._later = stack.enter_context(write_behind(write_labels, MASKS_BEHIND))
             self._go_on()
@@ -249,27 +208,23 @@ class _Video:
         while self._name not in self.job.marks:
             self._write(np.zeros(self._frame.shape[:2], np.uint8))
         with self._naming_mark("first mask"):
-            self.followed = self._follower.start(self._frame, self._marks())
-        self._online_ms = 1000 * getattr(self._follower, "online_seconds", 0.0)
+            self.followed = self._tracker.start(self._frame, self._marks())
+        self.timing.online_ms = 1000 * self._tracker.online_seconds
         self._write(self.followed.labels)
 
     def take(self, labels: np.ndarray, step_ms: float, videos: int) -> None:
         """Take the labels of a frame, of a step with so many videos; go on to the next."""
-        self._step_ms.append(step_ms / videos)
-        self._videos_stepped += videos
+        steps = self.timing.step_ms
+        before = self.timing.videos_at_once * len(steps)
+        steps.append(step_ms / videos)
+        self.timing.videos_at_once = (before + videos) / len(steps)
         if self._name in self.job.marks:
             marks = self._marks()
             new = np.where(np.isin(marks, self.followed.ids), 0, marks)
             if new.any():
                 with self._naming_mark("mask"):
-                    labels = self._follower.add_objects(self.followed, self._frame, new)
+                    labels = self._tracker.add_objects(self.followed, self._frame, new)
         self._write(labels)
-
-    def timing(self) -> Timing:
-        """How long it took, when it has ended."""
-        steps = len(self._step_ms)
-        at_once = self._videos_stepped / steps if steps else 1.0
-        return Timing(self._step_ms, self.total_ms, self._online_ms, at_once)
 
     def abandon(self) -> None:
         """Drop what was written, unless it has ended."""

@@ -6,7 +6,6 @@ before it has saved its state leaves nothing; any other can be continued, whatev
 
 import contextlib
 import logging
-import os
 import pickle
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,55 +15,41 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ranet.datasets.image_io import write_labels
 from ranet.errors import OutputError
-from ranet.files import atomic_write, flush, make_folder, output_errors, remove_leftovers
-from ranet.inference.segmenter import VideoSegmenter
+from ranet.files import atomic_write, make_folder, move, output_errors, remove_leftovers
+from ranet.inference.tracker import FollowedVideo
 from ranet.wording import bullets, differences
 
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Memory:
-    """What a segmenter remembers of a video between two frames, the network apart."""
-
-    ids: tuple[int, ...]
-    labels: Tensor
-    state: Any
-    """Of the method, on the CPU."""
-
-    @classmethod
-    def of(cls, segmenter: VideoSegmenter) -> "Memory":
-        """What it remembers now, on the CPU."""
-        video = segmenter.video
-        labels = torch.from_numpy(np.ascontiguousarray(video.labels))
+def remembered(video: FollowedVideo) -> dict[str, Any]:
+    """All that the next step of a video needs of those before, the network apart, on the CPU."""
+    return {
+        "ids": video.ids,
+        "labels": torch.from_numpy(np.ascontiguousarray(video.labels)),
         # A view would be written with all that it is a part of.
-        state = pytree.tree_map(lambda tensor: tensor.cpu().clone(), video.state)
-        return cls(video.ids, labels, state)
+        "state": pytree.tree_map(lambda tensor: tensor.cpu().clone(), video.state),
+    }
 
-    def give_back(self, segmenter: VideoSegmenter) -> None:
-        """Let ``segmenter``, which has been started with the same video, remember this.
 
-        All that its next step needs; the last frame itself is not part of it.
-        """
-        video, device = segmenter.video, segmenter.device
-        video.ids = self.ids
-        video.labels = self.labels.numpy()
-        video.state = pytree.tree_map(lambda tensor: tensor.to(device), self.state)
+def recall(video: FollowedVideo, memory: dict[str, Any]) -> None:
+    """Let a video, which has been started anew, go on from what was :func:`remembered` of it."""
+    device = video.image.device
+    video.ids, video.labels = memory["ids"], memory["labels"].numpy()
+    video.state = pytree.tree_map(lambda tensor: tensor.to(device), memory["state"])
 
 
 @dataclass(frozen=True)
-class State:
+class Position:
     """How far a run is: so many ways are done, and so many frames of the next one."""
 
     ways: int = 0
     frames: int = 0
-    memory: Memory | None = None
-    """Behind the last of these frames; None: before the first."""
+    memory: dict[str, Any] | None = None
+    """:func:`remembered` behind the last of these frames; None: before the first."""
 
 
 class UnfinishedRun:
@@ -73,44 +58,26 @@ class UnfinishedRun:
     Args:
         folder: exists.
         settings: what decides the masks, as JSON holds it.
-        state: where the run begins.
+        position: where the run begins.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], state: State) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], position: Position) -> None:
         self.masks = make_folder(folder / "masks")
         self.laid_down = folder / "frames"
         """For frames that are to be read backwards."""
-        self.state = state
+        self.position = position
         """As it was saved last."""
         self._folder, self._settings = folder, settings
-        self._unflushed: set[Path] = set()  # masks
 
-    def write_mask(self, name: str, labels: np.ndarray) -> None:
-        """Write the mask H×W uint8 of the frame of a name.
-
-        Raises:
-            OutputError: it cannot be written.
-        """
-        path = self.masks / f"{name}.png"
-        write_labels(path, labels)
-        self._unflushed.add(path)
-
-    def save(self, state: State) -> None:
-        """From here on the run can be continued at ``state``.
+    def save(self, position: Position) -> None:
+        """From here on the run can be continued at ``position``.
 
         Raises:
             OutputError: it cannot be written.
         """
-        memory = state.memory and vars(state.memory)
-        with output_errors(self._folder):
-            for mask in self._unflushed:  # all that the state counts as done
-                flush(mask)
-            self._unflushed.clear()
-            with atomic_write(_state_file(self._folder)) as file:
-                torch.save({"settings": self._settings, **vars(state), "memory": memory}, file)
-                file.flush()
-                os.fsync(file.fileno())
-        self.state = state
+        with atomic_write(_state_file(self._folder)) as file:
+            torch.save({"settings": self._settings, **vars(position)}, file)
+        self.position = position
 
     def finish(self, out: Path) -> None:
         """Let the masks appear as ``out``, new or empty.
@@ -121,8 +88,7 @@ class UnfinishedRun:
         with output_errors(out):
             if out.exists():
                 out.rmdir()
-            flush(self.masks)
-            self.masks.rename(out)
+            move(self.masks, out)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
@@ -143,11 +109,12 @@ def unfinished_run(
     """
     place = out.resolve()
     folder = place.with_name(f".{place.name}.unfinished")
-    if restart or not _state_file(folder).exists():
+    begun = _state_file(folder).exists() and not restart
+    if not begun:
         with output_errors(folder), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)
-    state = _begun(folder, settings, state_types) if folder.exists() else State()
-    run = UnfinishedRun(make_folder(folder), settings, state)
+    position = _position(folder, settings, state_types) if begun else Position()
+    run = UnfinishedRun(make_folder(folder), settings, position)
     remove_leftovers(run.masks)
     try:
         yield run
@@ -168,8 +135,8 @@ def _state_file(folder: Path) -> Path:
     return folder / "state.pt"
 
 
-def _begun(folder: Path, settings: dict[str, Any], state_types: Sequence[type]) -> State:
-    """The state that an earlier run with the same settings has saved."""
+def _position(folder: Path, settings: dict[str, Any], state_types: Sequence[type]) -> Position:
+    """Where an earlier run with the same settings has saved that it was."""
     try:
         with torch.serialization.safe_globals(list(state_types)):
             saved = torch.load(_state_file(folder), map_location="cpu", weights_only=True)
@@ -180,14 +147,10 @@ def _begun(folder: Path, settings: dict[str, Any], state_types: Sequence[type]) 
             f"The state of the unfinished run in {folder} cannot be read ({reason}); --restart "
             "begins anew."
         ) from error
-    changed = [
-        f"{name}: {before!r} then, {now!r} now"
-        for name, before, now in differences(saved.pop("settings"), settings)
-    ]
-    if changed:
+    if changed := list(differences(saved.pop("settings"), settings)):
+        lines = [f"{name}: {before!r} then, {now!r} now" for name, before, now in changed]
         raise OutputError(
             f"An unfinished run in {folder}, which --restart would forget, was made with other "
-            f"settings:\n{bullets(changed)}"
+            f"settings:\n{bullets(lines)}"
         )
-    memory = saved.pop("memory")
-    return State(**saved, memory=memory and Memory(**memory))
+    return Position(**saved)

@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 from ranet.datasets.annotations import naming_mask
-from ranet.datasets.image_io import read_labels
+from ranet.datasets.image_io import read_labels, write_labels
 from ranet.datasets.video_io import FrameSource, ImageFrames, backwards, no_such_frame
 from ranet.errors import DataError
-from ranet.inference.marked_frames import MarkedFrames, Mask, Way, correct
+from ranet.inference.canvas import Frame
+from ranet.inference.marked_frames import MarkedFrames, Mask, Way
+from ranet.inference.network import CHANGES_NO_MASK
 from ranet.inference.outputs import (
     Outputs,
     WriteFrame,
@@ -28,35 +31,33 @@ from ranet.inference.outputs import (
     opened_outputs,
     write_outputs,
 )
-from ranet.inference.overlap import (
+from ranet.inference.running import (
     FRAMES_AHEAD,
     MASKS_BEHIND,
-    prepared,
+    progress_bar,
     read_ahead,
     write_behind,
 )
-from ranet.inference.progress import Progress
-from ranet.inference.resolve import CHANGES_NO_MASK
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.transfer import Frame
-from ranet.inference.unfinished import Memory, State, UnfinishedRun, unfinished_run
+from ranet.inference.unfinished import (
+    Position,
+    UnfinishedRun,
+    recall,
+    remembered,
+    unfinished_run,
+)
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
 from ranet.wording import count
 
 _logger = logging.getLogger(__name__)
 
-NumberedFrame = tuple[int, str, np.ndarray]
-"""Number in the video, from 0; name; H×W×3 uint8 RGB."""
-
 
 class _ReadyFrame(NamedTuple):
-    """A frame with what :meth:`VideoSegmenter.step` takes for it."""
-
-    number: int
+    number: int  # in the video, from 0
     name: str
-    pixels: np.ndarray
-    ready: Frame
+    pixels: np.ndarray  # H×W×3 uint8 RGB
+    ready: Frame  # what a step takes for it
 
 
 def segment_video(
@@ -109,7 +110,7 @@ def segment_video(
     marked = MarkedFrames(masks, source.size)
     _check_frames(marked, source, backward=backward)
     settings = _settings(segmenter, source, marked, backward=backward, made_with=made_with or {})
-    place, broken = out.resolve(), None
+    place = out.resolve()
     # The lock lies beside the folder, which is not there yet.
     with only_writer(out, place.parent / f".{place.name}.lock"):
         check_free(out, str(out))
@@ -117,19 +118,17 @@ def segment_video(
             work = _Work(segmenter, source, marked, run, after_frame, save_every)
             inside = outputs.moved(out, run.masks)
             if source.live:
-                broken = work.live(inside, frame_rate)
+                work.live(inside, frame_rate)
             else:
                 work.masks(marked.ways(backward=backward), out)
                 if inside.wanted():
                     write_outputs(source, run.masks, inside, frame_rate=frame_rate)
             run.finish(out)
     work.report(out)
-    if broken is not None:
-        kept = f"{count(work.written, 'mask')} up to frame {broken.last}"
-        raise DataError(f"{broken.error} Kept {kept}, in {out}.") from broken.error
-
-
-_BEGINNING = State()
+    if work.broken is not None:
+        error, last = work.broken
+        kept = f"{count(work.written, 'mask')} up to frame {last}"
+        raise DataError(f"{error} Kept {kept}, in {out}.") from error
 
 
 class _Work:
@@ -149,131 +148,126 @@ class _Work:
         self._began = time.perf_counter()
         self.written = 0
         """Masks."""
+        self.broken: tuple[DataError, int] | None = None
+        """What ended frames that come only once, if it was no end, and the last one's number."""
         self._read = 0  # frames, until the source ends
 
-    def live(self, outputs: Outputs, frame_rate: Fraction | None) -> "_Broken | None":
-        """Masks and outputs at once, until the frames end or Ctrl-C is pressed.
-
-        Returns:
-            What ended the frames after the first that was segmented, if it was no end.
-        """
+    def live(self, outputs: Outputs, frame_rate: Fraction | None) -> None:
+        """Masks and outputs at once, until the frames end or Ctrl-C is pressed."""
         _logger.info("these frames come only once: Ctrl-C ends the video and keeps what there is")
         (way,) = self._marked.ways(backward=False)
-        frames = itertools.islice(self._numbered(), way.first, None)
-        arriving = _Arriving(frames)
         with (
             opened_outputs(outputs, self._source, frame_rate) as write,
             StopRequest() as stop,
-            Progress("segmenting", None) as progress,
+            progress_bar("segmenting", None) as progress,
+            write_behind(_call, MASKS_BEHIND) as later,
         ):
             # Not read ahead: a thread that waits for a frame could not be stopped.
-            followed = self._followed(way, self._prepared(arriving.until(stop)))
-            with write_behind(_call, MASKS_BEHIND) as later:
-                for number, name, frame, labels in followed:
-                    later(self._write, way, name, labels)
-                    later(write, number, name, frame, labels)
-                    self._after_frame(number, name, frame, labels)
-                    progress.update()
-                if arriving.broken is None:
-                    self._check_reached(way, progress.done)
-        return arriving.broken
+            arriving = self._until(stop, self._frames(way))
+            for frame, labels in self._followed(way, arriving, Position()):
+                later(self._write, way, frame.name, labels)
+                later(write, frame.number, frame.name, frame.pixels, labels)
+                self._after_frame(frame.number, frame.name, frame.pixels, labels)
+                progress.update()
+            if self.broken is None:
+                self._check_reached(way, progress.n)
 
     def masks(self, ways: list[Way], out: Path) -> None:
         """All masks that are not there yet."""
         sizes = [_length(way, self._source) for way in ways]
-        known = [size for size in sizes if size is not None]
-        total = sum(known) if len(known) == len(sizes) else None
-        state = self._run.state
-        if state != _BEGINNING:
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        position = self._run.position
+        if position != Position():
             _logger.info("going on with the unfinished run beside %s", out)
-        done = state.frames + sum(size or 0 for size in sizes[: state.ways])
-        with Progress("segmenting", total, done) as progress:
-            for index in range(state.ways, len(ways)):
-                self._go(ways[index], self._run.state, progress)
-                self._run.save(State(ways=index + 1))
+        done = position.frames + sum(size or 0 for size in sizes[: position.ways])
+        with progress_bar("segmenting", total, done) as progress:
+            for index in range(position.ways, len(ways)):
+                self._go(ways[index], self._run.position, progress)
+                self._run.save(Position(ways=index + 1))
 
     def report(self, out: Path) -> None:
         """Say what was done."""
-        seconds = time.perf_counter() - self._began
+        ms = 1000 * (time.perf_counter() - self._began) / max(1, self.written)
         masks = sum(path.suffix == ".png" for path in out.iterdir())
-        _logger.info(
-            "%s in %s, %.0f ms a frame",
-            count(masks, "mask"),
-            out,
-            1000 * seconds / max(1, self.written),
-        )
+        _logger.info("%s in %s, %.0f ms a frame", count(masks, "mask"), out, ms)
 
-    def _go(self, way: Way, state: State, progress: Progress) -> None:
-        """One way from ``state`` to its end, with the state saved every so often."""
-        done, saved = state.frames, time.monotonic()
+    def _go(self, way: Way, position: Position, progress: tqdm) -> None:
+        """One way from ``position`` to its end, with the state saved every so often."""
+        done, saved = position.frames, time.monotonic()
         with (
-            read_ahead(self._prepared(self._frames_of(way), done), FRAMES_AHEAD) as frames,
+            read_ahead(self._frames(way), FRAMES_AHEAD) as frames,
             write_behind(_call, MASKS_BEHIND) as later,
             StopRequest() as stop,
         ):
-            for number, name, frame, labels in self._followed(way, frames, state):
-                later(self._write, way, name, labels)
-                self._after_frame(number, name, frame, labels)
+            for frame, labels in self._followed(way, frames, position):
+                later(self._write, way, frame.name, labels)
+                self._after_frame(frame.number, frame.name, frame.pixels, labels)
                 progress.update()
                 done += 1
                 if stop.requested or time.monotonic() - saved >= self._save_every:
                     # By the same thread, and so behind the masks up to here.
-                    later(self._run.save, State(state.ways, done, Memory.of(self._segmenter)))
+                    memory = remembered(self._segmenter.video)
+                    later(self._run.save, Position(position.ways, done, memory))
                     saved = time.monotonic()
                 if stop.requested:
                     raise KeyboardInterrupt
         self._check_reached(way, done)
 
-    def _numbered(self) -> Iterator[NumberedFrame]:
-        """The frames with their numbers."""
-        for number, (name, frame) in enumerate(self._source):
+    def _frames(self, way: Way) -> Iterator[_ReadyFrame]:
+        """From where the way begins."""
+        numbered: Iterator[tuple[int, tuple[str, np.ndarray]]]
+        if way.backward:
+            reversed_frames = backwards(self._source, way.first + 1, self._run.laid_down)
+            numbered = zip(itertools.count(way.first, -1), reversed_frames, strict=False)
+        else:
+            numbered = itertools.islice(self._numbered(), way.first, None)
+        for number, (name, pixels) in numbered:
+            yield _ReadyFrame(number, name, pixels, self._segmenter.prepare(pixels))
+
+    def _numbered(self) -> Iterator[tuple[int, tuple[str, np.ndarray]]]:
+        for number, named in enumerate(self._source):
             self._read = number + 1
-            yield number, name, frame
+            yield number, named
 
-    def _frames_of(self, way: Way) -> Iterator[NumberedFrame]:
-        if not way.backward:
-            return itertools.islice(self._numbered(), way.first, None)
-        reversed_frames = backwards(self._source, way.first + 1, self._run.laid_down)
-        numbers = itertools.count(way.first, -1)
-        return (
-            (n, name, frame) for n, (name, frame) in zip(numbers, reversed_frames, strict=False)
-        )
-
-    def _prepared(self, frames: Iterator[NumberedFrame], done: int = 0) -> Iterator[_ReadyFrame]:
-        """The frames, ready for a step but for the first and for those ``done`` before."""
-        named = (((number, name), frame) for number, name, frame in frames)
-        for (number, name), frame, ready in prepared(
-            named, self._segmenter.prepare, first_step=max(1, done)
-        ):
-            yield _ReadyFrame(number, name, frame, ready)
+    def _until(self, stop: StopRequest, frames: Iterator[_ReadyFrame]) -> Iterator[_ReadyFrame]:
+        """Frames that come before someone asks to stop, or one cannot be read."""
+        number = None
+        try:
+            for frame in frames:
+                number = frame.number
+                yield frame
+                if stop.requested:
+                    return
+        except DataError as error:
+            # Ctrl-C reaches the program that sends the frames, too, which may end within one.
+            if number is None and not stop.requested:
+                raise
+            if number is not None and not stop.requested:
+                self.broken = error, number
 
     def _followed(
-        self, way: Way, frames: Iterator[_ReadyFrame], state: State = _BEGINNING
-    ) -> Iterator[tuple[int, str, np.ndarray, np.ndarray]]:
-        """The frames behind ``state`` with their labels."""
-        done = state.frames
-        for position, frame in enumerate(frames):
-            if position == 0:
-                labels = self._start(way, frame.number, frame.pixels)
-            if state.memory is not None and position == done - 1:
-                state.memory.give_back(self._segmenter)
-            if position < done:
-                continue
-            if position > 0:
-                labels = self._step(way, frame)
-            yield frame.number, frame.name, frame.pixels, labels
-
-    def _start(self, way: Way, number: int, frame: np.ndarray) -> np.ndarray:
-        with naming_mask(self._marked.name(number)):
-            return self._segmenter.start(frame, self._marked.labels(number, way.marked[number]))
+        self, way: Way, frames: Iterator[_ReadyFrame], position: Position
+    ) -> Iterator[tuple[_ReadyFrame, np.ndarray]]:
+        """The frames behind ``position`` with their labels."""
+        for index, frame in enumerate(frames):
+            labels = None
+            if index == 0:
+                with naming_mask(self._marked.name(frame.number)):
+                    labels = self._segmenter.start(frame.pixels, self._labels(way, frame.number))
+            if position.memory is not None and index == position.frames - 1:
+                recall(self._segmenter.video, position.memory)
+            if index >= position.frames:
+                yield frame, self._step(way, frame) if labels is None else labels
 
     def _step(self, way: Way, frame: _ReadyFrame) -> np.ndarray:
         labels = self._segmenter.step(frame.ready)
         if frame.number not in way.marked:
             return labels
         with naming_mask(self._marked.name(frame.number)):
-            marked = self._marked.labels(frame.number, way.marked[frame.number])
-            return correct(self._segmenter, frame.pixels, marked)
+            return self._segmenter.correct(frame.pixels, self._labels(way, frame.number))
+
+    def _labels(self, way: Way, number: int) -> np.ndarray:
+        return self._marked.labels(number, way.marked[number])
 
     def _write(self, way: Way, name: str, labels: np.ndarray) -> None:
         """Write a mask; backwards, what was found forwards stays in front."""
@@ -281,7 +275,7 @@ class _Work:
         if way.backward and path.exists():
             forwards = read_labels(path)
             labels = np.where(forwards > 0, forwards, labels)
-        self._run.write_mask(name, labels)
+        write_labels(path, labels)
         self.written += 1
 
     def _check_reached(self, way: Way, done: int) -> None:
@@ -289,40 +283,6 @@ class _Work:
         last = max(way.marked)
         if not way.backward and way.first + done <= last:
             raise no_such_frame("The video", last, self._read)
-
-
-class _Broken(NamedTuple):
-    """How frames ended that should have gone on."""
-
-    error: DataError
-    last: int
-    """Number of the last frame."""
-
-
-class _Arriving:
-    """Frames that come only once."""
-
-    def __init__(self, frames: Iterator[NumberedFrame]) -> None:
-        self._frames = frames
-        self.broken: _Broken | None = None
-        """After a frame that could not be read; such a first one is raised."""
-
-    def until(self, stop: StopRequest) -> Iterator[NumberedFrame]:
-        """The frames that come before someone asks to stop."""
-        number = None
-        try:
-            for frame in self._frames:
-                number = frame[0]
-                yield frame
-                if stop.requested:
-                    return
-        except DataError as error:
-            # Ctrl-C reaches the program that sends the frames, too, which may end within one.
-            if stop.requested:
-                return
-            if number is None:
-                raise
-            self.broken = _Broken(error, number)
 
 
 def _call(function: Callable[..., None], *arguments: Any) -> None:
@@ -345,7 +305,7 @@ def _check_frames(marked: MarkedFrames, source: FrameSource, *, backward: bool) 
     if backward and source.live:
         raise DataError(
             "Frames that come only once, from a camera or standard input, cannot be segmented "
-            "backwards: save them as a video first."
+            "backwards."
         )
 
 

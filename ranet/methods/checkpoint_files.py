@@ -10,7 +10,6 @@ How a network was trained is a list of stages (§3.5), plain dictionaries: ``nam
 
 import json
 import pickle
-import struct
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -24,27 +23,12 @@ from torch import Tensor
 
 from ranet.errors import CheckpointError
 from ranet.files import atomic_write
+from ranet.wording import some_of
 
 STATIC, VIDEO, UNKNOWN = "static", "video", "unknown"
 
 UNTOLD: dict[str, Any] = {"name": "not told", "data": [UNKNOWN], "steps": None}
 """Of a checkpoint that does not say how it was trained."""
-
-_NAMES_IN_A_MESSAGE = 8
-
-# What torch.load raises where bytes are not what it expects; its reader of old files checks little.
-_DAMAGED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-)
 
 
 def read_checkpoint_file(
@@ -66,14 +50,20 @@ def read_checkpoint_file(
         _check_sums(path, if_damaged)
         with warnings.catch_warnings(action="ignore"):  # torch's doubts about what is no checkpoint
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(_unpickling_message(path, error, if_damaged)) from error
+    except CheckpointError:
+        raise
     except OSError as error:
         raise unreadable(path, error) from error
-    except _DAMAGED as error:
+    except Exception as error:  # torch's reader of old files checks little, and raises anything
+        _, code, name = str(error).partition("GLOBAL ")
+        if isinstance(error, pickle.UnpicklingError) and code:
+            raise CheckpointError(
+                f"{path} holds pickled Python objects besides tensors ({name.split()[0]}), which "
+                "could run code and were not loaded: save its state_dict() alone."
+            ) from error
+        said = "" if isinstance(error, pickle.UnpicklingError) else f" ({_first_line(error)})"
         raise CheckpointError(
-            f"{path} is not a readable checkpoint ({_first_line(error)}). It may be cut short: "
-            f"{if_damaged}."
+            f"{path} is not a readable checkpoint{said}; if it is damaged: {if_damaged}."
         ) from error
     if not isinstance(content, dict):
         raise CheckpointError(
@@ -90,9 +80,8 @@ def _check_sums(path: Path, if_damaged: str) -> None:
         damaged = archive.testzip()
     if damaged is not None:
         raise CheckpointError(
-            f"{path} is damaged: its entry {damaged} is not what was written; {if_damaged}. (If it "
-            "was saved after torch.serialization.set_crc32_options(False), its sums mean nothing: "
-            "save it again without that.)"
+            f"{path} is damaged: its entry {damaged} is not what was written, unless it was saved "
+            f"after torch.serialization.set_crc32_options(False); {if_damaged}."
         )
 
 
@@ -105,28 +94,7 @@ def check_is_file(path: Path) -> None:
 
 def unreadable(path: str | Path, error: OSError) -> CheckpointError:
     """The error to raise for a checkpoint that the system does not let us read."""
-    return CheckpointError(
-        f"Cannot read the checkpoint {path}: {error.strerror or error}. Check its permissions and "
-        "the disk it is on."
-    )
-
-
-def _unpickling_message(path: Path, error: Exception, if_damaged: str) -> str:
-    if "GLOBAL" in str(error):
-        return (
-            f"{path} holds pickled Python objects besides tensors ({_offending_global(error)}). "
-            "Loading them could run code, so it was not done. Save its state_dict() alone, with "
-            "torch.save, in the program it comes from."
-        )
-    return (
-        f"{path} is not a PyTorch checkpoint. Is it another kind of file? If it is damaged: "
-        f"{if_damaged}."
-    )
-
-
-def _offending_global(error: Exception) -> str:
-    words = str(error).split("GLOBAL ", 1)
-    return words[1].split()[0] if len(words) == 2 else _first_line(error)
+    return CheckpointError(f"Cannot read the checkpoint {path}: {error.strerror or error}.")
 
 
 def _first_line(error: Exception) -> str:
@@ -142,25 +110,18 @@ def check_entries(
     Raises:
         CheckpointError: lists what is missing or of another kind.
     """
-    problems = [
-        *_list("missing", [name for name in kinds if name not in content]),
-        *_list("of another kind", _unusable(content, kinds)),
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{source} does not hold what it should:\n" + "\n".join(problems) + "\n"
-            "Is it a checkpoint of this project, and of its kind?"
-        )
-
-
-def _unusable(
-    content: Mapping[str, Any], kinds: Mapping[str, type | tuple[type, ...]]
-) -> list[str]:
-    return [
-        f"{name} (a {type(content[name]).__name__})"
-        for name, kind in kinds.items()
-        if name in content and not isinstance(content[name], kind)
-    ]
+    given = {name: content[name] for name in kinds if name in content}
+    _require_none(
+        f"{source} is no checkpoint of this kind",
+        {
+            "missing": [name for name in kinds if name not in content],
+            "of another kind": [
+                f"{name} (a {type(value).__name__})"
+                for name, value in given.items()
+                if not isinstance(value, kinds[name])
+            ],
+        },
+    )
 
 
 def check_names_and_shapes(
@@ -171,16 +132,21 @@ def check_names_and_shapes(
     Raises:
         CheckpointError: lists what is missing, unexpected, or of another shape.
     """
-    problems = [
-        *_list("missing", [name for name in expected if name not in found]),
-        *_list("unexpected", [name for name in found if name not in expected]),
-        *_list("of another kind or shape", _misfits(found, expected)),
-    ]
-    if problems:
-        raise CheckpointError(
-            f"{source} does not fit the network:\n" + "\n".join(problems) + "\n"
-            "Is it a checkpoint of another architecture?"
-        )
+    misfits = []
+    for name in sorted(expected.keys() & found.keys()):
+        value, shape = found[name], tuple(expected[name].shape)
+        if not isinstance(value, Tensor):
+            misfits.append(f"{name} (a {type(value).__name__}, not a tensor)")
+        elif tuple(value.shape) != shape:
+            misfits.append(f"{name} ({tuple(value.shape)}, expected {shape})")
+    _require_none(
+        f"{source} does not fit the network",
+        {
+            "missing": [name for name in expected if name not in found],
+            "unexpected": [name for name in found if name not in expected],
+            "of another kind or shape": misfits,
+        },
+    )
 
 
 def check_finite(weights: Mapping[str, Tensor], source: str) -> None:
@@ -189,31 +155,15 @@ def check_finite(weights: Mapping[str, Tensor], source: str) -> None:
     Raises:
         CheckpointError: lists the tensors that are not finite.
     """
-    problems = _list("not finite", [n for n, w in weights.items() if not w.isfinite().all()])
-    if problems:
-        raise CheckpointError(
-            f"{source} holds weights that are no numbers:\n" + "\n".join(problems) + "\n"
-            "Its training has diverged, or it is damaged: use an earlier checkpoint."
-        )
+    wrong = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    _require_none(f"{source} holds weights that are no numbers", {"not finite": wrong})
 
 
-def _misfits(found: Mapping[str, Any], expected: Mapping[str, Tensor]) -> list[str]:
-    misfits = []
-    for name in expected.keys() & found.keys():
-        value, target = found[name], tuple(expected[name].shape)
-        if not isinstance(value, Tensor):
-            misfits.append(f"{name} (a {type(value).__name__}, not a tensor)")
-        elif tuple(value.shape) != target:
-            misfits.append(f"{name} ({tuple(value.shape)}, expected {target})")
-    return sorted(misfits)
-
-
-def _list(what: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
-    shown = ", ".join(map(str, names[:_NAMES_IN_A_MESSAGE]))
-    more = f" and {len(names) - _NAMES_IN_A_MESSAGE} more" * (len(names) > _NAMES_IN_A_MESSAGE)
-    return [f"  {what}: {shown}{more}"]
+def _require_none(message: str, problems: Mapping[str, Sequence[str]]) -> None:
+    """Raise CheckpointError with the names of what is wrong, a line for each kind."""
+    lines = [f"  {what}: {some_of(names, 8)}" for what, names in problems.items() if names]
+    if lines:
+        raise CheckpointError("\n".join([f"{message}:", *lines]))
 
 
 SUFFIX = ".safetensors"
@@ -239,10 +189,18 @@ def read_exchange_file(path: str | Path) -> dict[str, Any]:
         raise unreadable(path, error) from error
     except safetensors.SafetensorError as error:
         raise CheckpointError(
-            f"{path} is not a readable .safetensors file ({error}). It may be cut short: copy or "
-            "download it again."
+            f"{path} is not a readable .safetensors file ({error}): copy or download it again."
         ) from error
-    return {**_entries(description, path), "model": weights}
+    try:
+        entries = json.loads(description or "")
+    except json.JSONDecodeError:
+        entries = None
+    if not isinstance(entries, dict):
+        raise CheckpointError(
+            f"{path} does not say which network it holds: expected a description under {_KEY!r} "
+            "in its header."
+        )
+    return {**entries, "model": weights}
 
 
 def write_exchange_file(
@@ -282,19 +240,6 @@ def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
 def _cast(tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Counters and other integers stay what they are."""
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _entries(description: str | None, path: str | Path) -> dict[str, Any]:
-    try:
-        entries = json.loads(description or "")
-    except json.JSONDecodeError:
-        entries = None
-    if not isinstance(entries, dict):
-        raise CheckpointError(
-            f"{path} does not say which network it holds: expected a description under {_KEY!r} "
-            "in its header. It is not a network of this project."
-        )
-    return entries
 
 
 def training_stage(name: str, data: Sequence[str], steps: int | None) -> dict[str, Any]:

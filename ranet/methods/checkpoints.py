@@ -72,7 +72,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> VOSMethod:
     if content.get("format") != FORMAT:
         found = f"format {content['format']!r}" if "format" in content else "none"
         raise CheckpointError(
-            f"{source} is not a checkpoint of this network: expected format {FORMAT!r} or the "
+            f"{source} is not a checkpoint of this project: expected format {FORMAT!r} or the "
             f"names of the authors' release, found {found} and entries "
             f"{sorted(map(str, content))[:6]}."
         )
@@ -98,7 +98,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> VOSMethod:
     except (ArithmeticError, ConfigError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{source} describes a network that cannot be built: {error}. It may be of a newer "
-            "revision of this project, or of a method whose plugin was not named, or damaged."
+            "revision, or of a method whose plugin was not named."
         ) from error
     weights = content["model"]
     check_names_and_shapes(weights, model.state_dict(), str(source))
@@ -117,8 +117,7 @@ def _check_input_size(size: Sequence[Any] | None, source: str | Path) -> None:
     if len(size) != 2 or len(sides) != 2:
         raise CheckpointError(
             f"{source} says that its network is used to frames of input_size {list(size)}: "
-            f"expected height and width, whole numbers from {VOSMethod.smallest_side} on. Write it "
-            "again, with another size."
+            f"expected height and width, whole numbers from {VOSMethod.smallest_side} on."
         )
 
 
@@ -197,9 +196,8 @@ def pretrained_path(name: str = DEFAULT) -> Path:
     path = _FOLDER / _FILES[name]
     if not path.is_file():
         raise CheckpointError(
-            f"The network {name!r} should lie at {path}, where a clone of the repository and the "
-            "installed package have it, but there is no such file. Get it again with `git checkout "
-            "-- checkpoints`, install the package again, or name the file of a network."
+            f"The network {name!r} should lie at {path}, but there is no such file; in a clone, "
+            "`git checkout -- checkpoints` gets it again."
         )
     return path
 

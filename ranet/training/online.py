@@ -54,7 +54,7 @@ def fine_tune(
         model: stays as it is.
         image: H×W×3 uint8 RGB, the frame as it lies on its canvas.
         labels: H×W uint8: 0 background, other ids objects; at least one.
-        config: :func:`~ranet.inference.resolve.resolved`; ``config.online`` says how to learn;
+        config: :func:`~ranet.inference.network.resolved`; ``config.online`` says how to learn;
             size, crop, precision and what is told of the previous mask are those of the inference
             that follows.
 

@@ -1,12 +1,11 @@
 """A method as it is prepared for inference, and its step, for those who test them directly."""
 
 from ranet.config import InferenceConfig
-from ranet.inference.resolve import resolved
-from ranet.inference.tracker import Network
+from ranet.inference.network import Network, resolved
 
 
 def prepared(network, **settings):
-    return Network.prepared(network, resolved(InferenceConfig(**settings), network)).method
+    return Network(network, resolved(InferenceConfig(**settings), network)).method
 
 
 def marked(method, *marks):

@@ -16,9 +16,10 @@ from device_questions import (
 from moving_squares import moving
 from tiny_ranet import tiny_ranet
 
-from ranet.config import InferenceConfig, OnlineLearning
-from ranet.errors import ConfigError, DataError
+from ranet.config import InferenceConfig
+from ranet.errors import DataError
 from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.tracker import Tracker
 
 SIZE = (64, 96)
 
@@ -44,7 +45,7 @@ def followed_alone(videos, network, **changes):
 
 
 def followed_together(videos, network, **changes):
-    segmenter = VideoSegmenter(network, config(**changes)).together()
+    segmenter = Tracker(network, config(**changes))
     followed = [segmenter.start(*video[0]) for video in videos]
     masks = [[one.labels] for one in followed]
     for frames in zip(*(video[1:] for video in videos), strict=True):
@@ -88,7 +89,7 @@ def test_frames_of_several_sizes_share_a_canvas(fusion):
 def test_videos_come_and_go():
     videos = [video(number, frames=8) for number in range(3)]
     expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
-    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
+    segmenter = Tracker(ColourNetwork(), config())
     followed = [segmenter.start(*video[0]) for video in videos]
     at = [0, 0, 0]
     for members in ([0, 1], [0, 1], [0, 2], [2], [1, 2], [2, 1], [0, 1, 2]):
@@ -102,7 +103,7 @@ def test_videos_come_and_go():
 
 def test_states_are_stacked_only_when_other_videos_are_given(monkeypatch):
     videos = [video(number) for number in range(3)]
-    tracker = VideoSegmenter(ColourNetwork(), config()).together()
+    tracker = Tracker(ColourNetwork(), config())
     followed = [tracker.start(*video[0]) for video in videos]
     given, step = [], ColourNetwork.step
     monkeypatch.setattr(
@@ -122,7 +123,7 @@ def test_a_step_that_is_made_for_one_size_of_batch_gets_one_size():
     expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
     network = ColourNetwork()
     with pytest.warns(UserWarning, match="cuda_graph: true has no effect on the device cpu"):
-        segmenter = VideoSegmenter(network, config(cuda_graph=True)).together()
+        segmenter = Tracker(network, config(cuda_graph=True))
     followed = [segmenter.start(*video[0]) for video in videos]
     sizes = []
     for step, members in enumerate(([0, 1, 2], [1, 2], [2]), start=1):
@@ -138,9 +139,9 @@ def require_no_question_but_labels(network):
     """Raise an error if a step asks the device for more than labels, once."""
     videos = [video(number) for number in range(2)]
     segmenter = VideoSegmenter(network, config())
-    segmenter._tracker.device = torch.device("meta")
-    segmenter._tracker.network.method.to("meta")
-    together = segmenter.together()
+    together = segmenter.tracker
+    together.device = torch.device("meta")
+    together.network.method.to("meta")
     with downloads_from_meta() as downloads:
         segmenter.start(*videos[0][0])
         followed = [together.start(*video[0]) for video in videos]
@@ -174,7 +175,7 @@ def tensor_bytes():
 
 def test_memory_does_not_grow_with_the_videos():
     videos = [video(number, frames=31) for number in range(2)]
-    segmenter = VideoSegmenter(tiny_ranet(), config()).together()
+    segmenter = Tracker(tiny_ranet(), config())
     followed = [segmenter.start(*video[0]) for video in videos]
     held = {}
     for index in range(1, 31):
@@ -188,7 +189,7 @@ def test_memory_does_not_grow_with_the_videos():
 
 def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
     videos = [video(number) for number in range(2)]
-    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
+    segmenter = Tracker(ColourNetwork(), config())
     followed = [segmenter.start(*video[0]) for video in videos]
     frames = [video[1][0] for video in videos]
 
@@ -208,13 +209,8 @@ def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
 # --- errors
 
 
-def test_online_learning_is_for_one_video_after_the_other():
-    with pytest.raises(ConfigError, match=r"a network of its own.*inference\.online to null"):
-        VideoSegmenter(ColourNetwork(), config(online=OnlineLearning(steps=1))).together()
-
-
 def test_videos_of_several_groups_are_refused():
-    segmenter = VideoSegmenter(ColourNetwork(), config(frame_size=None)).together()
+    segmenter = Tracker(ColourNetwork(), config(frame_size=None))
     one, two = (segmenter.start(*video(0, ids=ids)[0]) for ids in ((1,), (1, 2)))
     larger = segmenter.start(*video(0, size=(96, 144))[0])
     frame = video(0)[1][0]
@@ -225,18 +221,18 @@ def test_videos_of_several_groups_are_refused():
     with pytest.raises(DataError, match="found no video"):
         segmenter.step([], [])
     assert segmenter.group((96, 144), 2) == ((96, 144), 2)
-    assert VideoSegmenter(ColourNetwork(), config()).together().group((96, 144), 2) == (SIZE, 2)
+    assert Tracker(ColourNetwork(), config()).group((96, 144), 2) == (SIZE, 2)
 
 
 def test_a_frame_of_another_size_is_an_error():
-    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
+    segmenter = Tracker(ColourNetwork(), config())
     followed = segmenter.start(*video(0)[0])
     with pytest.raises(DataError, match="This frame is 50×90, but its video began with 64×96"):
         segmenter.step([followed], [video(0, size=(50, 90))[0][0]])
 
 
 def test_a_start_is_checked_as_that_of_one_video():
-    segmenter = VideoSegmenter(ColourNetwork(), config()).together()
+    segmenter = Tracker(ColourNetwork(), config())
     frame, labels = video(0)[0]
     with pytest.raises(DataError, match="mark no object"):
         segmenter.start(frame, labels * 0)

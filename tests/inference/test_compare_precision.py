@@ -20,7 +20,6 @@ from ranet.commands.compare_precision import (
 from ranet.config import InferenceConfig, OnlineLearning
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.errors import ConfigError, DataError
-from ranet.inference.compiled_step import Fallback
 
 SCRIPT = Path(__file__).parents[2] / "scripts/compare_precision.py"
 SIZE = (48, 80)
@@ -74,7 +73,7 @@ def test_what_is_lost_in_a_step_adds_up_in_the_video():
         [(SIDE - lost) / SIDE for lost in (1, 1, 2, 2, 3, 3)]
     )
     assert comparison.noisy.step == comparison.noisy.video == [1] * 6
-    assert not comparison.fallbacks
+    assert comparison.problem is None
 
 
 def test_every_object_counts_for_itself():
@@ -131,7 +130,7 @@ def test_what_did_not_happen_is_told():
     frames, labels = still({1: (5, 5)})
     with pytest.warns(UserWarning, match="only a CUDA GPU"):
         comparison = compare_with_plain(ColourNetwork(), config(cuda_graph=True), frames, labels)
-    assert [fallback.option for fallback in comparison.fallbacks] == ["cuda_graph"]
+    assert comparison.problem == "ran without cuda_graph"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +163,7 @@ FOUND = Comparison(
     objects=1,
     frames=2,
     device="CPU (2 threads)",
-    fallbacks=[],
+    problem=None,
 )
 
 
@@ -178,7 +177,7 @@ def test_the_table_has_mean_and_least_of_steps_and_video():
 
 
 def test_a_step_that_was_not_the_one_asked_for_has_no_figures():
-    missed = Comparison(**{**vars(FOUND), "fallbacks": [Fallback("cuda_graph", "why")] * 2})
+    missed = Comparison(**{**vars(FOUND), "problem": "ran without cuda_graph"})
     _, _, faster, noisy = table(missed, config(cuda_graph=True))
     assert faster.split("  ")[0] == "cuda_graph=true, ran without cuda_graph"
     assert faster.split()[4:] == ["–"] * 4

@@ -106,16 +106,6 @@ def test_a_point_of_the_frame_finds_its_template_position(video):
     assert places == [(0, 0), (0, 0), (1, 1), (2, 3)]
 
 
-@pytest.mark.slow
-def test_every_figure_is_written_also_beside_an_ablation(video, tmp_path):
-    folder, labels = video
-    models = {"Maximum": ablation()}
-    explain(folder, labels, 2, tmp_path, model=tiny_ranet(), config=CONFIG, compare=models)
-    assert sorted(path.name for path in tmp_path.iterdir()) == FIGURES
-    for path in tmp_path.iterdir():
-        assert np.ptp(np.array(Image.open(path))) > 100, path  # it is no empty page
-
-
 @pytest.fixture
 def rows(monkeypatch):
     """The names of the networks whose results are drawn."""
@@ -172,21 +162,21 @@ def test_the_room_of_pictures_has_it():
 
 
 @pytest.mark.slow
-def test_the_script_draws_and_says_where(video, tmp_path, run_script):
+def test_the_script_draws_every_figure_also_beside_an_ablation(video, tmp_path, run_script):
     folder, labels = video
     save_checkpoint(tmp_path / "tiny.pt", tiny_ranet())
+    save_checkpoint(tmp_path / "maximum.pt", ablation())
     write_labels(tmp_path / "first.png", labels)
     given = ["--video", folder, "--mask", tmp_path / "first.png", "--frame", 2, "--object", 5]
+    given += ["--checkpoint", tmp_path / "tiny.pt", "--compare", tmp_path / "maximum.pt"]
     small = ["input_size=[64,96]", "frame_size=null", "device=cpu"]
-    done = run_script(
-        "explain.py",
-        *given,
-        *("--checkpoint", tmp_path / "tiny.pt", "--out", tmp_path / "out", "--point", "50,100"),
-        *small,
-    )
+    out = tmp_path / "out"
+    done = run_script("explain.py", *given, "--out", out, "--point", "50,100", *small)
     assert done.status == 0, done.error
-    assert str(tmp_path / "out" / "summary.png") in done.out
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == FIGURES
+    assert str(out / "summary.png") in done.out
+    assert sorted(path.name for path in out.iterdir()) == FIGURES
+    for path in out.iterdir():
+        assert np.ptp(np.array(Image.open(path))) > 100, path  # it is no empty page
 
 
 def test_the_script_refuses_a_point_that_is_none(run_script):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from davis_tree import write_tree
 
-from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.tracker import Tracker
 
 PROJECT = Path(__file__).parents[2]
 SMALL = ["inference.input_size=[48, 80]", "inference.frame_size=null", "inference.device=cpu"]
@@ -74,7 +74,7 @@ def test_an_interrupted_curve_tells_how_it_goes_on(curve, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(VideoSegmenter, "step", interrupt)
+    monkeypatch.setattr(Tracker, "step", interrupt)
     outcome = curve(steps="0")
     assert outcome.status == 130
     assert "the same command goes on" in outcome.error
@@ -86,6 +86,9 @@ def test_other_fields_of_online_learning_may_be_set(curve, tmp_path):
     result = json.loads((tmp_path / "out/steps-00001/result.json").read_text())
     online = result["settings"]["config"]["inference"]["online"]
     assert (online["steps"], online["parameters"]) == (1, "decoder")
+    refused = curve("inference.online.lr=1e-3", steps="1")  # results are not mixed
+    assert refused.status == 1
+    assert "config.inference.online.lr" in refused.error
 
 
 @pytest.mark.parametrize("steps", ["", "1,", "-1", "many", "1;2"])
@@ -93,10 +96,3 @@ def test_steps_that_are_no_numbers(curve, steps):
     outcome = curve(steps=steps)
     assert outcome.status == 2
     assert "whole numbers from 0 on" in outcome.error
-
-
-def test_results_of_other_settings_are_not_mixed(curve, tmp_path):
-    assert curve(steps="1").status == 0
-    refused = curve("inference.online.lr=1e-3", steps="1")
-    assert refused.status == 1
-    assert "config.inference.online.lr" in refused.error

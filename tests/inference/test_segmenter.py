@@ -122,12 +122,10 @@ def test_results_are_not_overwritten_by_later_frames():
 def test_an_object_too_small_to_be_seen_is_named(frame_size):
     frame, labels = draw((480, 864), [(1, 20, 20, 300), (5, 400, 600, 1)])
     segmenter = VideoSegmenter(ColourNetwork(), config(frame_size=frame_size))
-    message = r"1 of 2 objects .* go by their last masks: 5 \(1 pixel\)\. A frame of 480×864"
+    message = r"1 of 2 objects .* last masks: 5 \(1 pixel\); a frame of 480×864 .*input_size"
     with pytest.warns(UserWarning, match=message) as caught:
         segmenter.start(frame, labels)
     assert len(caught) == 1
-    resized = "is resized to frame_size" if frame_size else "is resized around the objects to input"
-    assert resized in str(caught[0].message)
     assert set(np.unique(segmenter.step(frame))) == {0, 1}
 
 
@@ -135,7 +133,7 @@ def test_many_objects_too_small_are_told_in_one_line():
     """As a smoothed mask has them: its edges are ids of single pixels."""
     frame, labels = draw((480, 864), [(1, 20, 20, 300)])
     labels[400, 100:800:10] = np.arange(2, 72)
-    with pytest.warns(UserWarning, match=r"70 of 71 objects .* \(70 in all\)\..*smooth") as caught:
+    with pytest.warns(UserWarning, match=r"70 of 71 objects .* \(70 in all\);.*smooth") as caught:
         VideoSegmenter(ColourNetwork(), config(frame_size=(480, 864))).start(frame, labels)
     assert len(caught) == 1
 
@@ -143,9 +141,7 @@ def test_many_objects_too_small_are_told_in_one_line():
 def test_an_only_object_too_small_to_be_seen_is_an_error():
     frame, labels = draw((2160, 3840), [(1, 700, 900, 1)])
     segmenter = VideoSegmenter(ColourNetwork(), config())
-    with pytest.raises(
-        DataError, match=r"sees none of the objects .*: 1 \(1 pixel\)\..*frame_size"
-    ):
+    with pytest.raises(DataError, match=r"All .* too small .*: 1 \(1 pixel\);.*frame_size"):
         segmenter.start(frame, labels)
 
 
@@ -479,7 +475,7 @@ def test_all_groups_of_objects_compete_for_a_pixel():
         (np.zeros((8, 9, 3), np.uint8), np.zeros((8, 9), np.uint8), "mark no object"),
         ([[[0, 0, 0]]], np.ones((1, 1), np.uint8), r"frame should be .* numpy array, found list\."),
         (torch.zeros(8, 9, 3), np.ones((8, 9), np.uint8), "found Tensor"),
-        (np.zeros((1, 1, 3), np.uint8), [[1]], r"Labels should be .* numpy array .*found list\."),
+        (np.zeros((1, 1, 3), np.uint8), [[1]], r"Labels should be .* numpy array .*found list"),
     ],
 )
 def test_a_wrong_start_is_an_error(frame, labels, message):
@@ -537,7 +533,7 @@ def test_an_added_id_has_to_be_new():
 
 
 def test_a_file_is_no_network():
-    with pytest.raises(TypeError, match=r"takes a network, as load_checkpoint.*'file\.pt', a str"):
+    with pytest.raises(TypeError, match=r"a network, as load_checkpoint.*'file\.pt', a str"):
         VideoSegmenter("file.pt")
 
 

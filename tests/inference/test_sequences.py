@@ -13,7 +13,8 @@ from ranet.datasets.image_io import read_labels, write_labels
 from ranet.errors import DataError, OutputError
 from ranet.inference import sequences
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequences import CopyFirstMask, Job, OneVideo, segment
+from ranet.inference.sequences import CopyFirstMask, Job, segment
+from ranet.inference.tracker import Tracker
 
 SIZE = (48, 80)
 CONFIG = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
@@ -32,16 +33,17 @@ def no_thread_stays():
 
 
 def one_video():
-    return OneVideo(VideoSegmenter(ColourNetwork(), CONFIG))
+    return Tracker(ColourNetwork(), CONFIG)
 
 
 class Recording:
     """Follows several videos, notes how many each step has, and may fail at the third step."""
 
     def __init__(self, error=None):
-        self.batch = VideoSegmenter(ColourNetwork(), CONFIG).together()
+        self.batch = Tracker(ColourNetwork(), CONFIG)
         self.start, self.prepare = self.batch.start, self.batch.prepare
         self.step_seconds, self.steps, self.error = 0.01, [], error
+        self.online_seconds = 0.0
 
     def step(self, videos, frames):
         if len(self.steps) == 2 and self.error:

@@ -114,11 +114,10 @@ def plain_level(level, reduction, features, x):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objects", ["single", "multi"])
 @torch.inference_mode()
-def test_the_step_is_the_plain_path_in_float32(objects, shared_parity, monkeypatch):
-    *inputs, seed = inputs_of(shared_parity / f"{objects}_object.npz")
-    network = ruled_network(objects, seed)
+def test_the_step_is_the_plain_path_in_float32(shared_parity, monkeypatch):
+    *inputs, seed = inputs_of(shared_parity / "multi_object.npz")
+    network = ruled_network("multi", seed)
     order = Order(monkeypatch)
     template_image, template_masks, image, previous = inputs
     template = network.encode_template(template_image, template_masks)

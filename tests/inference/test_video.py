@@ -16,7 +16,6 @@ from ranet.datasets.image_io import read_labels, write_image
 from ranet.datasets.video_io import open_frames
 from ranet.errors import DataError, OutputError
 from ranet.inference import outputs as outputs_module
-from ranet.inference.marked_frames import correct
 from ranet.inference.outputs import Outputs
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.inference.video import segment_video
@@ -172,7 +171,7 @@ def test_an_object_begins_anew_where_it_is_marked_again(by_colour):
     changed, _ = draw(SIZE, [(9, 4, 6, 14), (5, 20, 50, 14)])
     by_colour.start(first, labels)
     assert not (by_colour.step(changed) == 1).any()
-    corrected = correct(by_colour, changed, only(labels, 1))
+    corrected = by_colour.correct(changed, only(labels, 1))
     assert (corrected == labels).all()  # object 5 goes on, though it is not marked
     assert by_colour.ids == (5, 1)
     after = by_colour.step(changed)
@@ -184,7 +183,7 @@ def test_all_objects_begin_anew(by_colour):
     first, labels = draw(SIZE, [(1, 4, 6, 14), (5, 20, 50, 14)])
     by_colour.start(first, labels)
     swapped = np.select([labels == 1, labels == 5], [5, 1]).astype(np.uint8)
-    assert (correct(by_colour, first, swapped) == swapped).all()
+    assert (by_colour.correct(first, swapped) == swapped).all()
     assert len(by_colour.video.state.templates) == 1
     assert iou(by_colour.step(first) == 5, labels == 1) > 0.8
 
@@ -213,7 +212,7 @@ class Preparing(VideoSegmenter):
 
 
 def test_the_thread_that_reads_frames_prepares_them(network, squares, tmp_path):
-    """None before they are needed, also when a run goes on."""
+    """Also when a run goes on."""
     video, source = squares
     masks = {1: video[1][1], 4: only(video[4][1], 1)}  # frame 4 is segmented and marked
     segmenter = Preparing(network)
@@ -225,7 +224,7 @@ def test_the_thread_that_reads_frames_prepares_them(network, squares, tmp_path):
     segment_video(going_on, source, masks, tmp_path / "out")
     assert len(segmenter.taken) == 3
     assert len(going_on.taken) == FRAMES - 1 - 3  # the fourth frame was not in the state
-    assert going_on.prepared == len(going_on.taken)
+    assert going_on.prepared == FRAMES - 1
     threads = {prepared.thread for prepared in segmenter.taken + going_on.taken}
     assert threading.main_thread() not in threads
 

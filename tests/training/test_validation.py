@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from ranet.commands import train as train_command
 from ranet.config import EvalConfig, TrainConfig
 from ranet.errors import DataError, OutputError
 from ranet.inference.davis import Method, copying
-from ranet.inference.segmenter import VideoSegmenter
+from ranet.inference.tracker import Tracker
 from ranet.interrupt import StopRequest
 from ranet.training import run, validation
 from ranet.training.checkpoint import Progress, TrainingState, checkpoints_in
@@ -104,15 +105,15 @@ def test_only_the_best_network_is_kept(
 
 
 def _asked_to_stop_in_the_validation(patch: pytest.MonkeyPatch) -> None:
-    step, calls = VideoSegmenter.step, []
+    step, calls = Tracker.step, []
 
-    def ask(segmenter: VideoSegmenter, frame: object) -> object:
+    def ask(*of: Any) -> Any:
         calls.append(None)
         assert len(calls) == 1, "it went on"
         os.kill(os.getpid(), signal.SIGTERM)
-        return step(segmenter, frame)
+        return step(*of)
 
-    patch.setattr(VideoSegmenter, "step", ask)
+    patch.setattr(Tracker, "step", ask)
 
 
 def _validation_fails(patch: pytest.MonkeyPatch) -> None:
@@ -185,7 +186,7 @@ def test_no_sequence_is_begun_after_a_request_to_stop(
     def start(*_: object) -> None:
         pytest.fail("it was begun")
 
-    monkeypatch.setattr(VideoSegmenter, "start", start)
+    monkeypatch.setattr(Tracker, "start", start)
     stop = StopRequest()
     stop.requested = True
     with pytest.raises(KeyboardInterrupt):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from ranet.inference.overlap import read_ahead, write_behind
+from ranet.inference.running import read_ahead, write_behind
 
 A_WHILE = 10  # seconds until a test that would hang fails
 

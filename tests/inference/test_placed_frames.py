@@ -15,11 +15,11 @@ from moving_squares import moving
 from ranet.config import InferenceConfig
 from ranet.datasets.image_io import read_labels
 from ranet.errors import DataError
-from ranet.inference import tracker as tracker_module
-from ranet.inference import transfer
+from ranet.inference import canvas
+from ranet.inference.canvas import PlacedFrame, to_host
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.inference.sequences import Job, OneVideo, segment
-from ranet.inference.transfer import PlacedFrame, to_host
+from ranet.inference.sequences import Job, segment
+from ranet.inference.tracker import Tracker
 
 SIZE = (48, 80)
 CONFIG = InferenceConfig(input_size=SIZE, frame_size=SIZE, smallest_crop=8, device="cpu")
@@ -78,31 +78,29 @@ class FakeEvent:
 @pytest.fixture
 def cuda(monkeypatch):
     fake = FakeCuda()
-    for module in (tracker_module, transfer):
-        monkeypatch.setattr(module.torch.cuda, "stream", fake.stream)
-        monkeypatch.setattr(module.torch.cuda, "current_stream", fake.current_stream)
+    monkeypatch.setattr(torch.cuda, "stream", fake.stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", fake.current_stream)
     monkeypatch.setattr(
         torch.Tensor,
         "record_stream",
         lambda tensor, stream: fake.note(f"memory kept for {stream.name}"),
     )
-    monkeypatch.setattr(transfer, "page_locked", lambda shape: torch.empty(shape).byte())
+    monkeypatch.setattr(canvas, "page_locked", lambda shape: torch.empty(shape).byte())
     return fake
 
 
-def segmenter_with(cuda):
-    """A segmenter whose tracker takes its CPU for a GPU where frames are prepared."""
-    segmenter = VideoSegmenter(ColourNetwork(), CONFIG)
-    tracker = segmenter._tracker
+def tracker_with(cuda):
+    """A tracker that takes its CPU for a GPU where frames are prepared."""
+    tracker = Tracker(ColourNetwork(), CONFIG)
     tracker._ahead = FakeStream(cuda, "ahead")
-    place = tracker.place
+    place = tracker._place
 
     def noted(canvas, frames):
         cuda.note(f"placed on {cuda.current_stream().name}")
         return place(canvas, frames)
 
-    tracker.place = noted
-    return segmenter
+    tracker._place = noted
+    return tracker
 
 
 def expected_labels():
@@ -118,59 +116,58 @@ def test_a_cpu_takes_frames_as_they_are():
     frame = VIDEO[1][0]
     segmenter = VideoSegmenter(ColourNetwork(), CONFIG)
     assert segmenter.prepare(frame) is frame
-    assert segmenter.together().prepare(frame) is frame
+    assert segmenter.tracker.prepare(frame) is frame
 
 
 def test_a_cpu_copies_a_frame_once():
-    tracker = VideoSegmenter(ColourNetwork(), CONFIG)._tracker
-    video, image = tracker.begin(VIDEO[0][0]), torch.rand(1, 3, *SIZE)
-    tracker.place = lambda canvas, frames: image
-    assert tracker._images_of([video], [VIDEO[1][0]]) is image
+    tracker = Tracker(ColourNetwork(), CONFIG)
+    video, image = tracker.start(*VIDEO[0]), torch.rand(1, 3, *SIZE)
+    tracker._place = lambda canvas, frames: image
+    assert tracker._images([video], [VIDEO[1][0]]) is image
 
 
 def test_the_reading_thread_places_frames_before_their_steps(tmp_path, cuda):
-    segmenter = segmenter_with(cuda)
-    list(segment(OneVideo(segmenter), [job(tmp_path / "masks")]))
+    tracker = tracker_with(cuda)
+    list(segment(tracker, [job(tmp_path / "masks")]))
     np.testing.assert_array_equal(written_labels(tmp_path / "masks"), expected_labels())
-    # The first frame is placed where its step would be.
+    # The first frame is placed where it is marked, too.
     assert [what for what, thread in cuda.log if thread == "main"] == [
         "placed on default",
         *["default waits", "memory kept for default"] * (len(VIDEO) - 1),
     ]
     ahead = [what for what, thread in cuda.log if thread == "reader"]
-    assert ahead == ["placed on ahead", "ahead records"] * (len(VIDEO) - 1)
+    assert ahead == ["placed on ahead", "ahead records"] * len(VIDEO)
 
 
 def test_so_it_is_with_several_videos_at_once(tmp_path, cuda):
-    segmenter = segmenter_with(cuda).together()
-    list(segment(segmenter, [job(tmp_path / name) for name in "ab"], at_once=2))
+    list(segment(tracker_with(cuda), [job(tmp_path / name) for name in "ab"], at_once=2))
     for name in "ab":
         np.testing.assert_array_equal(written_labels(tmp_path / name), expected_labels())
     main = [what for what, thread in cuda.log if thread == "main"]
     assert main.count("placed on default") == 2
     assert main.count("default waits") == 2 * (len(VIDEO) - 1)
     ahead = [what for what, thread in cuda.log if thread == "reader"]
-    assert ahead.count("placed on ahead") == ahead.count("ahead records") == 2 * (len(VIDEO) - 1)
+    assert ahead.count("placed on ahead") == ahead.count("ahead records") == 2 * len(VIDEO)
 
 
 def test_frames_may_be_prepared_or_not_in_one_step(cuda):
-    segmenter = segmenter_with(cuda).together()
-    videos = [segmenter.start(*VIDEO[0]) for _ in range(3)]
+    tracker = tracker_with(cuda)
+    videos = [tracker.start(*VIDEO[0]) for _ in range(3)]
     frame = VIDEO[1][0]
-    labels = segmenter.step(videos, [frame, segmenter.prepare(frame), frame])
+    labels = tracker.step(videos, [frame, tracker.prepare(frame), frame])
     for found in labels:
         np.testing.assert_array_equal(found, expected_labels()[1])
 
 
 def test_a_prepared_frame_is_checked_as_any(cuda):
-    segmenter = segmenter_with(cuda)
-    segmenter.start(*VIDEO[0])
-    with pytest.raises(DataError, match=r"uint8 RGB array, found shape \(48, 80\)"):
-        segmenter.prepare(VIDEO[1][1])
-    prepared = segmenter.prepare(np.zeros((40, 60, 3), np.uint8))
+    tracker = tracker_with(cuda)
+    video = tracker.start(*VIDEO[0])
+    with pytest.raises(DataError, match=r"uint8 RGB .*found shape \(48, 80\)"):
+        tracker.prepare(VIDEO[1][1])
+    prepared = tracker.prepare(np.zeros((40, 60, 3), np.uint8))
     assert isinstance(prepared, PlacedFrame)
     with pytest.raises(DataError, match="This frame is 40×60, but its video began with 48×80"):
-        segmenter.step(prepared)
+        tracker.step([video], [prepared])
 
 
 @pytest.mark.parametrize("parts", [1, 3])

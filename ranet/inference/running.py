@@ -1,18 +1,22 @@
-"""Reading ahead and writing behind: files in threads, while the caller computes.
+"""What a long run has around it: reading ahead, writing behind, and telling how far it is.
 
-Both keep their order and hold a bounded number of things. What fails in a thread is raised at the
-caller as it is. When a ``with`` block ends, however it ends, its thread has ended too.
+Files are read and written in threads, while the caller computes. Both keep their order and hold a
+bounded number of things. What fails in a thread is raised at the caller as it is. When a ``with``
+block ends, however it ends, its thread has ended too.
 """
 
 import contextlib
+import logging
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from ranet.inference.transfer import Frame
+_logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 _P = ParamSpec("_P")
@@ -24,6 +28,9 @@ FRAMES_AHEAD = 4
 
 MASKS_BEHIND = 8
 """Masks of a video that may wait to be written."""
+
+_SECONDS = 30.0
+"""Between two lines of a log."""
 
 
 @contextlib.contextmanager
@@ -77,19 +84,38 @@ def write_behind(write: Callable[_P, None], behind: int) -> Iterator[Callable[_P
             waiting.popleft().result()
 
 
-def prepared(
-    frames: Iterable[tuple[_T, np.ndarray]],
-    prepare: Callable[[np.ndarray], Frame],
-    *,
-    first_step: int = 1,
-) -> Iterator[tuple[_T, np.ndarray, Frame]]:
-    """Names, frames, and what a step takes for them.
+@contextlib.contextmanager
+def progress_bar(doing: str, total: int | None, done: int = 0) -> Iterator[tqdm]:
+    """Counts frames: on a terminal a bar with the time that is left, elsewhere lines in the log.
+
+    Such a line is ``segmenting: 120 of 400 frames, 20.00frame/s, 00:14 left``, now and then.
 
     Args:
-        frames: names and frames H×W×3 uint8.
-        prepare: makes it.
-        first_step: position, from 0, of the first frame that a step takes; those before it are
-            left as they are.
+        doing: what is done with the frames, such as ``segmenting``.
+        total: frames; None: nobody knows, and so how long it takes.
+        done: of these, before now.
+
+    Yields:
+        What :meth:`~tqdm.tqdm.update` tells of further frames; its ``n`` counts all.
     """
-    for index, (name, frame) in enumerate(frames):
-        yield name, frame, prepare(frame) if index >= first_step else frame
+    lines: dict[str, Any] = {}
+    if not sys.stderr.isatty():
+        line = "{desc}: {n} frames, {rate_fmt}"
+        if total is not None:
+            line = "{desc}: {n} of {total} frames, {rate_fmt}, {remaining} left"
+        lines = {"file": _Log(), "bar_format": line, "delay": _SECONDS, "leave": False}
+        lines |= {"mininterval": _SECONDS, "maxinterval": 2 * _SECONDS, "miniters": 1}
+    bar = tqdm(desc=doing, total=total, initial=done, unit="frame", **lines)
+    with bar, contextlib.nullcontext() if lines else logging_redirect_tqdm():
+        yield bar
+
+
+class _Log:
+    """Passes lines that are written to a terminal on to the log."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip("\r\n \x1b[A"):
+            _logger.info("%s", line)
+
+    def flush(self) -> None:
+        """Nothing waits."""
