@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from ranet import device as devices
-from ranet.device import autocast, device_name, resolve_device, warn_of_slow_dtype
+from ranet.device import (
+    autocast,
+    device_name,
+    exact_float32,
+    resolve_device,
+    warn_of_slow_dtype,
+)
 from ranet.errors import ConfigError
 
 
@@ -93,35 +99,42 @@ EXACTLY = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("choice", CHOICES)
-def test_float32_is_exact_inside_and_as_the_user_chose_outside(choice):
-    # torch has no way back from some of these, so each is made in a process of its own.
-    code = f"""
-import sys, threading, torch
+def require_exact_inside_and_as_before_outside(choice):
+    exec(CHOICES[choice], {"torch": torch, "backends": torch.backends})
+    before = settings_of_float32()
+    device = resolve_device("cuda:1")
+    assert settings_of_float32() == before, "by resolving"
+    with exact_float32(torch.device("cpu")):
+        assert settings_of_float32() == before, "for a CPU"
+    first, second = exact_float32(device), exact_float32(device)
+    for context in (first, second):
+        context.__enter__()
+        inside = settings_of_float32()
+        assert inside.items() >= EXACTLY.items(), inside
+        assert "tf32" not in inside.values(), inside
+    first.__exit__(None, None, None)  # as two threads do
+    assert settings_of_float32() == inside, "one is still inside"
+    second.__exit__(None, None, None)
+    assert settings_of_float32() == before, (before, settings_of_float32())
+
+
+IN_CHILDREN = f"""
+import os, sys, torch
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from ranet.device import exact_float32, resolve_device
-from test_device import EXACTLY, settings_of_float32
-backends = torch.backends
+from test_device import CHOICES, require_exact_inside_and_as_before_outside
 torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 2
-{CHOICES[choice]}
-before = settings_of_float32()
-device = resolve_device("cuda:1")
-assert settings_of_float32() == before, "by resolving"
-with exact_float32(torch.device("cpu")):
-    assert settings_of_float32() == before, "for a CPU"
-first, second = exact_float32(device), exact_float32(device)
-for context in (first, second):
-    context.__enter__()
-    inside = settings_of_float32()
-    assert inside.items() >= EXACTLY.items(), inside
-    assert "tf32" not in inside.values(), inside
-first.__exit__(None, None, None)  # as two threads do
-assert settings_of_float32() == inside, "one is still inside"
-second.__exit__(None, None, None)
-assert settings_of_float32() == before, (before, settings_of_float32())
+for choice in CHOICES:
+    if os.fork() == 0:
+        require_exact_inside_and_as_before_outside(choice)
+        os._exit(0)
+    assert os.wait()[1] == 0, choice
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_float32_is_exact_inside_and_as_the_user_chose_outside():
+    # torch has no way back from some of these, so each is made in a process of its own.
+    subprocess.run([sys.executable, "-c", IN_CHILDREN], check=True)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

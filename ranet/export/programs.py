@@ -19,6 +19,7 @@ objects, are inside the graphs: where the crop lies is computed, what size it ha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import torch
@@ -43,43 +44,6 @@ class Graph:
     outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _KnownState:
-    """The structure of a state, and of each of its tensors the name and whether it changes."""
-
-    structure: Any
-    names: tuple[str, ...]
-    changes: tuple[bool, ...]
-
-    @classmethod
-    def between(cls, before: Any, after: Any, method: VOSMethod) -> "_KnownState":
-        """Of the states before and after a step."""
-        paths, structure = pytree.tree_flatten_with_path(before)
-        later = pytree.tree_leaves(after)
-        if [leaf.shape for leaf in later] != [leaf.shape for _, leaf in paths]:
-            raise RANetError(
-                f"The state of the method {method.label} grows from frame to frame, so that it "
-                "cannot be exported as a graph, whose sizes are fixed."
-            )
-        changes = tuple(new is not old for (_, old), new in zip(paths, later, strict=True))
-        return cls(structure, tuple(_name(path) for path, _ in paths), changes)
-
-    def changed(self, leaves: Sequence[Any]) -> list[Any]:
-        """Of tensors, or of names, those that change."""
-        return [leaf for leaf, changes in zip(leaves, self.changes, strict=True) if changes]
-
-    def kept(self, leaves: Sequence[Any]) -> list[Any]:
-        """The others."""
-        return [leaf for leaf, changes in zip(leaves, self.changes, strict=True) if not changes]
-
-    def of(self, inputs: Sequence[Tensor]) -> tuple[Any, Tensor]:
-        """State and image, of the inputs: what stays, the image, what changes."""
-        count = self.changes.count(False)
-        kept, image, changed = iter(inputs[:count]), inputs[count], iter(inputs[count + 1 :])
-        leaves = [next(changed if changes else kept) for changes in self.changes]
-        return pytree.tree_unflatten(leaves, self.structure), image
-
-
 class TemplateGraph(nn.Module):
     """The annotated frame to the state: once a video."""
 
@@ -96,19 +60,37 @@ class TemplateGraph(nn.Module):
 
 
 class StepGraph(nn.Module):
-    """A frame to what becomes of the state and to labels, given the state of the frame before."""
+    """A frame to what becomes of the state and to labels, given the state of the frame before.
 
-    def __init__(self, method: VOSMethod, canvas: Canvas, state: _KnownState, fusion: str) -> None:
+    Args:
+        method: prepared for inference.
+        canvas: of the frames.
+        structure: of the state as a pytree.
+        changes: of each of its tensors, whether a step changes it.
+        fusion: by its name in :data:`.FUSIONS`.
+    """
+
+    def __init__(
+        self,
+        method: VOSMethod,
+        canvas: Canvas,
+        structure: Any,
+        changes: Sequence[bool],
+        fusion: str,
+    ) -> None:
         super().__init__()
-        self.method, self.canvas, self.state = method, canvas, state
-        self.fusion = FUSIONS[fusion]
+        self.method, self.canvas, self.structure = method, canvas, structure
+        self.changes, self.fusion = changes, FUSIONS[fusion]
 
     def forward(self, *inputs: Tensor) -> list[Tensor]:
         """The second row of the table above: what stays, the image, what changes."""
-        before, image = self.state.of(inputs)
+        count = self.changes.count(False)
+        kept, image, changed = iter(inputs[:count]), inputs[count], iter(inputs[count + 1 :])
+        leaves = [next(changed if changes else kept) for changes in self.changes]
+        before = pytree.tree_unflatten(leaves, self.structure)
         _, after = self.method.step(before, self.canvas.place(image))
         labels = to_labels(self.fusion, [self.canvas.restore(after.probabilities)])
-        return [*self.state.changed(pytree.tree_leaves(after)), labels.to(torch.uint8)]
+        return [*compress(pytree.tree_leaves(after), self.changes), labels.to(torch.uint8)]
 
 
 def export_programs(
@@ -150,20 +132,28 @@ def export_programs(
         on_canvas = torch.zeros(1, objects, *canvas.size)
         state = method.add_objects(method.new_state(placed), placed, on_canvas)
         _, after = method.step(state, placed)
-        known = _KnownState.between(state, after, method)
-        leaves, names = pytree.tree_leaves(state), known.names
+        paths, structure = pytree.tree_flatten_with_path(state)
+        names, leaves = tuple(_name(path) for path, _ in paths), [leaf for _, leaf in paths]
+        later = pytree.tree_leaves(after)
+        if [leaf.shape for leaf in later] != [leaf.shape for leaf in leaves]:
+            raise RANetError(
+                f"The state of the method {method.label} grows from frame to frame, so that it "
+                "cannot be exported as a graph, whose sizes are fixed."
+            )
+        changes = [new is not old for old, new in zip(leaves, later, strict=True)]
+        keeps = [not changed for changed in changes]
         template = TemplateGraph(method, canvas).eval()
-        step = StepGraph(method, canvas, known, config.fusion).eval()
-        inputs = (*known.kept(leaves), image, *known.changed(leaves))
-        before = [_before(name) for name in known.changed(names)]
+        step = StepGraph(method, canvas, structure, changes, config.fusion).eval()
+        inputs = (*compress(leaves, keeps), image, *compress(leaves, changes))
+        changed = tuple(compress(names, changes))
         return {
             "template": Graph(
                 torch.export.export(template, (image, masks)), ("image", "masks"), names
             ),
             "step": Graph(
                 torch.export.export(step, inputs),
-                (*known.kept(names), "image", *before),
-                (*known.changed(names), "labels"),
+                (*compress(names, keeps), "image", *map(_before, changed)),
+                (*changed, "labels"),
             ),
         }
 

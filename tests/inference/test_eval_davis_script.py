@@ -1,9 +1,7 @@
-import errno
 import json
 import os
 import pickle
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -15,7 +13,6 @@ from davis_tree import masks_of, write_tree
 from scripts_in_process import as_in_the_foreground
 from tiny_ranet import tiny_ranet
 
-from ranet import files
 from ranet.config import EvalConfig, load_config
 from ranet.methods.checkpoints import save_checkpoint
 
@@ -161,13 +158,6 @@ def test_mistakes_are_told_before_the_work(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_truncated_frame(evaluate, tree, tmp_path):
-    path = tree / "JPEGImages/480p/two/00003.jpg"
-    path.write_bytes(path.read_bytes()[:400])
-    assert_error(evaluate(), "two/00003.jpg")
-    assert masks_of(tmp_path / "out") == {"one": FRAMES}
-
-
 class _Bomb:
     def __reduce__(self):
         return (os.mkdir, (os.environ["RANET_TEST_BOMB"],))
@@ -218,23 +208,6 @@ def test_an_output_that_cannot_be_written(evaluate, tmp_path):
     (tmp_path / "file").write_text("")
     assert_error(evaluate(out=tmp_path / "file" / "out"), "Cannot write", "file")
     assert_error(evaluate(out=tmp_path / "file"), "Cannot write", "file")
-
-
-def test_a_full_disk(evaluate, tmp_path, monkeypatch):
-    writes = []
-    real = os.fsync
-
-    def fsync(descriptor):
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            writes.append(descriptor)
-        if len(writes) == 12:  # in the second sequence
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(descriptor)
-
-    monkeypatch.setattr(files.os, "fsync", fsync)
-    assert_error(evaluate(), "No space left on device")
-    assert masks_of(tmp_path / "out") == {"one": FRAMES}
-    monkeypatch.undo()
 
 
 def test_a_wrong_command_line(run_script):
