@@ -209,7 +209,7 @@ def _in_front(objects: Objects, size: Size, source: str) -> np.ndarray:
     for label, mask in objects:
         if not 1 <= label < VOID:
             raise DataError(
-                f"At most 254 objects can be followed at once, but {source} has {label}."
+                f"At most 254 objects can be followed at once, 1…254, but {source} has {label}."
             )
         labels[mask] = label
         ids.add(label)

@@ -48,11 +48,9 @@ from ranet.datasets.image_io import encoded_labels
 from ranet.errors import OutputError, RANetError
 from ranet.files import abandon, atomic_write, output_errors
 
-_CATEGORIES = [{"id": 1, "name": "object"}]
-
 
 class MaskExport(ABC):
-    """Writes such a file, frame by frame.
+    """Writes such a file of frames that come one by one.
 
     Use it in a ``with`` statement: the file appears, whole, when the block ends without an error,
     and not at all otherwise.
@@ -107,95 +105,8 @@ class MaskExport(ABC):
         with self._stack, output_errors(self.path):
             self._finish()
 
-    @abstractmethod
-    def _finish(self) -> None:
+    def _finish(self) -> None:  # noqa: B027 - a zip needs nothing
         """Write what comes after the last frame."""
-
-    def _image(self, name: str) -> str:
-        return self._images.get(name, f"{name}.jpg")
-
-    def _put(self, *parts: str) -> None:
-        with output_errors(self.path):
-            for part in parts:
-                self._file.write(part.encode())
-
-
-class CocoWriter(MaskExport):
-    """Run lengths in the layout of COCO; of earlier frames only the names stay in memory."""
-
-    def __init__(self, path: str | Path, images: Mapping[str, str] | None = None) -> None:
-        super().__init__(path, images)
-        self._tool = _import_mask()
-        self._frames: list[dict[str, Any]] = []
-        self._annotations = 0
-
-    def __enter__(self) -> Self:
-        super().__enter__()
-        self._put('{"annotations": [')
-        return self
-
-    def write(self, name: str, number: int, labels: np.ndarray) -> None:
-        """See :meth:`MaskExport.write`."""
-        height, width = labels.shape
-        frame = {"id": len(self._frames) + 1, "file_name": self._image(name)}
-        self._frames.append({**frame, "frame_index": number, "height": height, "width": width})
-        for label in np.unique(labels[labels > 0]).tolist():
-            self._annotations += 1
-            run_lengths, box, area = _described(self._tool, labels == label)
-            annotation = {
-                "id": self._annotations,
-                "image_id": frame["id"],
-                "track_id": label,
-                "category_id": _CATEGORIES[0]["id"],
-                "iscrowd": 0,
-                "area": area,
-                "bbox": box,
-                "segmentation": run_lengths,
-            }
-            self._put(",\n" if self._annotations > 1 else "\n", json.dumps(annotation))
-
-    def _finish(self) -> None:
-        images = ",\n".join(json.dumps(frame) for frame in self._frames)
-        categories = json.dumps(_CATEGORIES)
-        self._put('\n],\n"images": [\n', images, '\n],\n"categories": ', categories, "}\n")
-
-
-class YouTubeVisWriter(MaskExport):
-    """Run lengths in the layout of YouTube-VIS; to the end they stay in memory, about 1 kB each."""
-
-    def __init__(self, path: str | Path, images: Mapping[str, str] | None = None) -> None:
-        super().__init__(path, images)
-        self._tool = _import_mask()
-        self._names: list[str] = []
-        self._objects: dict[int, dict[int, tuple[dict[str, Any], list[int], int]]] = {}
-        self._size = (0, 0)
-
-    def write(self, name: str, number: int, labels: np.ndarray) -> None:
-        """See :meth:`MaskExport.write`."""
-        self._size = labels.shape
-        for label in np.unique(labels[labels > 0]).tolist():
-            frames = self._objects.setdefault(label, {})
-            frames[len(self._names)] = _described(self._tool, labels == label)
-        self._names.append(self._image(name))
-
-    def _finish(self) -> None:
-        height, width = self._size
-        shape = {"width": width, "height": height, "length": len(self._names)}
-        video = {"id": 1, **shape, "file_names": self._names}
-        self._put('{"videos": [', json.dumps(video), '],\n"annotations": [')
-        for index, (label, frames) in enumerate(sorted(self._objects.items())):
-            entries = [frames.get(frame, (None, None, None)) for frame in range(len(self._names))]
-            lists = zip(*entries, strict=True)
-            annotation = {
-                "id": label,
-                "video_id": 1,
-                "category_id": _CATEGORIES[0]["id"],
-                "iscrowd": 0,
-                **shape,
-                **dict(zip(("segmentations", "bboxes", "areas"), lists, strict=True)),
-            }
-            self._put(",\n" if index else "\n", json.dumps(annotation))
-        self._put('\n],\n"categories": ', json.dumps(_CATEGORIES), "}\n")
 
 
 class ZipWriter(MaskExport):
@@ -214,18 +125,80 @@ class ZipWriter(MaskExport):
         with output_errors(self.path):  # the same bytes whenever it is written
             self._zip.writestr(zipfile.ZipInfo(f"{name}.png"), encoded_labels(labels))
 
+
+class _RunLengths(MaskExport):
+    """Run lengths, which stay in memory to the end: some 300 bytes an object and frame."""
+
+    def __init__(self, path: str | Path, images: Mapping[str, str] | None = None) -> None:
+        super().__init__(path, images)
+        self._tool = _import_mask()
+        self._frames: list[dict[str, Any]] = []
+        self._objects: dict[int, dict[int, dict[str, Any]]] = {}  # by id and position of the frame
+
+    def write(self, name: str, number: int, labels: np.ndarray) -> None:
+        """See :meth:`MaskExport.write`."""
+        file = self._images.get(name, f"{name}.jpg")
+        (height, width), frame = labels.shape, len(self._frames)
+        about = {"frame_index": number, "height": height, "width": width}
+        self._frames.append({"id": frame + 1, "file_name": file, **about})
+        for label in np.unique(labels[labels > 0]).tolist():
+            encoded = self._tool.encode(np.asfortranarray(labels == label, np.uint8))
+            self._objects.setdefault(label, {})[frame] = {
+                "segmentation": {"size": [height, width], "counts": encoded["counts"].decode()},
+                "bbox": [int(side) for side in self._tool.toBbox(encoded)],
+                "area": int(self._tool.area(encoded)),
+            }
+
     def _finish(self) -> None:
-        """Its list is written as it is closed."""
+        content = {**self._content(), "categories": [{"id": 1, "name": "object"}]}
+        self._file.write(json.dumps(content).encode())
+
+    @abstractmethod
+    def _content(self) -> dict[str, Any]:
+        """The file without its categories."""
 
 
-def _described(tool: ModuleType, mask: np.ndarray) -> tuple[dict[str, Any], list[int], int]:
-    """Run lengths, box and area of a mask H×W bool."""
-    encoded = tool.encode(np.asfortranarray(mask.view(np.uint8)))
-    run_lengths = {
-        "size": [int(side) for side in encoded["size"]],
-        "counts": encoded["counts"].decode("ascii"),
-    }
-    return run_lengths, [int(side) for side in tool.toBbox(encoded)], int(tool.area(encoded))
+class CocoWriter(_RunLengths):
+    """Run lengths in the layout of COCO."""
+
+    def _content(self) -> dict[str, Any]:
+        found = sorted(
+            (frame, label, about)
+            for label, frames in self._objects.items()
+            for frame, about in frames.items()
+        )
+        fixed = {"category_id": 1, "iscrowd": 0}
+        annotations = [
+            {"id": number, "image_id": frame + 1, "track_id": label, **fixed, **about}
+            for number, (frame, label, about) in enumerate(found, start=1)
+        ]
+        return {"annotations": annotations, "images": self._frames}
+
+
+class YouTubeVisWriter(_RunLengths):
+    """Run lengths in the layout of YouTube-VIS."""
+
+    def _content(self) -> dict[str, Any]:
+        length = len(self._frames)
+        first = self._frames[0] if self._frames else {"width": 0, "height": 0}
+        shape = {"width": first["width"], "height": first["height"], "length": length}
+        lists = {"segmentations": "segmentation", "bboxes": "bbox", "areas": "area"}
+        annotations = [
+            {
+                "id": label,
+                "video_id": 1,
+                "category_id": 1,
+                "iscrowd": 0,
+                **shape,
+                **{
+                    name: [frames.get(frame, {}).get(key) for frame in range(length)]
+                    for name, key in lists.items()
+                },
+            }
+            for label, frames in sorted(self._objects.items())
+        ]
+        names = [frame["file_name"] for frame in self._frames]
+        return {"videos": [{"id": 1, **shape, "file_names": names}], "annotations": annotations}
 
 
 def _import_mask() -> ModuleType:
@@ -233,7 +206,7 @@ def _import_mask() -> ModuleType:
         from pycocotools import mask
     except ImportError as error:
         raise RANetError(
-            f"COCO annotations need pycocotools, which cannot be imported ({error}). Install it "
-            "with `pip install pycocotools`, or do without them."
+            f"COCO annotations need pycocotools, which cannot be imported ({error}): "
+            "`pip install pycocotools`."
         ) from error
     return mask

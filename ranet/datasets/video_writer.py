@@ -2,11 +2,11 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
@@ -22,30 +22,93 @@ _TICKS = 90_000
 """At least as many units of time are in a second of a video."""
 
 
-class _Writer:
-    """What :class:`VideoWriter` and :class:`TransparentVideoWriter` share: all but the format."""
+class _Format(NamedTuple):
+    suffix: str
+    encoder: str
+    channels: int
+    array_format: str  # of the frames given, as FFmpeg calls it
+    pixel_format: str  # of the video; sides are even in all of these
+    crf: int
+    container_options: dict[str, str]
+    encoder_options: dict[str, str]
 
-    suffix: ClassVar[str]
-    encoder: ClassVar[str]
-    channels: ClassVar[int]
-    array_format: ClassVar[str]  # of the frames given, as FFmpeg calls it
-    pixel_format: ClassVar[str]  # of the video; sides are even in all of these
-    container_options: ClassVar[Mapping[str, str]]
-    encoder_options: ClassVar[Mapping[str, str]]
 
-    def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int) -> None:
+_OPAQUE = _Format(
+    suffix=".mp4",
+    encoder="libx264",  # FFmpeg's others need special hardware or know no constant quality
+    channels=3,
+    array_format="rgb24",
+    pixel_format="yuv420p",
+    crf=18,
+    # A browser can play the video before all of it has arrived.
+    container_options={"movflags": "faststart"},
+    # With frames that refer to later ones, MP4 would not keep how long the last one is shown.
+    encoder_options={"bf": "0"},
+)
+
+_TRANSPARENT = _Format(
+    suffix=".webm",
+    encoder="libvpx-vp9",
+    channels=4,
+    array_format="rgba",
+    pixel_format="yuva420p",
+    crf=20,
+    container_options={},
+    # b 0: the quality is what is constant, not the rate. The encoder codes colours and transparency
+    # apart; frames that are never shown (auto-alt-ref) would bring the two out of step.
+    encoder_options={
+        "b": "0",
+        "auto-alt-ref": "0",
+        "deadline": "good",
+        "cpu-used": "5",
+        "row-mt": "1",
+    },
+)
+
+
+class VideoWriter:
+    """Writes frames as a video that browsers show.
+
+    It is H.264 (MP4, yuv420p), which everything shows; if it is transparent, VP9 (WebM, yuva420p),
+    of which browsers show what lies below it, and which editors take as a layer. FFmpeg's own VP9
+    decoder drops the transparency: read it with ``ffmpeg -c:v libvpx-vp9 -i …``.
+
+    Use it in a ``with`` statement: the file appears, whole, when the block ends without an error,
+    and not at all otherwise. Sides of odd length are padded by one pixel, as the format demands.
+
+    Args:
+        path: ends in .mp4, or in .webm if it is transparent; missing folders are created.
+        frame_rate: frames a second, where no times are given.
+        transparent: whether frames are H×W×4 uint8 RGBA; otherwise H×W×3 uint8 RGB.
+        crf: quality, 0 (best) … 51, or 63 if transparent; None: looks like the original.
+
+    Raises:
+        OutputError: the ending is another, the file cannot be written, or no frame was given.
+        RANetError: PyAV is not installed, or was built without x264 or libvpx.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        frame_rate: Fraction | float,
+        transparent: bool = False,
+        crf: int | None = None,
+    ) -> None:
         self.path = Path(path)
-        if self.path.suffix.lower() != self.suffix:
+        self._format = _TRANSPARENT if transparent else _OPAQUE
+        if self.path.suffix.lower() != self._format.suffix:
             raise OutputError(
-                f"Cannot write {self.path}: such videos are written as {self.suffix}, but its "
-                f"ending is {self.path.suffix!r}."
+                f"Cannot write {self.path}: such videos are written as {self._format.suffix}, but "
+                f"its ending is {self.path.suffix!r}."
             )
         self._av = import_av()
         self._rate = Fraction(frame_rate).limit_denominator(100_000)
         # So that a frame's duration is a whole number of them.
         ticks = self._rate.numerator * math.ceil(_TICKS / self._rate.numerator)
         self._time_base = Fraction(1, ticks)
-        self._options = {"crf": str(crf), **self.encoder_options}
+        quality = self._format.crf if crf is None else crf
+        self._options = {"crf": str(quality), **self._format.encoder_options}
         self._stack = contextlib.ExitStack()
         self._size: tuple[int, int] | None = None  # known from the first frame on
         self._waiting: av.VideoFrame | None = None  # until it is known how long it is shown
@@ -63,20 +126,20 @@ class _Writer:
             RANetError: PyAV was built without the encoder.
         """
         try:
-            codec = self._av.CodecContext.create(self.encoder, "w")
+            codec = self._av.CodecContext.create(self._format.encoder, "w")
         except self._av.codec.codec.UnknownCodecError as error:
             raise RANetError(
-                f"This video would be written by the encoder {self.encoder}, which this build of "
-                f"PyAV {self._av.__version__} lacks. Install PyAV's own wheel with "
-                "`pip install --force-reinstall --only-binary=av av`, or do without the video."
+                f"Such videos are written by the encoder {self._format.encoder}, which this build "
+                f"of PyAV {self._av.__version__} lacks; PyAV's own wheel has it: "
+                "`pip install --force-reinstall --only-binary=av av`."
             ) from error
         self._set_up(codec, size)
         try:
             codec.open()
         except (self._av.error.FFmpegError, OSError) as error:
             raise OutputError(
-                f"Cannot write {self.path}: {self.encoder} takes no frames of {size_text(size)} "
-                "(height×width)."
+                f"Cannot write {self.path}: {self._format.encoder} takes no frames of "
+                f"{size_text(size)} (height×width)."
             ) from error
 
     def __enter__(self) -> Self:
@@ -95,11 +158,10 @@ class _Writer:
             OutputError: the file cannot be written.
             ValueError: this is no frame, or one of another size.
         """
-        expected = (frame.dtype, frame.ndim, frame.shape[-1]) == (np.uint8, 3, self.channels)
+        channels = self._format.channels
+        expected = (frame.dtype, frame.ndim, frame.shape[-1]) == (np.uint8, 3, channels)
         if not expected or not frame.size:
-            raise ValueError(
-                f"Frames are H×W×{self.channels} uint8, but got {frame.dtype} of {frame.shape}."
-            )
+            raise ValueError(f"Frames are H×W×{channels} uint8, not {frame.dtype} {frame.shape}.")
         size = frame.shape[:2]
         if self._size is None:
             self._start(size)
@@ -111,9 +173,11 @@ class _Writer:
         else:
             self._encode_waiting(self._time + 1 / self._rate if time is None else time)
         padded = np.pad(frame, ((0, size[0] % 2), (0, size[1] % 2), (0, 0)), mode="edge")
-        picture = self._av.VideoFrame.from_ndarray(padded, format=self.array_format)
+        picture = self._av.VideoFrame.from_ndarray(padded, format=self._format.array_format)
         colorspace = self._av.video.reformatter.Colorspace.ITU709
-        self._waiting = picture.reformat(format=self.pixel_format, dst_colorspace=colorspace)
+        self._waiting = picture.reformat(
+            format=self._format.pixel_format, dst_colorspace=colorspace
+        )
         self._waiting.pts, self._waiting.time_base = self._ticks(self._time), self._time_base
         self._size = size
 
@@ -136,15 +200,15 @@ class _Writer:
     def _start(self, size: tuple[int, int]) -> None:
         with self._errors():
             container = self._av.open(
-                f"file:{self._temporary}", "w", options=dict(self.container_options)
+                f"file:{self._temporary}", "w", options=self._format.container_options
             )
         self._stack.callback(container.close)
-        self._stream = container.add_stream(self.encoder, rate=self._rate)
+        self._stream = container.add_stream(self._format.encoder, rate=self._rate)
         self._set_up(self._stream.codec_context, size)
 
     def _set_up(self, codec: "av.VideoCodecContext", size: tuple[int, int]) -> None:
         codec.height, codec.width = (side + side % 2 for side in size)
-        codec.pix_fmt, codec.framerate = self.pixel_format, self._rate
+        codec.pix_fmt, codec.framerate = self._format.pixel_format, self._rate
         codec.time_base = self._time_base
         codec.options = self._options
         # Without these, players guess the colours from the size. 1 is BT.709, with limited range.
@@ -175,65 +239,3 @@ class _Writer:
                 if isinstance(error, OSError):
                     raise
                 raise OutputError(f"Cannot write {self.path}: {error.strerror}.") from error
-
-
-class VideoWriter(_Writer):
-    """Writes frames H×W×3 uint8 RGB as an H.264 video (MP4, yuv420p), which everything shows.
-
-    Use it in a ``with`` statement: the file appears, whole, when the block ends without an error,
-    and not at all otherwise. Sides of odd length are padded by one pixel, as the format demands.
-
-    Args:
-        path: ends in .mp4; missing folders are created.
-        frame_rate: frames a second, where no times are given.
-        crf: quality, 0 (lossless) … 51; 18 looks like the original.
-
-    Raises:
-        OutputError: the ending is another, the file cannot be written, or no frame was given.
-        RANetError: PyAV is not installed, or was built without x264.
-    """
-
-    suffix = ".mp4"
-    # FFmpeg's other encoders for H.264 need special hardware or know no constant quality.
-    encoder = "libx264"
-    channels = 3
-    array_format, pixel_format = "rgb24", "yuv420p"
-    # A browser can play the video before all of it has arrived.
-    container_options = MappingProxyType({"movflags": "faststart"})
-    # With frames that refer to later ones, MP4 would not keep how long the last one is shown.
-    encoder_options = MappingProxyType({"bf": "0"})
-
-    def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int = 18) -> None:
-        super().__init__(path, frame_rate=frame_rate, crf=crf)
-
-
-class TransparentVideoWriter(_Writer):
-    """Writes frames H×W×4 uint8 RGBA as a VP9 video with transparency (WebM, yuva420p).
-
-    Browsers show what lies below it, and editors take it as a layer. FFmpeg's own VP9 decoder drops
-    the transparency: read it with ``ffmpeg -c:v libvpx-vp9 -i …``. Otherwise as
-    :class:`VideoWriter`.
-
-    Args:
-        path: ends in .webm; missing folders are created.
-        frame_rate: frames a second, where no times are given.
-        crf: quality, 0 (best) … 63.
-
-    Raises:
-        OutputError: the ending is another, the file cannot be written, or no frame was given.
-        RANetError: PyAV is not installed, or was built without libvpx.
-    """
-
-    suffix = ".webm"
-    encoder = "libvpx-vp9"
-    channels = 4
-    array_format, pixel_format = "rgba", "yuva420p"
-    container_options = MappingProxyType({})
-    # b 0: the quality is what is constant, not the rate. The encoder codes colours and transparency
-    # apart; frames that are never shown (auto-alt-ref) would bring the two out of step.
-    encoder_options = MappingProxyType(
-        {"b": "0", "auto-alt-ref": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
-    )
-
-    def __init__(self, path: str | Path, *, frame_rate: Fraction | float, crf: int = 20) -> None:
-        super().__init__(path, frame_rate=frame_rate, crf=crf)

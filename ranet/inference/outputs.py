@@ -15,7 +15,7 @@ import numpy as np
 from ranet.datasets.image_io import read_labels, write_image
 from ranet.datasets.mask_exports import CocoWriter, MaskExport, YouTubeVisWriter, ZipWriter
 from ranet.datasets.video_io import FrameSource, ImageFrames
-from ranet.datasets.video_writer import TransparentVideoWriter, VideoWriter
+from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, check_writable, output_errors
 from ranet.inference.running import FRAMES_AHEAD, progress_bar, read_ahead
@@ -182,12 +182,13 @@ def _is_folder(what: str, path: Path) -> bool:
 
 def _videos(
     outputs: Outputs, source: FrameSource, frame_rate: Fraction | None
-) -> list[tuple[VideoWriter | TransparentVideoWriter, Draw]]:
+) -> list[tuple[VideoWriter, Draw]]:
     """The writers of videos, not yet opened, each with what draws its frames."""
     rate = source.frame_rate or frame_rate or FRAME_RATE
-    videos: list[tuple[VideoWriter | TransparentVideoWriter, Draw]] = []
+    videos: list[tuple[VideoWriter, Draw]] = []
     if outputs.cut_out and not _is_folder("cut_out", outputs.cut_out):
-        videos.append((TransparentVideoWriter(outputs.cut_out, frame_rate=rate), cut_out))
+        writer = VideoWriter(outputs.cut_out, frame_rate=rate, transparent=True)
+        videos.append((writer, cut_out))
     if outputs.overlay:
         videos.append((VideoWriter(outputs.overlay, frame_rate=rate), overlay))
     return videos

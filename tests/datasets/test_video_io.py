@@ -559,7 +559,8 @@ def test_without_pyav(tmp_path, monkeypatch):
 
 
 def test_pyav_without_an_encoder(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_writer.VideoWriter, "encoder", "libx264-left-out")
+    without = video_writer._OPAQUE._replace(encoder="libx264-left-out")
+    monkeypatch.setattr(video_writer, "_OPAQUE", without)
     with pytest.raises(RANetError, match=r"libx264-left-out, which this build of PyAV .* lacks"):
         VideoWriter(tmp_path / "v.mp4", frame_rate=25)
 

@@ -6,8 +6,9 @@ import av
 import numpy as np
 import pytest
 
+from ranet.datasets import video_writer
 from ranet.datasets.video_io import open_frames
-from ranet.datasets.video_writer import TransparentVideoWriter
+from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError, OutputError, RANetError
 
 
@@ -29,7 +30,7 @@ def with_transparency(path) -> list[np.ndarray]:
 
 def test_transparency_and_colours_come_back(tmp_path):
     path = tmp_path / "cut.webm"
-    with TransparentVideoWriter(path, frame_rate=12) as writer:
+    with VideoWriter(path, frame_rate=12, transparent=True) as writer:
         for shift in range(6):
             writer.write(cut(shift))
     frames = with_transparency(path)
@@ -44,13 +45,13 @@ def test_transparency_and_colours_come_back(tmp_path):
 
 
 def test_odd_sides_are_padded(tmp_path):
-    with TransparentVideoWriter(tmp_path / "cut.webm", frame_rate=12) as writer:
+    with VideoWriter(tmp_path / "cut.webm", frame_rate=12, transparent=True) as writer:
         writer.write(cut(0, (47, 65)))
     assert with_transparency(tmp_path / "cut.webm")[0].shape == (48, 66, 4)
 
 
 def write_one_and_fail(path, error: Exception) -> None:
-    with TransparentVideoWriter(path, frame_rate=12) as writer:
+    with VideoWriter(path, frame_rate=12, transparent=True) as writer:
         writer.write(cut(0))
         raise error
 
@@ -62,13 +63,14 @@ def test_an_error_leaves_nothing(tmp_path):
 
 
 def test_what_cannot_be_written(tmp_path, monkeypatch):
-    with pytest.raises(OutputError, match=r"written as \.webm.*'\.mp4'"):
-        TransparentVideoWriter(tmp_path / "cut.mp4", frame_rate=12)
+    with pytest.raises(OutputError, match=r"\.webm"):
+        VideoWriter(tmp_path / "cut.mp4", frame_rate=12, transparent=True)
     with (
         pytest.raises(ValueError, match="H×W×4 uint8"),
-        TransparentVideoWriter(tmp_path / "cut.webm", frame_rate=12) as writer,
+        VideoWriter(tmp_path / "cut.webm", frame_rate=12, transparent=True) as writer,
     ):
         writer.write(cut(0)[..., :3])
-    monkeypatch.setattr(TransparentVideoWriter, "encoder", "left-out")
-    with pytest.raises(RANetError, match=r"left-out, which this build of PyAV .* lacks"):
-        TransparentVideoWriter(tmp_path / "cut.webm", frame_rate=12)
+    without = video_writer._TRANSPARENT._replace(encoder="left-out")
+    monkeypatch.setattr(video_writer, "_TRANSPARENT", without)
+    with pytest.raises(RANetError, match="left-out"):
+        VideoWriter(tmp_path / "cut.webm", frame_rate=12, transparent=True)
