@@ -368,6 +368,12 @@ class InferenceConfig(Section):
         1.5, description="side of the crop over the side of the object's bounding box"
     )
     smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
+    crop_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None,
+        description="share of its sides that a crop keeps of the one before, so that it does not "
+        "jump with the mask (DMVOS's supplement, Eq. 1, has 0.5); null: as the network's method "
+        "has it, RANet none",
+    )
     previous_mask: Literal["thresholded", "probability", "none"] = Field(
         "thresholded", description="what the network is told of the frame before; none: -PM"
     )

@@ -49,6 +49,8 @@ def resolved(config: InferenceConfig, model: VOSMethod) -> InferenceConfig:
     chosen: dict[str, object] = {}
     if config.input_size is None:
         chosen["input_size"] = model.input_size or PAPER_SIZE
+    if config.crop_smoothing is None:
+        chosen["crop_smoothing"] = model.crop_smoothing
     if config.fusion == "auto":
         chosen["fusion"] = model.fusion
     if config.objects_at_once is None:

@@ -57,6 +57,7 @@ class Options(NamedTuple):
     frame_size: tuple[int, int] | None = None
     crop_scale: float = 1.5
     smallest_crop: int = 32
+    crop_smoothing: float | None = None
     previous_mask: str = "thresholded"
     fusion: str = "softmax"
     objects_at_once: int | None = None
@@ -114,6 +115,8 @@ class VOSMethod(nn.Module):
     """The arguments of the class, beside ``name``."""
     state_types: ClassVar[tuple[type, ...]] = ()
     """The tuples that states are made of: what may be read from the disk."""
+    crop_smoothing: ClassVar[float | None] = None
+    """Of crops at inference, as the method's authors have it; None: there is none."""
     exact_parts: ClassVar[tuple[str, ...]] = ()
     """Names of modules that keep float32 where all else computes in half precision."""
     smallest_side: ClassVar[int] = 33

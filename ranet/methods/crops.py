@@ -18,6 +18,8 @@ from torch.nn import functional as F
 _THINNEST = 8
 """Pixels, of a side of a box that training has moved."""
 
+_GROWTH = 1.25
+"""From frame to frame, of the sides of a smoothed crop whose object is not found."""
 
 _SAME_SHAPE = 1.5
 """How many times longer the frames may be than their canvas, or wider: 1.2:1 to 2.7:1 lie on
@@ -106,31 +108,98 @@ def box_around(
     Returns:
         B×4 int64.
     """
-    batch, height, width = foreground.shape
+    first, last = extents(foreground)
+    centre, half = (first + last) // 2, _half_sides(first, last, aspect, scale)
+    size = (foreground.shape[-2], foreground.shape[-1])
+    return _clipped(centre - half, centre + half, last >= 0, size, smallest)
+
+
+def sides_around(foreground: Tensor, *, aspect: tuple[int, int], scale: float) -> Tensor:
+    """Sides of the box of :func:`box_around`, before it is clipped to the frame.
+
+    Args:
+        foreground: B×H×W bool.
+        aspect: (height, width), as there.
+        scale: as there.
+
+    Returns:
+        B×2 float32: height and width in pixels.
+    """
+    return 2 * _half_sides(*extents(foreground), aspect, scale).float()
+
+
+def smooth_sides(
+    before: Tensor, wanted: Tensor, found: Tensor, smoothing: float, size: tuple[int, int]
+) -> Tensor:
+    """The sides of the next crop, so that it doesn't jump with the mask (DMVOS supplement, Eq. 1).
+
+    With the sides w of the crop before and those that the last mask asks for, w̃ by the scale of the
+    crop, w = s·w + (1 - s)·w̃ with a smoothing s, 0.5 there. Where nothing was found they grow by a
+    quarter, up to those of the frame: our choice.
+
+    Args:
+        before: B×2, the sides of the crop before.
+        wanted: B×2.
+        found: B bool, whether the last frame had any of the object.
+        smoothing: s in [0, 1).
+        size: (H, W) of the frame.
+
+    Returns:
+        B×2 float32.
+    """
+    limits = whole_frame(len(before), size, before.device)[:, 2:]
+    grown = (_GROWTH * before).minimum(limits)
+    return torch.where(found[:, None], smoothing * before + (1 - smoothing) * wanted, grown)
+
+
+def box_of_sides(centre: Tensor, sides: Tensor, *, size: tuple[int, int], smallest: int) -> Tensor:
+    """The box of these sides around a point, clipped to the frame: all of it where that is thin.
+
+    From ⌊c - w/2 + ½⌋ to ⌊c + w/2 + ½⌋.
+
+    Args:
+        centre: B×2 floats: row and column, in pixels from the frame's corner.
+        sides: B×2 floats: height and width in pixels.
+        size: (H, W) of the frame.
+        smallest: pixels; the least side of a box.
+
+    Returns:
+        B×4 int64.
+    """
+    first = (centre - sides / 2 + 0.5).floor().long()
+    last = (centre + sides / 2 + 0.5).floor().long()
+    return _clipped(first, last, torch.ones_like(first, dtype=torch.bool), size, smallest)
+
+
+def extents(foreground: Tensor) -> tuple[Tensor, Tensor]:
+    """First and last row and column of what is true in B×H×W: B×2 int64 each.
+
+    Where nothing is, the first is (H, W) and the last (-1, -1).
+    """
     top, bottom = _first_and_last(foreground.any(dim=2))
     left, right = _first_and_last(foreground.any(dim=1))
-    tall, wide = bottom - top, right - left
+    return torch.stack([top, left], dim=1), torch.stack([bottom, right], dim=1)
 
+
+def _half_sides(first: Tensor, last: Tensor, aspect: tuple[int, int], scale: float) -> Tensor:
+    """B×2 int64: half the height and half the width of :func:`box_around`."""
+    tall, wide = (last - first).unbind(dim=1)
     ratio = Fraction(scale).limit_denominator(1000)
     p, q = ratio.numerator, 2 * ratio.denominator
-    shape_height, shape_width = aspect
-    half_height = torch.maximum(p * tall // q, p * shape_height * wide // (q * shape_width))
-    half_width = torch.maximum(p * shape_width * tall // (q * shape_height), p * wide // q)
+    height, width = aspect
+    half_height = torch.maximum(p * tall // q, p * height * wide // (q * width))
+    half_width = torch.maximum(p * width * tall // (q * height), p * wide // q)
+    return torch.stack([half_height, half_width], dim=1)
 
-    centre_y, centre_x = (top + bottom) // 2, (left + right) // 2
-    box = torch.stack(
-        [
-            (centre_y - half_height).clamp(min=0),
-            (centre_x - half_width).clamp(min=0),
-            (centre_y + half_height).clamp(max=height),
-            (centre_x + half_width).clamp(max=width),
-        ],
-        dim=1,
-    )
+
+def _clipped(
+    first: Tensor, last: Tensor, found: Tensor, size: tuple[int, int], smallest: int
+) -> Tensor:
+    """Boxes B×4 from corners B×2, inside the frame; all of it without an object, or if thin."""
+    everything = whole_frame(len(first), size, first.device)
+    box = torch.cat([first.clamp(min=0), last.minimum(everything[:, 2:])], dim=1)
     too_small = (box[:, 2:] - box[:, :2]).amin(dim=1) < smallest
-    empty = ~foreground.flatten(1).any(dim=1)
-    everything = whole_frame(batch, (height, width), foreground.device)
-    return torch.where((empty | too_small)[:, None], everything, box)
+    return torch.where((~found.all(dim=1) | too_small)[:, None], everything, box)
 
 
 def jitter_boxes(boxes: Tensor, jitter: Tensor, size: tuple[int, int]) -> Tensor:

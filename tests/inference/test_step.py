@@ -45,6 +45,7 @@ CASES = [
     ({}, "multi"),
     ({"fusion": "sigmoid", "previous_mask": "probability", "objects_at_once": 1}, "multi"),
     ({"crop": "whole_frame", "previous_mask": "none"}, "single"),
+    ({"crop_smoothing": 0.5}, "multi"),
     ({"dtype": "bfloat16"}, "multi"),
 ]
 
@@ -116,6 +117,41 @@ def test_videos_of_a_batch_do_not_touch_each_other():
             image, mask = images[video : video + 1], masks[video : video + 1]
             alone = template_and_step(method, image, mask)
             torch.testing.assert_close(together[video : video + 1], alone, rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_sides_of_crops_are_smoothed_by_equation_1():
+    method = method_of(ColourNetwork(), crop_smoothing=0.5)
+    image, masks = inputs()[0], masks_at((20, 30), side=17)
+    state = marked(method, (image, masks))
+    expected = 24.0  # one and a half times 16 rows, from the first to the last
+    for side in (17, 33, 9, 0, 17):
+        state = state._replace(probabilities=masks_at((20, 30), side=side))
+        _, state = method.step(state, image)
+        expected = 0.5 * expected + 0.5 * 1.5 * (side - 1) if side else 1.25 * expected
+        assert state.sides[0].tolist() == [[expected, 1.5 * expected]]
+    kept = method.keep_objects(state._replace(probabilities=masks), [0])
+    assert kept.sides[0].tolist() == [[24, 36]]
+
+
+@torch.inference_mode()
+def test_without_smoothing_states_and_results_are_as_without_the_option():
+    image, masks = inputs()
+    states = []
+    for changes in ({}, {"crop_smoothing": 0}):
+        method = method_of(tiny_ranet("multi"), **changes)
+        states.append(method.step(marked(method, (image, masks)), image)[1])
+    assert states[0].sides == states[1].sides == ()
+    assert torch.equal(states[0].probabilities, states[1].probabilities)
+
+
+@torch.inference_mode()
+def test_a_smoothed_crop_of_what_is_lost_is_the_whole_frame():
+    method = method_of(ColourNetwork(), crop_smoothing=0.5)
+    image, masks = inputs()
+    state = marked(method, (image, masks))
+    prediction, _ = method.step(state._replace(probabilities=torch.zeros_like(masks)), image)
+    assert prediction.aux["boxes"].tolist() == [[0, 0, *SIZE]]
 
 
 def test_templates_of_several_frames_share_one_encoding(monkeypatch):

@@ -7,9 +7,13 @@ from torch.nn import functional as F
 from ranet.datasets import boxes
 from ranet.methods.crops import (
     box_around,
+    box_of_sides,
     crop_resize,
     crop_resize_nearest,
+    extents,
     paste_back,
+    sides_around,
+    smooth_sides,
     whole_frame,
 )
 
@@ -197,3 +201,56 @@ def test_boxes_are_tensors_of_whole_numbers():
     box = box_around(mask_with((100, 200), (400, 420)), **RULE)
     assert box.dtype == torch.int64
     assert box.shape == (1, 4)
+
+
+FRAME = (480, 854)
+
+
+def smoothed_widths(masks: list[float | None], smoothing: float, first: float) -> list[float]:
+    """Widths of the crops that follow masks of these widths (None: nothing found)."""
+    sides, widths = torch.tensor([[first, first]]), []
+    for width in masks:
+        found = torch.tensor([width is not None])
+        wanted = torch.full((1, 2), 1.5 * (width or 0))
+        sides = smooth_sides(sides, wanted, found, smoothing, FRAME)
+        widths.append(sides[0, 1].item())
+    return widths
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "masks", "first", "expected"),
+    [  # the numbers of the specification
+        (0.5, [100, 120, 80, None, 80], 150, [150, 165, 142.5, 178.125, 149.0625]),
+        (0.0, [100, 120, 80, None, 80], 150, [150, 180, 120, 150, 120]),
+        (0.5, [100, 100, 100], 300, [225, 187.5, 168.75]),
+    ],
+)
+def test_sides_follow_the_mask_by_equation_1(smoothing, masks, first, expected):
+    assert smoothed_widths(masks, smoothing, first) == pytest.approx(expected)
+
+
+def test_without_an_object_the_sides_grow_to_those_of_the_frame():
+    assert smoothed_widths([None] * 20, 0.5, 10)[-1] == FRAME[1]
+
+
+@pytest.mark.parametrize(
+    ("centre", "sides", "expected"),
+    [
+        ((30, 70), (60, 90), (0, 25, 60, 115)),
+        ((30.5, 70), (61, 90), (0, 25, 61, 115)),
+        ((2, 70), (60, 90), (0, 25, 32, 115)),
+        ((1, 70), (60, 90), (0, 0, 100, 200)),  # 31 rows are left
+    ],
+)
+def test_boxes_of_sides(centre, sides, expected):
+    box = box_of_sides(torch.tensor([centre]), torch.tensor([sides]), size=(100, 200), smallest=32)
+    assert box.tolist() == [list(expected)]
+
+
+def test_unsmoothed_sides_are_those_of_the_released_rule():
+    mask = mask_with((100, 200), (400, 420))
+    sides = sides_around(mask, aspect=(480, 864), scale=1.5)
+    assert sides.tolist() == [[150, 270]]
+    first, last = extents(mask)
+    box = box_of_sides((first + last) // 2, sides, size=(480, 864), smallest=32)
+    assert box.equal(box_around(mask, **RULE))

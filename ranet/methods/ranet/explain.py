@@ -48,7 +48,7 @@ def explained(
     # As the step does.
     first_box = model.box_around_objects(watched.first_masks)
     first_masks = crop_resize_nearest(watched.first_masks, first_box, size)
-    box = model.box_around_objects(watched.before)
+    box = model.box_around_objects(watched.before, state.sides)
     crop, previous = model.view(watched.before, watched.image, box)
     with model.in_half(crop.device):
         frame = model.encode_frame(crop)

@@ -20,10 +20,14 @@ from ranet.methods.backbones import create_backbone
 from ranet.methods.base import Prediction, VOSMethod, Watched, stack_frames
 from ranet.methods.crops import (
     box_around,
+    box_of_sides,
     crop_resize,
     crop_resize_nearest,
+    extents,
     jitter_boxes,
     paste_back,
+    sides_around,
+    smooth_sides,
     whole_frame,
 )
 from ranet.methods.layers import average_pool
@@ -49,6 +53,8 @@ class RANetState(NamedTuple):
     """One for each frame in which objects were marked; together they hold the K, in order."""
     probabilities: Tensor
     """B×K×H×W: of the last frame; zero outside the crop."""
+    sides: tuple[Tensor, ...] = ()
+    """Where crops are smoothed, one B×2: height and width of the last, before it was clipped."""
 
 
 class RANet(VOSMethod):
@@ -285,7 +291,9 @@ class RANet(VOSMethod):
         with self.in_half(image.device):
             template = self.encode_template(self.laid_out(crop), crop_masks)
         known = state.probabilities * (1 - masks.amax(dim=1, keepdim=True))
-        return RANetState((*state.templates, template), torch.cat([known, masks], dim=1))
+        probabilities = torch.cat([known, masks], dim=1)
+        sides = self._sides_around(self._foreground(probabilities))
+        return RANetState((*state.templates, template), probabilities, sides)
 
     def keep_objects(self, state: RANetState, index: Sequence[int]) -> RANetState:
         """See :class:`.VOSMethod`."""
@@ -296,7 +304,9 @@ class RANet(VOSMethod):
             if inside:
                 templates.append(template._replace(masks=template.masks[:, inside]))
             begin = end
-        return RANetState(tuple(templates), state.probabilities[:, list(index)])
+        probabilities = state.probabilities[:, list(index)]
+        sides = self._sides_around(self._foreground(probabilities)) if index else ()
+        return RANetState(tuple(templates), probabilities, sides)
 
     def step(self, state: RANetState, image: Tensor) -> tuple[Prediction, RANetState]:
         """See :class:`.VOSMethod`."""
@@ -306,13 +316,16 @@ class RANet(VOSMethod):
             return Prediction(logits), state._replace(
                 probabilities=self._fusion.to_probabilities(logits)
             )
-        box = self.box_around_objects(state.probabilities)
+        foreground = self._foreground(state.probabilities)
+        sides = self._smoothed(foreground, state.sides)
+        box = self._box(foreground, sides)
         crop, previous = self.view(state.probabilities, image, box)
         logits = self.logits(state.templates, crop, previous)
         probabilities = paste_back(
             self._fusion.to_probabilities(logits), box, (image.shape[-2], image.shape[-1])
         )
-        return Prediction(logits, {"boxes": box}), state._replace(probabilities=probabilities)
+        after = state._replace(probabilities=probabilities, sides=sides)
+        return Prediction(logits, {"boxes": box}), after
 
     def view(self, probabilities: Tensor, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:
         """What the network sees of a frame.
@@ -348,10 +361,48 @@ class RANet(VOSMethod):
             logits = self.segment(templates, frame, previous, self.options.objects_at_once)
         return logits.float()
 
-    def box_around_objects(self, probabilities: Tensor) -> Tensor:
-        """The part that the network will see of the next frame: B×4 int64, from B×K×H×W."""
-        size = self.size_seen(probabilities.shape[-2:])
-        return self.box_around(to_labels(self._fusion, [probabilities]) > 0, size)
+    def box_around_objects(self, probabilities: Tensor, sides: tuple[Tensor, ...] = ()) -> Tensor:
+        """What the network sees of a frame.
+
+        Args:
+            probabilities: B×K×H×W, of the frame before.
+            sides: where crops are smoothed, those of this one, as the state after it has them.
+
+        Returns:
+            B×4 int64.
+        """
+        return self._box(self._foreground(probabilities), sides)
+
+    def _foreground(self, probabilities: Tensor) -> Tensor:
+        """Where any object is: B×H×W bool."""
+        return to_labels(self._fusion, [probabilities]) > 0
+
+    def _box(self, foreground: Tensor, sides: tuple[Tensor, ...]) -> Tensor:
+        size = (foreground.shape[-2], foreground.shape[-1])
+        if not sides:
+            return self.box_around(foreground, self.size_seen(size))
+        first, last = extents(foreground)
+        smallest = self.options.smallest_crop
+        box = box_of_sides((first + last) // 2, sides[0], size=size, smallest=smallest)
+        lost = (last < 0).any(dim=1, keepdim=True)
+        return torch.where(lost, whole_frame(len(box), size, box.device), box)
+
+    def _smoothed(self, foreground: Tensor, before: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Sides of the next crop, from those of the one before; none where nothing is smoothed."""
+        wanted = self._sides_around(foreground)
+        if not wanted:
+            return ()
+        found = foreground.flatten(1).any(dim=1)
+        size = (foreground.shape[-2], foreground.shape[-1])
+        return (smooth_sides(before[0], *wanted, found, self.options.crop_smoothing, size),)
+
+    def _sides_around(self, foreground: Tensor) -> tuple[Tensor, ...]:
+        """What the crop rule asks for; none where nothing is smoothed."""
+        options = self.options
+        if options.crop != "around_objects" or not options.crop_smoothing:
+            return ()
+        seen = self.size_seen(foreground.shape[-2:])
+        return (sides_around(foreground, aspect=seen, scale=options.crop_scale),)
 
     def box_around(self, foreground: Tensor, seen: tuple[int, int]) -> Tensor:
         """A box around objects.
