@@ -441,7 +441,7 @@ def _prepare_training(case: Case, stack: ExitStack) -> Work:
         current_image=np.stack(frames[1:]),
         current_labels=labels[1:],
         previous_labels=labels[0],
-        crop_jitter=np.zeros((length, 3), np.float32),
+        crop_jitter=np.tile(np.float32([1, 1, 0, 0]), (length, 1)),
         objects=objects,
         name="drawn",
     )

@@ -15,7 +15,7 @@ from ranet.config_files import Section as Section
 from ranet.config_files import load_config as load_config
 from ranet.config_files import parse_config as parse_config
 from ranet.errors import ConfigError
-from ranet.methods.registry import LOSSES, MethodConfig, method_config
+from ranet.methods.registry import LOSSES, MethodConfig, loss_names, method_config
 
 _COARSEST_STRIDE = 32
 
@@ -263,14 +263,15 @@ class SampleConfig(Section):
     )
     smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
     augment: AugmentConfig = AugmentConfig()
-    crop_clips: Literal["once", "each_frame"] = Field(
+    crop_clips: Literal["once", "each_frame", "all_frames"] = Field(
         "once",
         description="once: all frames of a clip in the crop of the first; each_frame: anew around "
-        "the network's own prediction of the frame before, with augment's scale and crop_shift",
+        "the network's own prediction of the frame before, with augment's scale and crop_shift; "
+        "all_frames: the template is left to the network, too",
     )
     clip_size: Size | None = Field(
         None,
-        description="height and width of the frames that each_frame crops from; null: one and a "
+        description="height and width of the frames that the network crops from; null: one and a "
         "half times size",
     )
     clip_context: PositiveRange = Field(
@@ -298,6 +299,7 @@ class DataConfig(SampleConfig):
 
 
 def _at_least_one_loss(weights: dict[str, float]) -> dict[str, float]:
+    weights = {name: weight for name, weight in weights.items() if weight > 0}
     if not weights:
         raise ValueError(
             "without a loss nothing is learned: name at least one, e.g. {cross_entropy: 1.0}"
@@ -306,15 +308,17 @@ def _at_least_one_loss(weights: dict[str, float]) -> dict[str, float]:
 
 
 def _known_loss(name: str) -> str:
-    if name not in LOSSES:
+    if name not in LOSSES and name not in loss_names():
         raise ValueError(f"a loss should be one of {', '.join(LOSSES)}, found {name!r}")
     return name
 
 
 LossWeights = Annotated[
-    dict[Annotated[str, AfterValidator(_known_loss)], Positive], AfterValidator(_at_least_one_loss)
+    dict[Annotated[str, AfterValidator(_known_loss)], NonNegative],
+    AfterValidator(_at_least_one_loss),
 ]
-"""Which losses are added up (ranet.training.losses), and how much each counts."""
+"""Which losses are added up (ranet.training.losses), and how much each counts; 0 takes away one
+that an extended file has."""
 
 
 def _part_of_any_name(part: object) -> object:
@@ -553,6 +557,15 @@ class TrainConfig(Section):
                 f"the model ({self.model.summary}) takes samples of {most} object, but "
                 f"data.max_objects is {self.data.max_objects}: choose a model for several objects, "
                 "such as RANet's with model.objects=multi, or lower data.max_objects"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _crops_that_the_method_makes(self) -> "TrainConfig":
+        if self.data.crop_clips == "all_frames" and not self.model.crops_templates:
+            raise ValueError(
+                f"data.crop_clips=all_frames leaves templates uncropped, but the method "
+                f"{self.model.name!r} wants them cropped: use each_frame"
             )
         return self
 

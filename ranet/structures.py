@@ -53,7 +53,7 @@ class TrainingSample:
     """A template, the frames that follow, and the mask that came before these.
 
     All are of one size, or the current frames and the previous mask are larger: what the network
-    crops from, frame by frame.
+    crops from, frame by frame. The template may be as large, where the network crops it, too.
 
     The labels of all maps agree: id k is the same object in all of them, 1…``objects``. The
     current frames and the previous mask are in one coordinate system, that of one crop.
@@ -70,12 +70,15 @@ class TrainingSample:
     previous_labels: np.ndarray
     """H×W uint8: the mask that is previous to the first of the T."""
     crop_jitter: np.ndarray
-    """T×3 float32: how the crop of each current frame is off, where the network crops: factor on
-    its sides, shift down and right in units of its sides."""
+    """T×4 float32: how the crop of each current frame is off, where the network crops: factors on
+    its height and width, shift down and right in units of its sides."""
     objects: int
     """K, at least 1."""
     name: str
     """Where it comes from, for messages and sample sheets."""
+    instance_labels: np.ndarray | None = None
+    """T×H×W uint8: all that is annotated in the current frames, what was not chosen with ids above
+    K, nothing where an image is mirrored beyond its border; None where no loss reads it."""
 
 
 class Clip(NamedTuple):
@@ -92,7 +95,8 @@ class Clip(NamedTuple):
     objects: Tensor
     """B, how many of the K objects each sample has."""
     crop_jitter: Tensor
-    """B×T×3, how each crop is off, where the method crops: factor, down, right."""
+    """B×T×4, how each crop is off, where the method crops: factors on height and width, down,
+    right."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +114,13 @@ class TrainingBatch:
     previous_labels: Tensor
     """B×H×W uint8: previous to the first of the T frames."""
     crop_jitter: Tensor
-    """B×T×3: factor, down, right."""
+    """B×T×4: factors on height and width, down, right."""
     objects: Tensor
     """B int64: how many of the K objects exist in each sample."""
     names: tuple[str, ...]
     """Of the B samples."""
+    instance_labels: Tensor | None = None
+    """B×T×H×W uint8, or None: see :class:`TrainingSample`."""
 
     @classmethod
     def collate(cls, samples: list[TrainingSample]) -> "TrainingBatch":
@@ -127,6 +133,8 @@ class TrainingBatch:
         def stack(arrays: list[np.ndarray]) -> Tensor:
             return torch.from_numpy(np.stack(arrays))
 
+        instances = [s.instance_labels for s in samples if s.instance_labels is not None]
+
         return cls(
             template_image=images([s.template_image for s in samples]),
             template_labels=stack([s.template_labels for s in samples]),
@@ -136,6 +144,7 @@ class TrainingBatch:
             crop_jitter=stack([s.crop_jitter for s in samples]),
             objects=torch.tensor([s.objects for s in samples]),
             names=tuple(s.name for s in samples),
+            instance_labels=stack(instances) if instances else None,
         )
 
     def to(self, device: torch.device | str) -> "TrainingBatch":

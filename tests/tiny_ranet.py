@@ -16,7 +16,7 @@ def clip_of(template_image, template_masks, image, previous_masks):
     """A clip of one frame, in which all objects exist."""
     frames, objects = template_masks.shape[:2]
     count = torch.full((frames,), objects)
-    jitter = torch.tensor([1.0, 0.0, 0.0]).expand(frames, 1, 3)
+    jitter = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(frames, 1, 4)
     return Clip(template_image, template_masks, image[:, None], previous_masks, count, jitter)
 
 

@@ -60,6 +60,7 @@ def build_loader(
     pin_memory: bool = False,
     process: int = 0,
     processes: int = 1,
+    instances: bool = False,
 ) -> BatchLoader:
     """The batches that a training run sees from ``first_step`` on.
 
@@ -72,12 +73,14 @@ def build_loader(
         pin_memory: put them in page-locked memory, for a GPU.
         process: number of this process, from 0.
         processes: how many share each batch; each makes an equal part of it, in order.
+        instances: batches have labels of all that is annotated, beside those of the objects.
 
     Raises:
         DataError: a source is not there or holds nothing to train on.
     """
+    samples = TrainingSamples(config, seed=seed, instances=instances)
     return BatchLoader(
-        _Batches(TrainingSamples(config, seed=seed), batch_size, process, processes),
+        _Batches(samples, batch_size, process, processes),
         range(first_step, first_step + steps),
         workers=config.workers,
         pin_memory=pin_memory,

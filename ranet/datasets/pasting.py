@@ -45,7 +45,11 @@ def paste_beside(
     if rng.random() < 0.5 or _hides_most(visible, frame.labels):
         visible = np.where(frame.labels > 0, 0, visible)
     image = _blend(frame.image, placed.image, visible, feather)
-    return Frame(image, np.where(visible > 0, np.uint8(label), frame.labels))
+    labels = np.where(visible > 0, np.uint8(label), frame.labels)
+    if label > 0:
+        return Frame(image, labels)
+    unused = np.setdiff1d(np.arange(1, 256), frame.labels)[0]
+    return Frame(image, labels, np.where(visible > 0, np.uint8(unused), np.uint8(0)))
 
 
 def cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -23,14 +23,15 @@ class TrainingSamples:
     ``epoch, index = divmod(n, samples_per_epoch)``.
     """
 
-    def __init__(self, config: DataConfig, *, seed: int) -> None:
-        """Index the sources.
+    def __init__(self, config: DataConfig, *, seed: int, instances: bool = False) -> None:
+        """Index the sources; ``instances``: samples have labels of all that is annotated.
 
         Raises:
             DataError: a source is not there or holds nothing to train on.
         """
         self._config = config
         self._seed = seed
+        self._instances = instances
         self._sources = [open_source(source, config) for source in config.sources]
         weights = np.array([source.weight for source in config.sources])
         self._shares = weights / weights.sum()
@@ -48,7 +49,12 @@ class TrainingSamples:
         for _ in range(_DRAWS):
             raw = source.draw(self._config.clip_length, rng)
             sample = make_sample(
-                raw, source.config.previous, self._config, rng, motion=source.config.motion
+                raw,
+                source.config.previous,
+                self._config,
+                rng,
+                motion=source.config.motion,
+                instances=self._instances,
             )
             if sample is not None:
                 return sample

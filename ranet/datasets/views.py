@@ -36,6 +36,14 @@ class Frame:
 
     image: np.ndarray  # H×W×3 uint8 RGB
     labels: np.ndarray  # H×W uint8: 0 background, other ids as they are in the files
+    distractors: np.ndarray | None = None  # H×W uint8: what is labelled background, by ids
+
+    @property
+    def instances(self) -> np.ndarray:
+        """H×W uint8: the labels, and the distractors with ids of their own."""
+        if self.distractors is None:
+            return self.labels
+        return np.where(self.distractors > 0, self.distractors, self.labels)
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,13 @@ def make_sample(
     rng: np.random.Generator,
     *,
     motion: MotionConfig = _STILL,
+    instances: bool = False,
 ) -> TrainingSample | None:
     """Choose objects and show them in two views that are augmented independently.
 
     With ``config.crop_clips`` ``"each_frame"``, the frames of a clip are not cropped but to a wider
-    part of the video, of which the network will crop its own part.
+    part of the video, of which the network will crop its own part; with ``"all_frames"``, the
+    template neither.
 
     Up to ``config.max_objects`` objects of the template are chosen at random and re-numbered
     1…K; all others are background. Every one of them is to be seen in the template: views are
@@ -70,7 +80,8 @@ def make_sample(
     resized only. The current view may have lost them. The previous mask is deformed a little by
     ``previous``, moves with the current frame, and says where the current view is cropped, as at
     inference. All frames of a clip are seen in this one view and in the same colours; from each to
-    the next, ``motion`` moves the content.
+    the next, ``motion`` moves the content. ``instances``: what was not chosen, and distractors, are
+    labelled apart.
 
     Returns:
         The sample, or None if the template has no object that is large enough.
@@ -117,6 +128,14 @@ def make_sample(
         crop_jitter=jitter,
         objects=len(chosen),
         name=raw.name,
+        instance_labels=np.stack(
+            [
+                warp_labels(_all_numbered(frame.instances, chosen), sampling, mirrored=False)
+                for frame, sampling in zip(raw.current, current_maps, strict=True)
+            ]
+        )
+        if instances
+        else None,
     )
 
 
@@ -147,19 +166,29 @@ def renumber(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return cv2.LUT(labels, table)
 
 
+def _all_numbered(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """As :func:`renumber`, but all others follow, in the order of their ids."""
+    others = np.setdiff1d(np.arange(1, 256), chosen)
+    return renumber(labels, np.concatenate([chosen, others]))
+
+
 def _template_map(
     labels: np.ndarray, objects: int, flip: bool, config: SampleConfig, rng: np.random.Generator
 ) -> np.ndarray | None:
     """The sampling map of a view that shows all objects; None if even the plain crop does not."""
-    smallest = config.smallest_object * config.size[0] * config.size[1]
+    wide = config.crop_clips == "all_frames"
+    size, choose_box = (
+        (frame_size(config), _random_surroundings) if wide else (config.size, _random_crop)
+    )
+    smallest = config.smallest_object * size[0] * size[1]
     for _ in range(config.augment.attempts):
         deformed = _random_view(labels, flip, config, rng)
-        box = _random_crop(labels, [deformed], config, rng)
-        sampling = sampling_map(config.size, box, deformed)
+        box = choose_box(labels, [deformed], config, rng)
+        sampling = sampling_map(size, box, deformed)
         if _smallest_area(warp_labels(labels, sampling), objects) >= smallest:
             return sampling
     mirrored = deformation(whole(labels), flip=flip)
-    sampling = sampling_map(config.size, _crop(labels, [mirrored], config), mirrored)
+    sampling = sampling_map(size, _crop(labels, [mirrored], config), mirrored)
     return sampling if _smallest_area(warp_labels(labels, sampling), objects) > 0 else None
 
 
@@ -182,20 +211,18 @@ def _current_view(
     if config.crop_clips == "once":
         box = _random_crop(labels, [deformed, moved], config, rng)
     else:
-        context = rng.uniform(*config.clip_context)
-        shift = rng.uniform(-_CONTEXT_SHIFT, _CONTEXT_SHIFT, 2) * (context - 1)
-        box = _crop(labels, [deformed, moved], config)
-        box = jitter_box(box, labels.shape, scale=context, shift=tuple(shift))
+        box = _random_surroundings(labels, [deformed, moved], config, rng)
     previous_labels = warp_labels(labels, sampling_map(frame_size(config), box, deformed, moved))
     return deformed, box, previous_labels
 
 
 def _crop_jitter(frames: int, config: SampleConfig, rng: np.random.Generator) -> np.ndarray:
-    """How each crop of a clip is off: T×3 float32, factor on its sides, shift down and right."""
+    """How each crop of a clip is off: T×4 float32, see :class:`.TrainingSample`."""
     if config.crop_clips == "once":
-        return np.tile(np.float32([1, 0, 0]), (frames, 1))
+        return np.tile(np.float32([1, 1, 0, 0]), (frames, 1))
     augment = config.augment
-    scale = 1 / rng.uniform(*augment.scale, (frames, 1))
+    sides = 2 if config.crop_clips == "all_frames" else 1  # of crops that keep their shape
+    scale = np.tile(1 / rng.uniform(*augment.scale, (frames, sides)), (1, 2 // sides))
     shift = rng.uniform(-augment.crop_shift, augment.crop_shift, (frames, 2))
     return np.concatenate([scale, shift], axis=1).astype(np.float32)
 
@@ -239,6 +266,19 @@ def _random_crop(
     down, right = rng.uniform(-config.augment.crop_shift, config.augment.crop_shift, 2)
     box = _crop(labels, deformations, config)
     return jitter_box(box, labels.shape, scale=1 / scale, shift=(down, right))
+
+
+def _random_surroundings(
+    labels: np.ndarray,
+    deformations: list[Deformation],
+    config: SampleConfig,
+    rng: np.random.Generator,
+) -> Box:
+    """A part of the frame that the network will crop from, with the crop of inference inside."""
+    context = rng.uniform(*config.clip_context)
+    shift = rng.uniform(-_CONTEXT_SHIFT, _CONTEXT_SHIFT, 2) * (context - 1)
+    box = _crop(labels, deformations, config)
+    return jitter_box(box, labels.shape, scale=context, shift=tuple(shift))
 
 
 def _crop(labels: np.ndarray, deformations: list[Deformation], config: SampleConfig) -> Box:

@@ -36,7 +36,9 @@ RESNETS: dict[str, Skips] = {
 }
 
 
-def create_backbone(name: str, norm: str | None = None, frozen_stages: int = 0) -> "Backbone":
+def create_backbone(
+    name: str, norm: str | None = None, frozen_stages: int = 0, output_stride: int = 32
+) -> "Backbone":
     """A backbone with random weights; :meth:`Backbone.load_imagenet_weights` is a separate step.
 
     Args:
@@ -46,6 +48,8 @@ def create_backbone(name: str, norm: str | None = None, frozen_stages: int = 0) 
             norms in ResNets of torchvision's, as in the paper, frozen batch norms in timm's.
         frozen_stages: how many stages, from the image on, keep their weights in training: 1 is up
             to stride 2, 2 up to stride 4, … 5 everything.
+        output_stride: 32, or 16: then the last down-sampling is none, and the convolutions behind
+            it are dilated, with the same weights; ``f32`` has the size of ``f16``.
 
     Raises:
         ValueError: there is no such network, it lacks a stride, or it has no batch norms to replace
@@ -55,13 +59,15 @@ def create_backbone(name: str, norm: str | None = None, frozen_stages: int = 0) 
         raise ValueError(f"frozen_stages should be 0 to {len(_STRIDES)}, found {frozen_stages}")
     if norm not in (None, "instance", "frozen_batch"):
         raise ValueError(f"norm should be 'instance' or 'frozen_batch', found {norm!r}")
+    if output_stride not in (16, 32):
+        raise ValueError(f"output_stride should be 16 or 32, found {output_stride}")
     if name.startswith(TIMM):
-        return TimmBackbone(name.removeprefix(TIMM), norm, frozen_stages)
+        return TimmBackbone(name.removeprefix(TIMM), norm, frozen_stages, output_stride)
     if name not in RESNETS:
         raise ValueError(
             f"backbone should be one of {', '.join(RESNETS)} or timm:NAME, found {name!r}"
         )
-    return ResNetBackbone(name, norm or "instance", frozen_stages)
+    return ResNetBackbone(name, norm or "instance", frozen_stages, output_stride)
 
 
 class Backbone(nn.Module):
@@ -124,7 +130,7 @@ class Backbone(nn.Module):
 class ResNetBackbone(Backbone):
     """A ResNet without its classifier; parameter names are torchvision's."""
 
-    def __init__(self, name: str, norm: str, frozen_stages: int) -> None:
+    def __init__(self, name: str, norm: str, frozen_stages: int, output_stride: int = 32) -> None:
         super().__init__(frozen_stages)
         self.name = name
         self.channels = RESNETS[name]
@@ -132,6 +138,8 @@ class ResNetBackbone(Backbone):
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
         self.layer1, self.layer2 = _blocks(resnet.layer1), _blocks(resnet.layer2)
         self.layer3, self.layer4 = _blocks(resnet.layer3), _blocks(resnet.layer4)
+        if output_stride == 16:
+            _dilate(self.layer4)
         self.freeze()
 
     def forward(self, image: Tensor) -> Skips:
@@ -197,34 +205,43 @@ class TimmBackbone(Backbone):
         name: timm's.
         norm: what becomes of its batch norms; None: frozen where there are any.
         frozen_stages: see :func:`create_backbone`.
+        output_stride: likewise; timm knows which of its networks can be dilated.
 
     Raises:
         ValueError: timm has no such network, it lacks a stride, or ``norm`` is given and it has no
             batch norms.
     """
 
-    def __init__(self, name: str, norm: str | None, frozen_stages: int) -> None:
+    def __init__(
+        self, name: str, norm: str | None, frozen_stages: int, output_stride: int = 32
+    ) -> None:
         super().__init__(frozen_stages)
         timm = import_timm()
         self.name = name
         try:
-            self.network = timm.create_model(name, pretrained=False, features_only=True)
+            self.network = timm.create_model(
+                name,
+                pretrained=False,
+                features_only=True,
+                **({"output_stride": output_stride} if output_stride != 32 else {}),
+            )
         except (RuntimeError, AttributeError, ValueError, TypeError, AssertionError) as error:
             raise ValueError(f"backbone {TIMM}{name} cannot be made of timm: {error}") from error
         info = self.network.feature_info
         strides, channels = info.reduction(), info.channels()
-        missing = [stride for stride in _STRIDES if stride not in strides]
-        if missing not in ([], [2]) or len(set(strides)) != len(strides):
+        needed = [min(stride, output_stride) for stride in _STRIDES]
+        missing = sorted(strides) == needed[1:]
+        if not missing and sorted(strides) != needed:
             raise ValueError(
                 f"backbone {TIMM}{name} gives features at strides {', '.join(map(str, strides))}, "
-                f"but strides {', '.join(map(str, _STRIDES))} are needed"
+                f"but strides {', '.join(map(str, needed))} are needed"
             )
-        self._order = [strides.index(stride) for stride in _STRIDES if stride in strides]
+        self._order = sorted(range(len(strides)), key=strides.__getitem__)
         self.stem2 = (
             nn.Conv2d(3, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False) if missing else None
         )
         self.channels = Skips(
-            *[_STEM_CHANNELS] * len(missing), *[channels[index] for index in self._order]
+            *[_STEM_CHANNELS] * missing, *[channels[index] for index in self._order]
         )
         config = self.network.pretrained_cfg
         self.mean, self.std = tuple(config["mean"]), tuple(config["std"])
@@ -337,6 +354,20 @@ def _resnet(name: str, norm: type[nn.Module]) -> Any:
 
 def _blocks(stage: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*map(ResNetBlock, stage))
+
+
+def _dilate(stage: nn.Sequential) -> None:
+    """Let a stage keep the size of what it is given, and see as far as before.
+
+    As torchvision's ``replace_stride_with_dilation``, which basic blocks refuse: nothing has a
+    stride, and the 3×3 convolutions behind the one that had it are dilated.
+    """
+    for number, block in enumerate(stage):
+        for module in block.modules():
+            if isinstance(module, nn.Conv2d):
+                module.stride = (1, 1)
+                if number > 0 and module.kernel_size == (3, 3):
+                    module.dilation = module.padding = (2, 2)
 
 
 def _leaves_up_to(network: nn.Module, ends: Sequence[str]) -> list[tuple[str, nn.Module]]:

@@ -207,13 +207,13 @@ def jitter_boxes(boxes: Tensor, jitter: Tensor, size: tuple[int, int]) -> Tensor
 
     Args:
         boxes: B×4.
-        jitter: B×3: factor on both sides, shift down and right in units of the sides.
+        jitter: B×4: factors on height and width, shift down and right in units of the sides.
         size: (H, W) of the frame.
 
     Returns:
         B×4 int64, inside the frame.
     """
-    factor, shift = jitter[:, :1], jitter[:, 1:]
+    factor, shift = jitter[:, :2], jitter[:, 2:]
     sides = (boxes[:, 2:] - boxes[:, :2]).to(jitter.dtype)  # B×2
     centre = boxes[:, :2] + sides / 2 + shift * sides
     half = sides * factor / 2
@@ -264,31 +264,31 @@ def crop_resize_nearest(image: Tensor, box: Tensor, size: tuple[int, int]) -> Te
     return _sample(image, rows, columns, "nearest")
 
 
-def paste_back(probabilities: Tensor, box: Tensor, size: tuple[int, int]) -> Tensor:
-    """Put a crop's probabilities back where the crop came from; zero outside the box.
+def paste_back(crop: Tensor, box: Tensor, size: tuple[int, int], *, outside: float = 0.0) -> Tensor:
+    """Put a crop's probabilities, or logits, back where the crop came from.
 
-    Inside the box this is ``F.interpolate(probabilities, side lengths of the box,
-    mode="bilinear", align_corners=False)``.
+    Inside the box this is ``F.interpolate(crop, side lengths of the box, mode="bilinear",
+    align_corners=False)``.
 
     Args:
-        probabilities: B×K×h×w.
+        crop: B×K×h×w.
         box: B×4.
         size: (H, W) of the frame.
+        outside: the value beyond the box.
 
     Returns:
         B×K×H×W.
     """
     pixels, inside = [], []
-    for (first, last, count), crop_count in zip(
-        _sides(box, size), probabilities.shape[-2:], strict=True
-    ):
+    for (first, last, count), crop_count in zip(_sides(box, size), crop.shape[-2:], strict=True):
         position = _positions(count, box) - first[:, None]
         length = (last - first)[:, None]
         pixels.append(((position + 0.5) * (crop_count / length) - 0.5).clamp(0, crop_count - 1))
         inside.append((position >= 0) & (position < length))
     rows, columns = pixels
-    pasted = _sample(probabilities, rows, columns, "bilinear")
-    return pasted * (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+    pasted = _sample(crop, rows, columns, "bilinear")
+    within = (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
+    return torch.where(within, pasted, outside) if outside else pasted * within
 
 
 def _first_and_last(occupied: Tensor) -> tuple[Tensor, Tensor]:

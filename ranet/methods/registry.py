@@ -27,8 +27,14 @@ class MethodConfig(Section):
 
     name: str
 
-    aux: ClassVar[frozenset[str]] = frozenset()
-    """What the method's predictions hold for losses, beside logits."""
+    crops_templates: ClassVar[bool] = False
+    """Whether it crops annotated frames in training, too, as ``data.crop_clips=all_frames`` has
+    it."""
+
+    @property
+    def aux(self) -> frozenset[str]:
+        """What the method's predictions hold for losses, beside logits."""
+        return frozenset()
 
     @classmethod
     def method(cls) -> str:
@@ -131,14 +137,15 @@ Loss = Callable[["Prediction", "Tensor", "Tensor"], "Tensor"]
 
 
 class RegisteredLoss(NamedTuple):
-    """A loss, and what it reads of a prediction beside the logits."""
+    """A loss, what it reads of a prediction beside the logits, and which labels it is given."""
 
     compute: Loss | None  # None: one of ranet.training.losses
-    needs: frozenset[str]
+    needs: frozenset[str] = frozenset()
+    instances: bool = False  # those of all that is annotated: TrainingBatch.instance_labels
 
 
 LOSSES = {
-    name: RegisteredLoss(None, frozenset())
+    name: RegisteredLoss(None)
     for name in (
         "cross_entropy",
         "balanced_cross_entropy",
@@ -149,16 +156,34 @@ LOSSES = {
 """All losses by name."""
 
 
-def register_loss(name: str, needs: Iterable[str] = ()) -> Callable[[Loss], Loss]:
+def register_loss(
+    name: str, needs: Iterable[str] = (), *, instances: bool = False
+) -> Callable[[Loss], Loss]:
     """Make a loss known; a decorator of the function.
+
+    A method's own is best registered where its arguments are, so that configurations know it.
 
     Args:
         name: in the configuration's ``losses``.
         needs: names in ``Prediction.aux`` that it reads.
+        instances: its labels are those of all that is annotated, objects that were not chosen
+            with ids above K.
     """
 
     def register(loss: Loss) -> Loss:
-        LOSSES[name] = RegisteredLoss(loss, frozenset(needs))
+        LOSSES[name] = RegisteredLoss(loss, frozenset(needs), instances)
         return loss
 
     return register
+
+
+def loss_names() -> list[str]:
+    """All names of losses, those of all methods among them."""
+    for method in list_methods():
+        method_config(method)
+    return list(LOSSES)
+
+
+def reads_instances(losses: Iterable[str]) -> bool:
+    """Whether any of these losses wants the labels of all that is annotated."""
+    return any(LOSSES[name].instances for name in losses)

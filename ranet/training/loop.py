@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from ranet.config import OptimizerConfig
+from ranet.config import OptimizerConfig, SampleConfig
 from ranet.errors import TrainingError
-from ranet.methods.base import Prediction, VOSMethod
+from ranet.methods.base import Options, Prediction, VOSMethod
 from ranet.structures import Clip, TrainingBatch
 from ranet.training.log import SKIPPED_STEPS
 from ranet.training.losses import compute_losses
@@ -151,7 +151,21 @@ class TrainingStep:
         half = self.dtype != torch.float32
         with torch.autocast(self.processes.device.type, dtype=self.dtype, enabled=half):
             prediction = self.network(batch.clip(count))
-        return compute_losses(prediction, batch.current_labels, batch.objects, self.losses)
+        return compute_losses(
+            prediction, batch.current_labels, batch.objects, self.losses, batch.instance_labels
+        )
+
+
+def crops_in_training(config: SampleConfig) -> Options:
+    """What is left to the method: nothing, where samples are the crops already."""
+    if config.crop_clips == "once":
+        return Options()
+    return Options(
+        crop=config.crop,
+        input_size=config.size,
+        crop_scale=config.crop_scale,
+        smallest_crop=config.smallest_crop,
+    )
 
 
 def train_steps(

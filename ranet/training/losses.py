@@ -109,7 +109,11 @@ LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {  # of logits a
 
 
 def compute_losses(
-    prediction: Prediction, labels: Tensor, objects: Tensor, weights: Mapping[str, float]
+    prediction: Prediction,
+    labels: Tensor,
+    objects: Tensor,
+    weights: Mapping[str, float],
+    instances: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Every weighted loss by its name, unweighted, and their weighted sum as ``"total"``.
 
@@ -118,12 +122,20 @@ def compute_losses(
         labels: B×T×H×W integers, the truth.
         objects: B, how many objects each sample has.
         weights: of losses by name (:data:`ranet.methods.registry.LOSSES`).
+        instances: B×T×H×W integers, for those that want the labels of all that is annotated.
     """
-    labels = labels_seen(prediction, labels).flatten(0, 1)
+    labels_of = {
+        which: labels_seen(prediction, one).flatten(0, 1)
+        for which, one in ((False, labels), (True, instances))
+        if one is not None
+    }
     objects = objects.repeat_interleave(prediction.logits.shape[1])
     aux = {name: tensor.flatten(0, 1) for name, tensor in prediction.aux.items()}
     frames = Prediction(prediction.logits.flatten(0, 1).float(), aux)
-    losses = {name: _loss(name, frames, labels, objects) for name in weights}
+    losses = {
+        name: _loss(name, frames, labels_of[REGISTERED[name].instances], objects)
+        for name in weights
+    }
     total = sum(weight * losses[name] for name, weight in weights.items())
     return {**losses, "total": total}
 

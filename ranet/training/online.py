@@ -25,10 +25,11 @@ from ranet.config import (
 from ranet.datasets.views import Frame, RawSample, make_sample
 from ranet.device import DTYPES, exact_float32, resolve_device
 from ranet.errors import DataError, TrainingError
-from ranet.methods.base import Options, VOSMethod
+from ranet.methods.base import VOSMethod
+from ranet.methods.registry import reads_instances
 from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.log import SKIPPED_STEPS
-from ranet.training.loop import TrainingStep
+from ranet.training.loop import TrainingStep, crops_in_training
 from ranet.training.processes import alone
 from ranet.wording import count, size_text
 
@@ -73,11 +74,13 @@ def fine_tune(
     # Where softmax does not decide between them, each object is learned as it is segmented: alone.
     compete = model.objects_compete and config.fusion != "sigmoid"
     objects = online.max_objects if compete else 1
-    samples = _samples(Frame(image, labels), objects, online, config)
+    sample_config = _sample_config(model, objects, config)
+    samples = _samples(Frame(image, labels), online, config, sample_config)
     # Whatever the caller has switched off, this needs gradients.
     device = resolve_device(config.device)
     with torch.inference_mode(False), torch.enable_grad(), exact_float32(device):
         adapted = copy.deepcopy(model).to(device).train()
+        adapted.options = crops_in_training(sample_config)
         step = _training_step(adapted, online, config)
         skipped = 0
         for number in tqdm(range(online.steps), "online learning", leave=False, disable=None):
@@ -131,32 +134,42 @@ def _check_learned(
         )
 
 
-def _samples(
-    frame: Frame, objects: int, online: OnlineLearning, config: InferenceConfig
-) -> Iterator[TrainingSample]:
-    """The endless row of samples of one frame; all randomness of the n-th is from [seed, n]."""
-    sample_config = SampleConfig(
+def _sample_config(model: VOSMethod, objects: int, config: InferenceConfig) -> SampleConfig:
+    """Views as inference crops them, or for the method to crop."""
+    return SampleConfig(
         size=config.input_size,
         max_objects=objects,
         smallest_object=_ANY_SIZE,
         crop=config.crop,
         crop_scale=config.crop_scale,
         smallest_crop=config.smallest_crop,
-        augment=online.augment,
+        crop_clips="all_frames" if model.Config.crops_templates else "once",
+        augment=config.online.augment,
     )
+
+
+def _samples(
+    frame: Frame, online: OnlineLearning, config: InferenceConfig, sample_config: SampleConfig
+) -> Iterator[TrainingSample]:
+    """The endless row of samples of one frame; all randomness of the n-th is from [seed, n]."""
     raw = RawSample(frame, (frame,), previous_labels=frame.labels, name="the first frame")
     number = 0
     while True:
         rng = np.random.default_rng([online.seed, number])
-        yield _sample(raw, _previous_mask(online, config), sample_config, rng)
+        yield _sample(raw, online, _previous_mask(online, config), sample_config, rng)
         number += 1
 
 
 def _sample(
-    raw: RawSample, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
+    raw: RawSample,
+    online: OnlineLearning,
+    previous: PreviousMaskConfig,
+    config: SampleConfig,
+    rng: np.random.Generator,
 ) -> TrainingSample:
+    instances = reads_instances(online.losses)
     for _ in range(_DRAWS):
-        sample = make_sample(raw, previous, config, rng)
+        sample = make_sample(raw, previous, config, rng, instances=instances)
         if sample is not None:
             return sample
     raise DataError(
@@ -178,7 +191,6 @@ def _training_step(
     model: VOSMethod, online: OnlineLearning, config: InferenceConfig
 ) -> TrainingStep:
     device = next(model.parameters()).device
-    model.options = Options()  # views are crops already
     return TrainingStep(
         model=model,
         network=model.forward,

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ranet.config import OptimizerConfig, SampleConfig, TrainConfig, parse_config
+from ranet.config import OptimizerConfig, TrainConfig, parse_config
 from ranet.config_files import to_yaml
 from ranet.datasets.loader import build_loader
 from ranet.datasets.sources import shows_motion
@@ -21,10 +21,10 @@ from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
-from ranet.methods.base import Options, VOSMethod
+from ranet.methods.base import VOSMethod
 from ranet.methods.checkpoint_files import STATIC, VIDEO, check_is_file, training_stage
 from ranet.methods.checkpoints import load_checkpoint
-from ranet.methods.registry import create_method
+from ranet.methods.registry import create_method, reads_instances
 from ranet.provenance import revision
 from ranet.structures import TrainingBatch
 from ranet.training.checkpoint import (
@@ -36,7 +36,7 @@ from ranet.training.checkpoint import (
     way_on_without,
 )
 from ranet.training.log import Records, TrainingLog
-from ranet.training.loop import TrainingStep, train_steps
+from ranet.training.loop import TrainingStep, crops_in_training, train_steps
 from ranet.training.processes import Processes, check_agreement, joined_processes
 from ranet.training.tensorboard import TensorBoard
 from ranet.training.validation import CANDIDATE, Validation, best_so_far, validation_is_due
@@ -100,6 +100,7 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
         pin_memory=processes.device.type == "cuda",
         process=processes.rank,
         processes=processes.count,
+        instances=reads_instances(config.losses),
     )
     files = _RunFiles(config, learner, progress, scorers) if processes.is_first else None
     with StopRequest() as stop:
@@ -189,7 +190,7 @@ def _learner(
     model = state.network() if state else starting_model(config)
     model = model.to(processes.device).train()
     model.stages[-1] = _stage_of(config)  # the number of steps may have been raised
-    model.options = _crops_in_training(config.data)
+    model.options = crops_in_training(config.data)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     average = None
@@ -455,18 +456,6 @@ def _wrapped(model: VOSMethod, config: TrainConfig, processes: Processes) -> nn.
     if processes.count > 1:
         return DistributedDataParallel(model, find_unused_parameters=model.has_idle_parameters)
     return model
-
-
-def _crops_in_training(config: SampleConfig) -> Options:
-    """What is left to the method: nothing, where samples are the crops already."""
-    if config.crop_clips == "once":
-        return Options()
-    return Options(
-        crop=config.crop,
-        input_size=config.size,
-        crop_scale=config.crop_scale,
-        smallest_crop=config.smallest_crop,
-    )
 
 
 def _newest_checkpoint(config: TrainConfig, resume: bool) -> Path | None:

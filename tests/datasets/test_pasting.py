@@ -55,6 +55,9 @@ def test_a_distractor_is_background(seed):
     np.testing.assert_array_equal(after.labels[~hidden], before.labels[~hidden])
     assert (green[hidden]).mean() > 0.9 if hidden.any() else True
     assert green.any()
+    assert after.distractors[green].all()
+    assert np.count_nonzero(after.distractors) <= np.count_nonzero(green) + 4  # softened corners
+    assert set(np.unique(after.instances)) <= {0, 1, 3, 7}
 
 
 def pasted_squares(count):

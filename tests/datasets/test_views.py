@@ -109,6 +109,43 @@ def test_other_objects_are_background():
     assert sides == {12 * 12, 8 * 20}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_instances_are_all_that_is_annotated_and_change_nothing_else(seed):
+    settings = config(max_objects=1, crop="whole_frame")
+    made = sample(seed, settings)
+    assert made.instance_labels is None
+    rng = np.random.default_rng(seed)
+    same = make_sample(raw_sample(), SAME, settings, rng, instances=True)
+    for one, other in zip(arrays(made), arrays(same), strict=True):
+        np.testing.assert_array_equal(one, other)
+    chosen = np.where(same.instance_labels == 1, 1, 0)
+    inside = same.instance_labels > 0  # but where the frame is mirrored beyond its border
+    np.testing.assert_array_equal(chosen[inside], made.current_labels[inside])
+    assert len(np.unique(same.instance_labels)) == 3
+
+
+def test_a_distractor_is_an_instance():
+    pasted = np.zeros((HEIGHT, WIDTH), np.uint8)
+    pasted[40:46, 60:70] = 1
+    frame = Frame(textured(2), two_objects(14), pasted)
+    raw = RawSample(Frame(textured(1), two_objects()), (frame,), two_objects(12), "name")
+    settings = config(augment=STILL, crop="whole_frame")
+    made = make_sample(raw, SAME, settings, np.random.default_rng(0), instances=True)
+    (instances,) = made.instance_labels
+    np.testing.assert_array_equal(instances[instances < 3], made.current_labels[0][instances < 3])
+    assert np.count_nonzero(instances == 3) == 60
+
+
+def test_where_the_network_crops_all_frames_the_template_is_wide_as_well():
+    values = {"size": (32, 64), "clip_size": (60, 100), "smallest_object": 1e-4}
+    crops = [sample(1, config(**values, crop_clips=c)) for c in ("each_frame", "all_frames")]
+    assert [c.template_labels.shape for c in crops] == [(32, 64), (60, 100)]
+    assert [c.current_labels.shape[1:] for c in crops] == [(60, 100)] * 2
+    keeping, stretching = (c.crop_jitter[0] for c in crops)
+    assert keeping[0] == keeping[1]
+    assert stretching[0] != stretching[1]
+
+
 def test_void_and_small_objects_are_not_chosen():
     labels = two_objects()
     labels[0, 0:5] = 9

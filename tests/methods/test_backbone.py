@@ -160,6 +160,29 @@ def test_networks_of_timm_give_features_at_all_strides(name: str, channels: tupl
         assert feature.shape == (1, count, 64 // stride, 96 // stride)
 
 
+@pytest.mark.parametrize("name", ["tiny", "resnet18", "resnet50", MOBILENET, "timm:resnet18"])
+def test_dilation_keeps_the_size_and_the_weights(name: str) -> None:
+    plain, dilated = create_backbone(name).eval(), create_backbone(name, output_stride=16).eval()
+    dilated.load_state_dict(plain.state_dict())
+    with torch.inference_mode():
+        image = torch.rand(1, 3, 80, 112)
+        expected, features = plain(image), dilated(image)
+    for one, other in zip(expected[:4], features[:4], strict=True):
+        assert torch.equal(one, other)
+    assert features.f32.shape == (1, plain.channels.f32, *features.f16.shape[-2:])
+
+
+def test_a_dilated_resnet_is_torchvisions() -> None:
+    models = import_torchvision_models()
+    theirs = models.resnet50(
+        norm_layer=InstanceNorm, replace_stride_with_dilation=[False, False, True]
+    )
+    backbone = create_backbone("resnet50", output_stride=16)
+    theirs.load_state_dict(backbone.state_dict(), strict=False)
+    f16 = torch.rand(1, 1024, 6, 7)
+    assert torch.equal(backbone.layer4(f16), theirs.layer4(f16))
+
+
 def test_each_network_has_the_image_normalisation_of_its_weights() -> None:
     assert create_backbone(LITE0).mean == (0.5, 0.5, 0.5)
     assert create_backbone(MOBILENET).mean == create_backbone("resnet18").mean
@@ -174,6 +197,7 @@ def test_each_network_has_the_image_normalisation_of_its_weights() -> None:
         (("resnet18", "layer"), "norm should be"),
         (("resnet18", None, 6), "frozen_stages"),
         (("vgg16",), "timm:NAME"),
+        (("resnet18", None, 0, 8), "output_stride"),
     ],
 )
 def test_what_cannot_be_a_backbone_is_refused(arguments: tuple, match: str) -> None:

@@ -57,7 +57,7 @@ def clip_of(frames: int, objects: int = 2) -> Clip:
     generator = torch.Generator().manual_seed(0)
     template, masks = torch.rand(2, 3, 64, 96), torch.rand(2, objects, 64, 96).round()
     images = torch.randn(2, frames, 3, 64, 96, generator=generator)
-    jitter = torch.tensor([1.0, 0.0, 0.0]).expand(2, frames, 3)
+    jitter = torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(2, frames, 4)
     return Clip(template, masks, images, masks.roll(5, -1), torch.tensor([objects, 1]), jitter)
 
 
@@ -123,7 +123,7 @@ def test_each_frame_is_cropped_around_the_prediction_before_it() -> None:
         images,
         masks[:1, None],
         torch.tensor([1]),
-        torch.tensor([1.0, 0.0, 0.0]).expand(1, 3, 3),
+        torch.tensor([1.0, 1.0, 0.0, 0.0]).expand(1, 3, 4),
     )
     prediction = Follower()(clip)
     assert prediction.logits.shape == (1, 3, 1, 48, 80)
@@ -141,7 +141,7 @@ def test_each_frame_is_cropped_around_the_prediction_before_it() -> None:
 def test_a_crop_may_be_off_and_never_leaves_the_frame() -> None:
     images, masks = moving_square(1)
     boxes = []
-    for jitter in ([1, 0, 0], [2, 0, 0], [1, 0.25, 0], [50, 0, 0]):
+    for jitter in ([1, 1, 0, 0], [2, 2, 0, 0], [1, 1, 0.25, 0], [50, 50, 0, 0]):
         off = torch.tensor([[jitter]], dtype=torch.float32)
         clip = Clip(images[:, 0], masks[:1, None], images, masks[:1, None], torch.tensor([1]), off)
         boxes.append(Follower()(clip).aux["boxes"][0, 0].tolist())

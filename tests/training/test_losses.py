@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from ranet.methods.base import Prediction
 from ranet.methods.ranet.network import RANet
+from ranet.methods.registry import LOSSES as LOSSES_BY_NAME
+from ranet.methods.registry import RegisteredLoss, reads_instances
 from ranet.structures import add_background, one_hot_masks
 from ranet.training.losses import (
     LOSSES,
@@ -139,6 +141,28 @@ def test_every_loss_trains_a_network(name: str) -> None:
         optimizer.step()
         totals.append(total.item())
     assert totals[-1] < 0.95 * totals[0]
+
+
+def test_a_registered_loss_is_given_the_labels_and_the_prediction_that_it_asks_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = {}
+
+    def loss(prediction: Prediction, labels: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
+        given[len(given)] = labels, prediction.aux["seen"]
+        return labels.float().mean()
+
+    for name, instances in (("chosen", False), ("everything", True)):
+        monkeypatch.setitem(LOSSES_BY_NAME, name, RegisteredLoss(loss, frozenset(), instances))
+    prediction = Prediction(torch.randn(2, 1, 1, 6, 7), {"seen": torch.ones(2, 1)})
+    labels, everything = labels_of(1)[:, None], labels_of(3)[:, None]
+    weights = {"chosen": 1.0, "everything": 1.0}
+    assert reads_instances(weights)
+    assert not reads_instances(["chosen", "jaccard"])
+    compute_losses(prediction, labels, ONE, weights, everything)
+    assert torch.equal(given[0][0], labels[:, 0])
+    assert torch.equal(given[1][0], everything[:, 0])
+    assert given[0][1].shape == (2,)
 
 
 def test_total_is_the_weighted_sum() -> None:

@@ -172,8 +172,8 @@ def test_without_a_previous_mask_at_inference_learning_has_none_either(monkeypat
     seen = []
     make_sample = online_module.make_sample
 
-    def spy(*arguments):
-        seen.append(make_sample(*arguments))
+    def spy(*arguments, **options):
+        seen.append(make_sample(*arguments, **options))
         return seen[-1]
 
     monkeypatch.setattr(online_module, "make_sample", spy)
@@ -296,7 +296,7 @@ def test_added_objects_get_a_template_but_no_further_learning(monkeypatch):
 
 
 def test_objects_that_no_view_shows(monkeypatch):
-    monkeypatch.setattr(online_module, "make_sample", lambda *_: None)
+    monkeypatch.setattr(online_module, "make_sample", lambda *_, **__: None)
     with pytest.raises(DataError, match=r"no view of the first frame.* 48×80 .*input_size"):
         learned()
 

@@ -113,7 +113,7 @@ def sample(frames):
         current_image=grey[None].repeat(frames, axis=0),
         current_labels=np.stack([square(20, 30 + 20 * t, 2 + t) for t in range(frames)]),
         previous_labels=square(8, 40, 3),
-        crop_jitter=np.zeros((frames, 3), np.float32),
+        crop_jitter=np.zeros((frames, 4), np.float32),
         objects=3,
         name="bear: template 1",
     )
