@@ -38,8 +38,8 @@ _KEPT_SHAPES = 64
 def resolved(config: InferenceConfig, model: VOSMethod) -> InferenceConfig:
     """The configuration with nothing left open; warns if the device is slow with its dtype.
 
-    Input size and fusion are as the network's weights are used to. On a CPU, more objects at once
-    are slower (``docs/performance.md``).
+    Input size and fusion are as the network's weights are used to, smoothing is as its method has
+    it (None is none). On a CPU, more objects at once are slower (``docs/performance.md``).
 
     Raises:
         ConfigError: the machine lacks the device asked for.
