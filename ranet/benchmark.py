@@ -1,8 +1,8 @@
 """How fast everything is, measured so that it can be compared: ``ranet benchmark``.
 
 A *case* is a piece of work with its settings; timed, it becomes a *row*, as it stands in the file
-of results. FLOP are counted as torch counts them: of convolutions, matrix products and their
-gradients, a multiplication with an addition being two; norms and everything else count nothing.
+of results and in the table. FLOP are counted as torch counts them: of convolutions, matrix products
+and their gradients, a multiplication with an addition being two; all else counts nothing.
 """
 
 import gc
@@ -16,10 +16,11 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,7 @@ from ranet.tables.benchmark import Row, new_row
 from ranet.training.processes import alone
 from ranet.training.run import new_training_step
 
-OUT_OF_MEMORY = "out of memory"
-
-ROUNDS = 5  # of each row, as the speed of a machine changes
-
+_ROUNDS = 5  # of each row, as the speed of a machine changes
 _SIDE = {"cuda": 8192, "mps": 4096, "cpu": 2048}  # of the matrices: larger ones are no faster
 _SIDE_OF_SLOW = 512  # of float16 on a CPU: larger ones would take seconds
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "triton")
@@ -103,6 +101,25 @@ class Work:
     network: Callable[[], Network | None] = lambda: None
 
 
+Prepare = Callable[[Case], Iterator[Work]]
+"""Yields the work of a case once, and clears away behind it."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Calls that are not timed, then those that are: so many, and for so many seconds, at least."""
+
+    warm_up: int = 3
+    repeats: int = 10
+    seconds: float = 1.0
+
+    def in_rounds(self) -> list["Effort"]:
+        """The same in some rounds, each with a call to time at least."""
+        rounds = min(_ROUNDS, self.repeats)
+        part = Effort(0, math.ceil(self.repeats / rounds), self.seconds / rounds)
+        return [replace(part, warm_up=self.warm_up), *[part] * (rounds - 1)]
+
+
 def describe_machine() -> dict[str, Any]:
     """The processor, its usable cores and instructions, and the GPUs with their bytes."""
     told = Path("/proc/cpuinfo")
@@ -134,21 +151,6 @@ def describe_software() -> dict[str, Any]:
 
 
 # --- Timing
-
-
-@dataclass(frozen=True)
-class Effort:
-    """Calls that are not timed, then those that are: so many, and for so many seconds, at least."""
-
-    warm_up: int = 3
-    repeats: int = 10
-    seconds: float = 1.0
-
-    def in_rounds(self, rounds: int) -> list["Effort"]:
-        """The same in as many rounds, or fewer, each with a call to time at least."""
-        rounds = min(rounds, self.repeats)
-        part = Effort(0, math.ceil(self.repeats / rounds), self.seconds / rounds)
-        return [replace(part, warm_up=self.warm_up), *[part] * (rounds - 1)]
 
 
 def time_in_turn(
@@ -199,7 +201,7 @@ def matrix_product_rate(device: torch.device, dtype: str) -> float:
     return 2 * side**3 / min(map(statistics.median, seconds))
 
 
-def measure(case: Case, effort: Effort, prepare: "Prepare | None" = None) -> Row:
+def measure(case: Case, effort: Effort, prepare: Prepare | None = None) -> Row:
     """Prepare a piece of work, time it, and clear it away; a GPU without room is a result, too.
 
     Args:
@@ -210,13 +212,12 @@ def measure(case: Case, effort: Effort, prepare: "Prepare | None" = None) -> Row
     if "torch._dynamo" in sys.modules:  # after a few networks, others would run as they are
         torch.compiler.reset()
     try:
-        with ExitStack() as stack:
-            _forget_earlier_work()
-            work = (prepare or PREPARE[case.part])(case, stack)
+        _forget_earlier_work()
+        with contextmanager(prepare or PREPARE[case.part])(case) as work:
             _forget_earlier_work()  # that of the preparation
             return _timed(case, work, effort)
     except torch.OutOfMemoryError:
-        return new_row(case.part, case.settings, problem=OUT_OF_MEMORY)
+        return new_row(case.part, case.settings, problem="out of memory")
 
 
 def _forget_earlier_work() -> None:
@@ -228,7 +229,7 @@ def _timed(case: Case, work: Work, effort: Effort) -> Row:
     """Matrix products and calls in turn, in a few rounds, as the speed of a machine changes."""
     seconds, rates, shares, memory = [], [], [], []
     flop = work.facts.get("flop")
-    for part in effort.in_rounds(ROUNDS if flop else 1):
+    for part in effort.in_rounds() if flop else [effort]:
         rate = matrix_product_rate(work.device, work.dtype) if flop else None
         _reset_peak(work.device)  # the matrices do not count
         (times,) = time_in_turn([work.call], part, work.device)
@@ -283,7 +284,7 @@ def network_config(name: str) -> MethodConfig | None:
     return parse_config(method_config(), values, source=f"the network {name!r}")
 
 
-def build_network(network: str | Path) -> nn.Module:
+def build_network(network: str | Path) -> VOSMethod:
     """A network on the CPU in evaluation mode: of a file, trained, or random, always the same."""
     if isinstance(network, Path):
         return load_checkpoint(network)
@@ -329,23 +330,20 @@ def write_video(folder: Path, case: Case) -> tuple[list[Path], np.ndarray]:
     return paths, labels[0]
 
 
-def _prepare_frame(case: Case, stack: ExitStack) -> Work:
+def _prepare_frame(case: Case) -> Iterator[Work]:
     """``network``: segment a frame of each video that is the crop already; ``frame``: crop it."""
-    config, videos = case.config, case.settings["videos"]
+    videos, crop = case.settings["videos"], None if case.part == "network" else case.config.crop
     model = build_network(case.network)
-    if case.part == "network":
-        network, arguments, _, flop = _on_device(model, case, videos, crop=None)
-    else:
-        network, arguments, _, flop = _on_device(model, case, videos, crop=config.crop)
+    network, arguments, _, flop = _on_device(model, case, videos, crop)
     call = torch.inference_mode()(partial(network.step, *arguments))
-    return _inference_work(case, model, call, flop, videos, lambda: network)
+    yield work_of(case, model, call, flop, videos, lambda: network)
 
 
-def _prepare_step(case: Case, stack: ExitStack) -> Work:
+def _prepare_step(case: Case) -> Iterator[Work]:
     """Frames in the host's memory to labels there: upload, crop, network, paste, labels."""
     config, videos = case.config, case.settings["videos"]
     model = build_network(case.network)
-    flop = _on_device(model, case, videos, crop=config.crop)[-1]
+    flop = _on_device(model, case, videos, config.crop)[-1]
     (first, *others), labels = draw_video(
         config.input_size, objects=case.settings["objects"], frames=_FRAMES_IN_MEMORY
     )
@@ -356,25 +354,26 @@ def _prepare_step(case: Case, stack: ExitStack) -> Work:
     def call() -> None:
         tracker.step(followed, [next(frames)] * videos)
 
-    return _inference_work(case, model, call, flop, videos, lambda: tracker.network)
+    yield work_of(case, model, call, flop, videos, lambda: tracker.network)
 
 
-def _prepare_video(case: Case, stack: ExitStack) -> Work:
+def _prepare_video(case: Case) -> Iterator[Work]:
     """A folder of JPEG images to a folder of masks: decode, template, steps, write."""
     frames = case.settings["frames"]
     model = build_network(case.network)
-    template_flop, flop = _on_device(model, case, videos=1, crop=case.config.crop)[-2:]
+    template_flop, flop = _on_device(model, case, 1, case.config.crop)[-2:]
     tracker = Tracker(model, case.config)
-    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    paths, labels = write_video(folder / "frames", case)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        paths, labels = write_video(folder / "frames", case)
 
-    def call() -> None:
-        marks = {paths[0].stem: labels}
-        job = Job("drawn", ImageFrames(paths), marks, folder / "masks")
-        list(segment(tracker, [job]))
+        def call() -> None:
+            marks = {paths[0].stem: labels}
+            job = Job("drawn", ImageFrames(paths), marks, folder / "masks")
+            list(segment(tracker, [job]))
 
-    flop = template_flop + flop * (frames - 1)
-    return _inference_work(case, model, call, flop, frames, lambda: tracker.network)
+        flop = template_flop + flop * (frames - 1)
+        yield work_of(case, model, call, flop, frames, lambda: tracker.network)
 
 
 def _on_device(
@@ -390,9 +389,7 @@ def _on_device(
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     with torch.inference_mode():
         first, second = (
-            (torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255)
-            .expand(videos, -1, -1, -1)
-            .contiguous(memory_format=layout)
+            uploaded(frame, device).expand(videos, -1, -1, -1).contiguous(memory_format=layout)
             for frame in frames
         )
         masks = one_hot_masks(torch.from_numpy(labels[0]).to(device), objects)
@@ -404,31 +401,32 @@ def _on_device(
     return network, (states[-1], second), template_flop, flop
 
 
-def _inference_work(
+def uploaded(frame: np.ndarray, device: torch.device) -> Tensor:
+    """3×H×W in [0, 1]."""
+    return torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255
+
+
+def work_of(
     case: Case,
     model: nn.Module,
     call: Callable[[], object],
     flop: int,
-    frames: int,
-    network: Callable[[], Network],
+    units: int,
+    network: Callable[[], Network | None] = lambda: None,
+    unit: str = "frame",
 ) -> Work:
-    facts = network_facts(model, flop, case.config, unit="frame", units=frames)
-    return Work(call, resolve_device(case.config.device), facts, case.config.dtype, network)
-
-
-def network_facts(
-    model: nn.Module, flop: int, config: InferenceConfig | TrainConfig, **facts: Any
-) -> dict[str, Any]:
-    """What is known of work with a network before it is timed."""
+    """Work with a network, and what is known of it before it is timed."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    details = {"config": config.model_dump(mode="json")}
-    return {**facts, "parameters": parameters, "flop": flop, "details": details}
+    details = {"config": case.config.model_dump(mode="json")}
+    facts = {"unit": unit, "units": units, "parameters": parameters, "flop": flop}
+    device = resolve_device(case.config.device)
+    return Work(call, device, {**facts, "details": details}, case.config.dtype, network)
 
 
 # --- Training
 
 
-def _prepare_training(case: Case, stack: ExitStack) -> Work:
+def _prepare_training(case: Case) -> Iterator[Work]:
     """A step from a batch in the host's memory to updated weights and the losses' values."""
     config = case.config
     device = resolve_device(config.device)
@@ -451,15 +449,13 @@ def _prepare_training(case: Case, stack: ExitStack) -> Work:
     eager = replace(step, network=step.model.forward)  # a compiled one shows nothing to count
     flop = count_flop(lambda: eager(batch, 0))
     unit = "pair" if length == 1 else "clip"
-    facts = network_facts(step.model, flop, config, unit=unit, units=config.batch_size)
-    return Work(lambda: step(batch, 0), device, facts, config.dtype)
+    call = partial(step, batch, 0)
+    yield work_of(case, step.model, call, flop, config.batch_size, unit=unit)
 
 
-def _prepare_loader(case: Case, stack: ExitStack) -> Work:
+def _prepare_loader(case: Case) -> Iterator[Work]:
     """Batches of samples that worker processes make, decoding included."""
     config, batches = case.config, case.settings["batches"]
-    stack.callback(cv2.setNumThreads, cv2.getNumThreads())
-    cv2.setNumThreads(0)  # OpenCV would use all cores where the main process makes the samples
     loader = build_loader(
         config.data,
         seed=config.seed,
@@ -467,14 +463,16 @@ def _prepare_loader(case: Case, stack: ExitStack) -> Work:
         first_step=0,
         steps=sys.maxsize // config.batch_size,  # the workers are busy until the end
     )
-    iterator = stack.enter_context(closing(iter(loader)))
     details = {"data": config.data.model_dump(mode="json"), "usable_cores": usable_cores()}
     facts = {"unit": "sample", "units": batches * config.batch_size, "details": details}
-    return Work(lambda: [next(iterator) for _ in range(batches)], torch.device("cpu"), facts)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)  # OpenCV would use all cores where the main process makes the samples
+    try:
+        with closing(iter(loader)) as samples:
+            yield Work(lambda: list(islice(samples, batches)), torch.device("cpu"), facts)
+    finally:
+        cv2.setNumThreads(threads)
 
-
-Prepare = Callable[[Case, ExitStack], Work]
-"""Makes a case ready; what is to be cleared away afterwards is in the stack."""
 
 PREPARE: Mapping[str, Prepare] = {
     "network": _prepare_frame,

@@ -52,6 +52,10 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+class UsageError(Exception):
+    """Words of a command line that do not go together."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM has come: what cleans up after Ctrl-C cleans up after this."""
 
@@ -89,6 +93,23 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
+def _trouble_with_torch(error: Exception) -> str | None:
+    """What to do about an error that torch raised where nothing is wrong here; None: another one.
+
+    Told by name, as torch may not be loaded.
+    """
+    kind, gist = type(error), str(error).partition("\n")[0]
+    if (kind.__module__, kind.__name__) == ("torch", "OutOfMemoryError"):
+        return (
+            f"{gist} Ask for less at a time: fewer samples or videos, a smaller size, or bfloat16."
+        )
+    if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return (
+            f"torch.compile failed ({gist}): set compile=false, or install the compiler it misses."
+        )
+    return None
+
+
 def run_script(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and leave the process with the status described above."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -107,5 +128,10 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:  # the reader of our output has left (`... | head`)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        if (told := _trouble_with_torch(error)) is None:
+            raise
+        print(f"error: {told}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)

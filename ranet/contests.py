@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,6 @@ import numpy as np
 import torch
 
 from ranet.benchmark import (
-    ROUNDS,
     Case,
     Effort,
     Work,
@@ -38,8 +37,9 @@ from ranet.benchmark import (
     count_flop,
     draw_video,
     measure,
-    network_facts,
     time_in_turn,
+    uploaded,
+    work_of,
     write_video,
 )
 from ranet.datasets.image_io import write_labels
@@ -81,37 +81,30 @@ def measure_evaluation(arguments: Mapping[str, Any], *, workers: int, effort: Ef
         DataError: of the masks.
         AssertionError: a value differs, be it in the last bit.
     """
-    names = ("ranet", "straightforward")
     values: dict[str, dict[str, np.ndarray]] = {}
 
     def ours() -> None:
-        values[names[0]] = _values_of_ranet(arguments, workers)
+        values["ranet"] = _values_of_ranet(arguments, workers)
 
     def plain() -> None:
-        values[names[1]] = straightforward(**arguments)
+        values["straightforward"] = straightforward(**arguments)
 
     seconds = time_in_turn([ours, plain], effort)
-    for video, expected in values[names[1]].items():
-        if not np.array_equal(expected, values[names[0]][video]):
+    for video, expected in values["straightforward"].items():
+        if not np.array_equal(expected, values["ranet"][video]):
             raise AssertionError(f"The two evaluations of {video} differ.")
-    scored = values[names[0]].values()
+    scored = values["ranet"].values()
     settings = {
         "year": arguments["year"],
         "sequences": len(scored),
         "scored frames": sum(map(len, scored)),
+        "workers": workers,
     }
-    rows = [
-        new_row(
-            "evaluation",
-            {**settings, "implementation": name, "workers": threads},
-            times,
-            unit="frame",
-            units=settings["scored frames"],
-            details={"objects": sum(scores.shape[1] for scores in scored)},
-        )
-        for name, threads, times in zip(names, (workers, 1), seconds, strict=True)
-    ]
-    return _with_ratio(rows, np.divide(seconds[1], seconds[0]))
+    details = {"objects": sum(scores.shape[1] for scores in scored)}
+    times = dict(zip(values, seconds, strict=True))
+    return _rows(
+        "evaluation", settings, times, settings["scored frames"], dict.fromkeys(times, details)
+    )
 
 
 def _values_of_ranet(arguments: Mapping[str, Any], workers: int) -> dict[str, np.ndarray]:
@@ -181,21 +174,9 @@ def measure_commands(ours: str, other: str, case: Case, effort: Effort) -> list[
         paths = {_FRAMES: str(mask.with_name("frames")), _MASK: str(mask)}
         commands = {"ours": ours, "other": other}
         calls = [partial(_run, command, paths, frames) for command in commands.values()]
-        seconds = time_in_turn(calls, effort)
-    return _with_ratio(
-        [
-            new_row(
-                "command",
-                {**case.settings, "implementation": name},
-                times,
-                unit="frame",
-                units=frames,
-                details={"command": command},
-            )
-            for (name, command), times in zip(commands.items(), seconds, strict=True)
-        ],
-        np.divide(seconds[1], seconds[0]),
-    )
+        seconds = dict(zip(commands, time_in_turn(calls, effort), strict=True))
+    details = {name: {"command": command} for name, command in commands.items()}
+    return _rows("command", case.settings, seconds, frames, details)
 
 
 @contextmanager
@@ -265,7 +246,7 @@ def measure_peer(case: Case, peer: str, effort: Effort) -> list[Row]:
         raise BenchmarkError(f"{peer} needs the package rf-cutie: pip install rf-cutie.") from error
     theirs = replace(case, network=peer, settings={**case.settings, "network": peer})
     turns: list[tuple[Row, Row]] = []
-    for part in effort.in_rounds(ROUNDS):
+    for part in effort.in_rounds():
         part = replace(part, warm_up=effort.warm_up)
         ours = _in_own_process(measure, case, part)
         turns.append((ours, _in_own_process(measure, theirs, part, prepare_cutie)))
@@ -303,7 +284,7 @@ def _in_own_process(function: Callable[..., _Answer], *arguments: Any) -> _Answe
             ) from error
 
 
-def prepare_cutie(case: Case, stack: ExitStack) -> Work:
+def prepare_cutie(case: Case) -> Iterator[Work]:
     """Cutie with random weights, which serve for time, in the middle of a long video.
 
     Its memory is full, as it is from the 25th frame on, and a call is as many frames as there are
@@ -343,7 +324,7 @@ def prepare_cutie(case: Case, stack: ExitStack) -> Work:
     video, labels = draw_video(case.config.input_size, objects=objects, frames=9)
     frames: Iterator[Any] = itertools.cycle(video)
     if case.part == "network":
-        frames = itertools.cycle([_uploaded(frame, device) for frame in video])
+        frames = itertools.cycle([uploaded(frame, device) for frame in video])
 
     @torch.inference_mode()
     def call() -> None:
@@ -352,26 +333,42 @@ def prepare_cutie(case: Case, stack: ExitStack) -> Work:
                 if case.part == "network":
                     core.step(frame)
                 else:
-                    core.output_prob_to_mask(core.step(_uploaded(frame, device))).byte().cpu()
+                    core.output_prob_to_mask(core.step(uploaded(frame, device))).byte().cpu()
 
     with torch.inference_mode(), autocast(device, case.config.dtype):
         mask = torch.from_numpy(labels[0]).to(device)
-        core.step(_uploaded(video[0], device), mask, objects=list(range(1, objects + 1)))
+        core.step(uploaded(video[0], device), mask, objects=list(range(1, objects + 1)))
     for _ in range(config.max_mem_frames):
         call()
-    facts = network_facts(
-        network, count_flop(call), case.config, unit="frame", units=config.mem_every
-    )
-    facts["details"] = {"rf-cutie": importlib.metadata.version("rf-cutie")}
-    return Work(call, device, facts, case.config.dtype)
-
-
-def _uploaded(frame: np.ndarray, device: torch.device) -> torch.Tensor:
-    """3×H×W in [0, 1]."""
-    return torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255
+    work = work_of(case, network, call, count_flop(call), config.mem_every)
+    version = importlib.metadata.version("rf-cutie")
+    yield replace(work, facts={**work.facts, "details": {"rf-cutie": version}})
 
 
 # --- What two rows say
+
+
+def _rows(
+    part: str,
+    settings: Mapping[str, Any],
+    seconds: Mapping[str, Sequence[float]],
+    frames: int,
+    details: Mapping[str, Mapping[str, Any]],
+) -> list[Row]:
+    """A row of each of two implementations, ours being the first, that were timed in turn."""
+    rows = [
+        new_row(
+            part,
+            {**settings, "implementation": name},
+            times,
+            unit="frame",
+            units=frames,
+            details=details[name],
+        )
+        for name, times in seconds.items()
+    ]
+    ours, other = seconds.values()
+    return _with_ratio(rows, np.divide(other, ours))
 
 
 def _with_ratio(rows: Sequence[Row], ratios: Sequence[float]) -> list[Row]:
@@ -380,12 +377,13 @@ def _with_ratio(rows: Sequence[Row], ratios: Sequence[float]) -> list[Row]:
 
 
 def tell_ratios(rows: Sequence[Row]) -> list[str]:
-    """How the second of each two rows compares with the first."""
+    """How the second of each two rows of a contest compares with the first."""
+    contests = [row for row in rows if RATIO in (row["details"] or {})]
     lines = []
-    for pair in zip(rows[::2], rows[1::2], strict=True):
+    for pair in zip(contests[::2], contests[1::2], strict=True):
         ours, other = (
             row["settings"].get("implementation") or row["settings"]["network"] for row in pair
         )
-        if ratio := (pair[1]["details"] or {}).get(RATIO):
-            lines.append(f"{other} takes {ratio:.2f} times as long as {ours} (median of the turns)")
+        ratio = pair[1]["details"][RATIO]
+        lines.append(f"{other} takes {ratio:.2f} times as long as {ours} (median of the turns)")
     return lines

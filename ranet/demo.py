@@ -1,8 +1,7 @@
 """The main job from end to end on videos drawn here: what the two demos run.
 
-:func:`show_network` segments and scores videos with a network that is there already;
-:func:`show_training` trains one first. Both put it beside copying the first mask, which anything
-has to beat, and leave pictures and a report.
+:func:`show` segments and scores videos with a network that is there already, or trains one first,
+beside copying the first mask, which anything has to beat, and leaves pictures and a report.
 """
 
 import logging
@@ -20,7 +19,8 @@ from ranet.datasets.image_io import read_image, read_labels, write_image
 from ranet.datasets.index import VideoSequence, index_davis
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.datasets.video_writer import VideoWriter
-from ranet.inference.davis import Method, copying, evaluate_split, network
+from ranet.inference.davis import Method, copying, evaluate_split
+from ranet.inference.davis import network as of_network
 from ranet.report import Pictures
 from ranet.report.page import write_report
 from ranet.training.run import train
@@ -60,59 +60,36 @@ TRAINED_ON = DemoVideos(train=60, val=8, frames=16, size=(120, 216), max_objects
 """Small and less crowded: a network that learns for minutes from nothing is to be seen at work."""
 
 
-def show_network(
-    videos: DemoVideos, config: EvalConfig, name: str, checkpoint: Path, out: Path, workers: int
+def show(
+    videos: DemoVideos, network: Path | TrainConfig, config: EvalConfig, out: Path, workers: int
 ) -> None:
     """Draw videos, follow their objects with a network, score that, and show it.
-
-    What an earlier run has finished is kept.
-
-    Args:
-        videos: what to draw; those of val are followed.
-        config: how to segment and score.
-        name: what to call the network.
-        checkpoint: of the network.
-        out: folder for everything.
-        workers: processes that draw videos, and threads that score.
-
-    Raises:
-        RANetError: ``out`` cannot be written, or holds videos of another kind; or ``checkpoint``
-            cannot be read.
-    """
-    with _told(f"1/3 drawing {videos}"):
-        write_synthetic_davis(out / "videos", **asdict(videos), workers=workers)
-    with _told(f"2/3 following the objects of the first frames with {name}, and scoring"):
-        scores = _score(config, {name: network(config, checkpoint)}, out, workers)
-    with _told("3/3 drawing an overlay video, a contact sheet and a report"):
-        _show(name, out)
-    print(_summary(scores, out))
-
-
-def show_training(
-    videos: DemoVideos, training: TrainConfig, config: EvalConfig, out: Path, workers: int
-) -> None:
-    """Draw videos, train a network on those of train, and show and score it on those of val.
 
     What an earlier run has finished is kept; a training that was interrupted goes on.
 
     Args:
-        videos: what to draw, into ``out/videos``.
-        training: of the network; its source of data is ``out/videos``.
+        videos: what to draw, into ``out/videos``; those of val are followed.
+        network: a checkpoint; or how to train one on those of train, with ``out/videos`` as its
+            source of data.
         config: how to segment and score.
         out: folder for everything.
         workers: processes that draw videos, and threads that score.
 
     Raises:
-        RANetError: ``out`` cannot be written, or holds the results of another demo.
+        RANetError: ``out`` cannot be written, or holds videos or results of another demo; or the
+            checkpoint cannot be read.
     """
-    name = "network trained here"
-    with _told(f"1/4 drawing {videos}"):
+    with _told(f"drawing {videos}"):
         write_synthetic_davis(out / "videos", **asdict(videos), workers=workers)
-    with _told(f"2/4 training on {videos.train} of them, {training.steps} steps"):
-        checkpoint = train(training, resume=training.output.exists())
-    with _told(f"3/4 following the objects of the {videos.val} others, and scoring"):
-        scores = _score(config, {name: network(config, checkpoint)}, out, workers)
-    with _told("4/4 drawing an overlay video, a contact sheet and a report"):
+    if isinstance(network, TrainConfig):
+        name = "network trained here"
+        with _told(f"training on {videos.train} of them, {network.steps} steps"):
+            network = train(network, resume=network.output.exists())
+    else:
+        name = network.stem.replace("_", "-")
+    with _told(f"following the objects of {videos.val} first frames with {name}, and scoring"):
+        scores = _score(config, {name: of_network(config, network)}, out, workers)
+    with _told("drawing an overlay video, a contact sheet and a report"):
         _show(name, out)
     print(_summary(scores, out))
 

@@ -67,9 +67,29 @@ def test_a_forked_worker_ends_by_the_signal_itself():
     assert (ended.returncode, ended.stdout) == (0, f"{-signal.SIGTERM}\n")
 
 
-def test_an_error_in_the_input_is_one_message():
-    ended = run("""
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("DataError('unreadable')", "unreadable\n"),
+        ("torch('OutOfMemoryError', 'CUDA out of memory.\\nMany figures')", "CUDA out of memory. "),
+        ("torch('_inductor.exc.InvalidCxxCompiler', 'No working C++ compiler')", "torch.compile"),
+    ],
+)
+def test_an_error_in_the_input_is_one_message(error, told):
+    """So is one that torch raises for want of memory, or of a compiler."""
+    ended = run(f"""
         from ranet.errors import DataError
-        raise DataError("unreadable")
+        def torch(name, message):
+            module, _, name = f"torch.{{name}}".rpartition(".")
+            return type(name, (RuntimeError,), {{"__module__": module}})(message)
+        raise {error}
     """)
-    assert (ended.returncode, ended.stderr) == (1, "error: unreadable\n")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: {told}")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback():
+    ended = run("raise RuntimeError('here')")
+    assert ended.returncode == 1
+    assert "Traceback" in ended.stderr

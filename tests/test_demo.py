@@ -10,7 +10,7 @@ from scripts_in_process import ScriptRunner
 from ranet.config import EvalConfig, TrainConfig, load_config
 from ranet.datasets.image_io import read_image
 from ranet.datasets.video_io import open_frames
-from ranet.demo import DemoVideos, show_network, show_training
+from ranet.demo import DemoVideos, show
 from ranet.methods.checkpoints import save_checkpoint
 from ranet.methods.ranet.network import RANet
 
@@ -40,10 +40,10 @@ def test_a_network_is_shown_beside_copying(
 ) -> None:
     network = RANet(backbone="tiny", template_grid=(3, 4), ranked=8, width=0.25)
     network.input_size = (64, 96)
-    save_checkpoint(tmp_path / "tiny.pt", network)
+    save_checkpoint(tmp_path / "mine.pt", network)
     out = tmp_path / "out"
     for _ in range(2):  # once more: what is finished is kept
-        show_network(VIDEOS, evaluation, "mine", tmp_path / "tiny.pt", out, workers=1)
+        show(VIDEOS, tmp_path / "mine.pt", evaluation, out, workers=1)
         check_what_is_left(out)
         masks = {path: path.stat().st_mtime_ns for path in out.glob("*/masks/*/*.png")}
         said = capsys.readouterr().out
@@ -63,42 +63,39 @@ def test_a_network_is_trained_and_shown(
     overrides = [f"output={out / 'training'}", f"data.sources.0.root={out / 'videos'}"]
     overrides += ["data.workers=0", "data.size=[64,96]", "model.width=0.25", "steps=2"]
     training = load_config(TrainConfig, CONFIGS / "quickstart.yaml", overrides)
-    show_training(VIDEOS, training, evaluation, out, workers=1)
+    show(VIDEOS, training, evaluation, out, workers=1)
     assert (out / "training" / "model.pt").is_file()
     check_what_is_left(out)
     assert "\nnetwork trained here " in capsys.readouterr().out
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Any, ...]]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The arguments of the demos that were run; none is."""
-    calls: dict[str, tuple[Any, ...]] = {}
-    for name in ("show_network", "show_training"):
-        monkeypatch.setattr(
-            f"ranet.demo.{name}", lambda *arguments, name=name: calls.update({name: arguments})
-        )
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("ranet.demo.show", lambda *arguments: calls.append(arguments))
     return calls
 
 
 def test_the_network_that_comes_with_the_project_is_shown(
-    run_script: ScriptRunner, asked: dict[str, tuple[Any, ...]], tmp_path: Path
+    run_script: ScriptRunner, asked: list[tuple[Any, ...]], tmp_path: Path
 ) -> None:
     done = run_script("demo.py", "--out", tmp_path / "demo")
     assert (done.status, done.error) == (0, "")
-    videos, evaluation, name, checkpoint, out, _ = asked["show_network"]
+    ((videos, checkpoint, evaluation, out, _),) = asked
     assert videos.train == 0
     assert evaluation.inference.input_size is None
-    assert (name, checkpoint.is_file(), out) == ("ranet-small", True, tmp_path / "demo")
+    assert (checkpoint.is_file(), out) == (True, tmp_path / "demo")
 
 
 @pytest.mark.parametrize("name", ["demo", "a #1", "key: value", "[x]"])
 def test_a_training_is_below_the_folder_whatever_its_name(
-    name: str, run_script: ScriptRunner, asked: dict[str, tuple[Any, ...]], tmp_path: Path
+    name: str, run_script: ScriptRunner, asked: list[tuple[Any, ...]], tmp_path: Path
 ) -> None:
     out = tmp_path / name
     done = run_script("demo.py", "--train", "steps=3", "--out", out, "batch_size=2")
     assert (done.status, done.error) == (0, "")
-    _, training, _, folder, _ = asked["show_training"]
+    ((_, training, _, folder, _),) = asked
     assert (training.steps, training.batch_size) == (3, 2)
     assert training.data.sources[0].root == out / "videos"
     assert training.output == out / "training"
@@ -118,7 +115,7 @@ def test_mistakes_are_told_before_anything_is_made(
     status: int,
     message: str,
     run_script: ScriptRunner,
-    asked: dict[str, tuple[Any, ...]],
+    asked: list[tuple[Any, ...]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -127,5 +124,5 @@ def test_mistakes_are_told_before_anything_is_made(
     done = run_script("demo.py", *words)
     assert done.status == status
     assert message in done.error
-    assert asked == {}
+    assert asked == []
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -22,12 +22,17 @@ import logging
 import signal
 import tempfile
 import webbrowser
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranet.cli import Terminated, number_within
-from ranet.commands.parser import add_checkpoint, add_how_to_segment, command_parser, parse
+from ranet.commands.parser import (
+    add_checkpoint,
+    add_how_to_segment,
+    add_path,
+    add_released_objects,
+)
 from ranet.errors import DataError
 from ranet.files import check_writable
 
@@ -38,10 +43,42 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument(
+        "video",
+        metavar="VIDEO",
+        help="a video file, a folder of images, or a pattern in quotes, such as 'frames/*.png'",
+    )
+    told = "new folder for what is exported (default: %(default)s)"
+    add_path(parser, "--out", "DIR", told, default=Path("outputs/annotated"))
+    told = "marks to begin with, named as the frames that they are of"
+    add_path(parser, "--masks", "DIR", told)
+    parser.add_argument(
+        "--fresh",
+        action="store_true",
+        help="begin anew; the journal of earlier marks is kept under another name",
+    )
+    add_checkpoint(parser)
+    add_released_objects(parser)
+    parser.add_argument(
+        "--port",
+        type=number_within(int, 0, 65535),
+        default=0,
+        metavar="N",
+        help="where the page is served (default: a free one)",
+    )
+    parser.add_argument(
+        "--no-browser",
+        dest="browser",
+        action="store_false",
+        help="print the address only, open nothing",
+    )
+    add_how_to_segment(parser, "dtype=bfloat16")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = parse(_parser(program), arguments)
-    # Here, as --help needs none of it, neither torch nor the extra.
     from ranet import VideoSegmenter, load_checkpoint
     from ranet.annotator.journal import journal_path, open_journal
     from ranet.annotator.marks import marks_of_masks
@@ -114,51 +151,3 @@ def _identity(source: "FrameSource", masks: Mapping[int, Path]) -> dict[str, Any
         "files": hashlib.sha256(files.encode()).hexdigest(),
         "masks": drawn.hexdigest() if masks else None,
     }
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = command_parser(program, __doc__)
-    parser.add_argument(
-        "video",
-        metavar="VIDEO",
-        help="a video file, a folder of images, or a pattern in quotes, such as 'frames/*.png'",
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=Path("outputs/annotated"),
-        metavar="DIR",
-        help="new folder for what is exported (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--masks",
-        type=Path,
-        metavar="DIR",
-        help="marks to begin with, named as the frames that they are of",
-    )
-    parser.add_argument(
-        "--fresh",
-        action="store_true",
-        help="begin anew; the journal of earlier marks is kept under another name",
-    )
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--released-objects",
-        choices=("single", "multi"),
-        help="which network one of the authors' files is for (default: as its name says)",
-    )
-    parser.add_argument(
-        "--port",
-        type=number_within(int, 0, 65535),
-        default=0,
-        metavar="N",
-        help="where the page is served (default: a free one)",
-    )
-    parser.add_argument(
-        "--no-browser",
-        dest="browser",
-        action="store_false",
-        help="print the address only, open nothing",
-    )
-    add_how_to_segment(parser, "dtype=bfloat16")
-    return parser

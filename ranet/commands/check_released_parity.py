@@ -6,16 +6,13 @@ each fixture's inputs, and prints a line per array. Status 1 if any array differ
     ranet check-released-parity single_object.npz multi_object.npz
 """
 
+import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from ranet.commands.parser import command_parser, parse
 
-
-def main(program: str, arguments: Sequence[str]) -> None:
-    """Run the command."""
-    parser = command_parser(program, __doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("fixtures", nargs="+", type=Path, metavar="FIXTURE.npz")
     parser.add_argument(
         "--tolerance",
@@ -29,7 +26,10 @@ def main(program: str, arguments: Sequence[str]) -> None:
         choices=("single", "multi"),
         help="of which of the authors' networks the fixtures are, where they do not tell",
     )
-    options = parse(parser, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from ranet.methods.ranet.released import compare_with_fixture
 
     failed = False

@@ -16,73 +16,35 @@ quarter of the values is larger or smaller by one.
 """
 
 import argparse
-import copy
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
 
 from ranet.cli import number_within
-from ranet.commands.parser import (
-    add_checkpoint,
-    add_how_to_segment,
-    add_marked_video,
-    command_parser,
-    parse,
-)
-from ranet.config import PLAIN_STEP, InferenceConfig, load_config
-from ranet.errors import ConfigError, DataError
-from ranet.metrics.measures import jaccard
-from ranet.wording import aligned_table, count
-
-if TYPE_CHECKING:
-    from ranet.inference.tracker import FollowedVideo
-    from ranet.methods.base import VOSMethod
+from ranet.commands.parser import add_checkpoint, add_how_to_segment, add_marked_video
 
 
-class Agreement(NamedTuple):
-    """Intersection over union with the plain step's masks, in [0, 1].
-
-    A value for each object in each frame after the first, but none where both have lost it.
-    """
-
-    step: list[float]
-    """Overlap of single steps, each from the plain step's result of the frame before."""
-    video: list[float]
-    """Overlap in the video, each frame following from its own result of the frame before."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """What was found in a video.
-
-    Attributes:
-        faster: how the step as configured agrees.
-        noisy: how the plain step agrees with itself when its frames are :func:`with_noise`.
-        objects: how many there are.
-        frames: how many were segmented, those after the first.
-        device: where, in words.
-        problem: what of the configuration did not happen, if anything.
-    """
-
-    faster: Agreement
-    noisy: Agreement
-    objects: int
-    frames: int
-    device: str
-    problem: str | None
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_marked_video(parser)
+    parser.add_argument(
+        "--frames",
+        type=number_within(int, 2),
+        metavar="N",
+        help="only so many, the first included (default: all)",
+    )
+    add_checkpoint(parser)
+    add_how_to_segment(parser, "dtype=bfloat16")
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = parse(_parser(program), arguments)
+    from ranet.config import InferenceConfig, load_config
+
     config = load_config(InferenceConfig, options.config, options.overrides)
     from tqdm import tqdm
 
     from ranet.datasets.annotations import first_labels
     from ranet.datasets.video_io import open_frames
+    from ranet.inference.precision import compare_with_plain, table
     from ranet.methods.checkpoints import load_checkpoint, pretrained_path
 
     source = open_frames(options.video)
@@ -96,129 +58,3 @@ def main(program: str, arguments: Sequence[str]) -> None:
     print(f"{checkpoint}, {options.video}")
     for line in table(comparison, config):
         print(line)
-
-
-def compare_with_plain(
-    model: "VOSMethod", config: InferenceConfig, frames: Iterable[np.ndarray], labels: np.ndarray
-) -> Comparison:
-    """Follow a video with the step as configured and with the plain one.
-
-    Args:
-        model: the network; it is moved to the device and set to evaluation.
-        config: how to segment; the plain step differs from it in
-            :data:`~ranet.config.PLAIN_STEP` alone.
-        frames: at least two, H×W×3 uint8 RGB; one at a time is in memory.
-        labels: of the first, H×W integers: 0 background, 1…254 objects, 255 void.
-
-    Raises:
-        ConfigError: the configuration is that of the plain step, or asks for online learning, or
-            the machine lacks the device.
-        DataError: there are fewer frames, or as for
-            :class:`~ranet.inference.segmenter.VideoSegmenter`.
-    """
-    from ranet.device import device_name
-    from ranet.inference.tracker import Tracker
-
-    plain_config = config.model_copy(update=dict(PLAIN_STEP))
-    if config == plain_config:
-        raise ConfigError(
-            "The configuration is that of the plain step, which it would be compared with. Set one "
-            f"of {', '.join(PLAIN_STEP)}, such as dtype=bfloat16."
-        )
-    if config.online is not None:
-        raise ConfigError(
-            "With online learning, two networks that learned apart would be compared, not two ways "
-            "to compute one. Set online=null."
-        )
-    plain, faster = Tracker(model, plain_config), Tracker(model, config)
-    trackers, generator = (faster, plain), np.random.default_rng(0)
-    agreements = Agreement([], []), Agreement([], [])
-    number = 0
-    for number, frame in enumerate(frames):
-        seen = frame, with_noise(frame, generator)  # by the trackers
-        if number == 0:
-            reference = plain.start(frame, labels)
-            alone = [t.start(each, labels) for t, each in zip(trackers, seen, strict=True)]
-            guided = [copy.copy(video) for video in alone]  # from the reference's masks
-            continue
-        for video in guided:
-            video.state = video.state._replace(probabilities=reference.state.probabilities)
-        plain.step([reference], [frame])
-        for i, tracker in enumerate(trackers):
-            tracker.step([guided[i]], [seen[i]])
-            tracker.step([alone[i]], [seen[i]])
-            agreements[i].step.extend(_overlaps(guided[i], reference))
-            agreements[i].video.extend(_overlaps(alone[i], reference))
-    if number == 0:
-        raise DataError("A comparison needs at least two frames: one with its masks, and the next.")
-    return Comparison(
-        *agreements,
-        objects=len(reference.ids),
-        frames=number,
-        device=device_name(faster.device),
-        problem=faster.network.problem,
-    )
-
-
-def with_noise(frame: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """A frame, H×W×3 uint8, with noise: of its values, 1/8 are one larger, and 1/8 one smaller.
-
-    Within 0…255, that is.
-    """
-    draw = generator.integers(8, size=frame.shape, dtype=np.uint8)
-    noisy = frame.astype(np.int16) + (draw == 0) - (draw == 1)
-    return noisy.clip(0, 255).astype(np.uint8)
-
-
-def _overlaps(video: "FollowedVideo", reference: "FollowedVideo") -> Iterator[float]:
-    for k in reference.ids:
-        mask, expected = video.labels == k, reference.labels == k
-        if mask.any() or expected.any():
-            yield jaccard(mask, expected)
-
-
-def table(comparison: Comparison, config: InferenceConfig) -> list[str]:
-    """The lines that tell what was found."""
-    objects, frames = count(comparison.objects, "object"), count(comparison.frames, "frame")
-    name, cells = _name(config), _cells(comparison.faster)
-    if comparison.problem:  # then it was not the step asked for
-        name, cells = f"{name}, {comparison.problem}", ["–"] * len(cells)
-    return [
-        f"{objects}, {frames} after the first, {comparison.device}",
-        *aligned_table(
-            [
-                ("IoU with the plain step", "steps: mean", "least", "video: mean", "least"),
-                (name, *cells),
-                ("frames with noise of ±1", *_cells(comparison.noisy)),
-            ]
-        ),
-    ]
-
-
-def _name(config: InferenceConfig) -> str:
-    """The fields in which the configuration is not that of the plain step."""
-    values = {name: getattr(config, name) for name in PLAIN_STEP}
-    changed = {name: value for name, value in values.items() if value != PLAIN_STEP[name]}
-    return " ".join(f"{name}={value}".lower() for name, value in changed.items())
-
-
-def _cells(agreement: Agreement) -> list[str]:
-    return [
-        f"{found:.4f}" if values else "–"
-        for values in (agreement.step, agreement.video)
-        for found in (sum(values) / max(len(values), 1), min(values, default=0))
-    ]
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = command_parser(program, __doc__)
-    add_marked_video(parser)
-    parser.add_argument(
-        "--frames",
-        type=number_within(int, 2),
-        metavar="N",
-        help="only so many, the first included (default: all)",
-    )
-    add_checkpoint(parser)
-    add_how_to_segment(parser, "dtype=bfloat16")
-    return parser

@@ -7,15 +7,14 @@ released_objects (in the configuration of an evaluation) are needed from then on
         --objects single --out checkpoints/ranet_video_single.pt
 """
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import add_path
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """Run the command."""
-    parser = command_parser(program, __doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("checkpoint", type=Path, help="the authors' .pth file")
     parser.add_argument(
         "--objects",
@@ -23,8 +22,11 @@ def main(program: str, arguments: Sequence[str]) -> None:
         required=True,
         help="which of the two networks it is for, as in the file's name",
     )
-    parser.add_argument("--out", type=Path, required=True, help="where to write the .pt file")
-    options = parse(parser, arguments)
+    add_path(parser, "--out", "FILE", "where to write the .pt file", required=True)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from ranet.methods.checkpoints import fingerprint, save_checkpoint
     from ranet.methods.ranet.released import load_released_checkpoint
 

@@ -11,12 +11,12 @@ interrupted demo goes on where it was.
     ranet demo --train --out outputs/shorter steps=300
 """
 
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranet.cli import usable_cores
-from ranet.commands.parser import add_overrides, command_parser, parse
+from ranet.cli import UsageError, usable_cores
+from ranet.commands.parser import add_overrides, add_path
 from ranet.files import check_writable
 from ranet.provenance import CONFIGS
 
@@ -24,20 +24,18 @@ if TYPE_CHECKING:
     from ranet.config import TrainConfig
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """Run the command."""
-    parser = command_parser(program, __doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("--train", action="store_true", help="train the network that is shown")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder for everything (default: outputs/demo, outputs/demo-train with --train)",
-    )
+    told = "folder for everything (default: outputs/demo, outputs/demo-train with --train)"
+    add_path(parser, "--out", "DIR", told)
     add_overrides(parser, "steps=50; only with --train")
-    options = parse(parser, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     if options.overrides and not options.train:
-        parser.error(f"{options.overrides[0]} is a field of the training: it needs --train")
+        raise UsageError(f"{options.overrides[0]} is a field of the training: it needs --train")
     out = options.out or Path("outputs/demo-train" if options.train else "outputs/demo")
     check_writable(out)
     from ranet.config import EvalConfig, TrainConfig, load_config
@@ -45,21 +43,16 @@ def main(program: str, arguments: Sequence[str]) -> None:
     evaluation = CONFIGS / "eval_quickstart.yaml"
     if options.train:
         training = load_config(TrainConfig, CONFIGS / "quickstart.yaml", options.overrides)
-        from ranet.demo import TRAINED_ON, show_training
+        from ranet.demo import TRAINED_ON, show
 
-        show_training(
-            TRAINED_ON,
-            _in_folder(training, out),
-            load_config(EvalConfig, evaluation),
-            out,
-            usable_cores(),
-        )
+        config = load_config(EvalConfig, evaluation)
+        show(TRAINED_ON, _in_folder(training, out), config, out, usable_cores())
     else:
-        from ranet.demo import SHOWN, show_network
-        from ranet.methods.checkpoints import DEFAULT, pretrained_path
+        from ranet.demo import SHOWN, show
+        from ranet.methods.checkpoints import pretrained_path
 
         config = load_config(EvalConfig, evaluation, ["inference.input_size=null"])  # its own
-        show_network(SHOWN, config, DEFAULT, pretrained_path(), out, usable_cores())
+        show(SHOWN, pretrained_path(), config, out, usable_cores())
 
 
 def _in_folder(config: "TrainConfig", out: Path) -> "TrainConfig":

@@ -18,7 +18,6 @@ An interrupted run is started again with the same command: finished sequences ar
 """
 
 import argparse
-from collections.abc import Sequence
 
 from ranet.cli import positive_int
 from ranet.commands.parser import (
@@ -27,16 +26,37 @@ from ranet.commands.parser import (
     add_overrides,
     add_print_config,
     add_workers,
-    command_parser,
-    parse,
 )
-from ranet.commands.report_options import add_report, write_asked
+from ranet.commands.report import add_report, write_asked
 from ranet.files import check_writable
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_davis(parser)
+    method = parser.add_mutually_exclusive_group()
+    add_checkpoint(method)
+    method.add_argument(
+        "--copy-first-mask",
+        action="store_true",
+        help="the baseline in place of a network: every frame gets the first mask",
+    )
+    parser.add_argument(
+        "--batch-videos",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="videos followed at the same time, those with equally many objects together: more "
+        "frames a second on a GPU, and more of its memory (default: 1)",
+    )
+    add_workers(parser, "frames scored at the same time")
+    add_report(parser)
+    add_print_config(parser)
+    add_overrides(parser, "inference.dtype=bfloat16")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
     from ranet.config import EvalConfig, load_config
 
     config = load_config(EvalConfig, options.config, options.overrides)
@@ -67,28 +87,3 @@ def main(program: str, arguments: Sequence[str]) -> None:
         print(f"\n{options.report} was not written: a report is of scores.")
     elif options.report:
         print(f"\n{write_asked(options, [options.out], options.report)}")
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    add_davis(parser)
-    method = parser.add_mutually_exclusive_group()
-    add_checkpoint(method)
-    method.add_argument(
-        "--copy-first-mask",
-        action="store_true",
-        help="the baseline in place of a network: every frame gets the first mask",
-    )
-    parser.add_argument(
-        "--batch-videos",
-        type=positive_int,
-        default=1,
-        metavar="N",
-        help="videos followed at the same time, those with equally many objects together: more "
-        "frames a second on a GPU, and more of its memory (default: 1)",
-    )
-    add_workers(parser, "frames scored at the same time")
-    add_report(parser)
-    add_print_config(parser)
-    add_overrides(parser, "inference.dtype=bfloat16")
-    return parse(parser, arguments)

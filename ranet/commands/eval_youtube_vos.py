@@ -13,22 +13,32 @@ interrupted run is started again with the same command: finished videos are kept
 """
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
 
 from ranet.commands.parser import (
     add_checkpoint,
     add_how_to_segment,
-    add_out,
-    command_parser,
-    parse,
+    add_path,
+    add_released_objects,
+    add_results,
 )
 from ranet.files import check_writable
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    told = "the folder with valid, and perhaps valid_all_frames"
+    add_path(parser, "--youtube-vos", "ROOT", told, required=True)
+    parser.add_argument(
+        "--split", default="valid", help="name of the folder in ROOT (default: %(default)s)"
+    )
+    add_results(parser)
+    add_checkpoint(parser)
+    add_released_objects(parser)
+    add_how_to_segment(parser, "dtype=bfloat16")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
     from ranet.config import EvalConfig, InferenceConfig, load_config
 
     config = load_config(InferenceConfig, options.config, options.overrides)
@@ -47,26 +57,3 @@ def main(program: str, arguments: Sequence[str]) -> None:
         overwrite=options.overwrite,
     )
     print(report)
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    parser.add_argument(
-        "--youtube-vos",
-        type=Path,
-        required=True,
-        metavar="ROOT",
-        help="the folder with valid, and perhaps valid_all_frames",
-    )
-    parser.add_argument(
-        "--split", default="valid", help="name of the folder in ROOT (default: %(default)s)"
-    )
-    add_out(parser)
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--released-objects",
-        choices=("single", "multi"),
-        help="which network one of the authors' files is for (default: as its name says)",
-    )
-    add_how_to_segment(parser, "dtype=bfloat16")
-    return parse(parser, arguments)

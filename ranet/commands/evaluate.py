@@ -11,17 +11,37 @@ every frame in full precision; --report adds a page to look at in a browser.
 """
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
 
-from ranet.commands.parser import add_workers, command_parser, parse
-from ranet.commands.report_options import add_report, write_asked
+from ranet.cli import UsageError
+from ranet.commands.parser import add_path, add_workers
+from ranet.commands.report import add_report, write_asked
 from ranet.files import check_outside, check_writable
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    told = "the true masks, one folder of PNGs per sequence"
+    add_path(parser, "--annotations", "DIR", told, required=True)
+    told = "the masks to score: the same folders and file names"
+    add_path(parser, "--predictions", "DIR", told, required=True)
+    parser.add_argument(
+        "--year",
+        type=int,
+        required=True,
+        choices=(2016, 2017),
+        help="2016: all that is not black is the one object; 2017: pixels are ids of objects",
+    )
+    told = "the list of sequences to score (default: all folders of the annotations)"
+    add_path(parser, "--set", "FILE", told)
+    add_path(parser, "--out", "DIR", "folder for the results (default: only print)")
+    add_workers(parser, "frames scored at the same time")
+    add_report(parser)
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
+    if options.report and not options.out:
+        raise UsageError("--report shows the files of --out: give both; they may be one folder")
     from ranet.datasets.index import read_set_file
     from ranet.metrics import evaluate_davis, format_table
 
@@ -42,43 +62,3 @@ def main(program: str, arguments: Sequence[str]) -> None:
         result.write(options.out, options.set.stem if options.set else "all")
     if options.report:
         print(f"\n{write_asked(options, [options.out], options.report)}")
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    parser.add_argument(
-        "--annotations",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="the true masks, one folder of PNGs per sequence",
-    )
-    parser.add_argument(
-        "--predictions",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="the masks to score: the same folders and file names",
-    )
-    parser.add_argument(
-        "--year",
-        type=int,
-        required=True,
-        choices=(2016, 2017),
-        help="2016: all that is not black is the one object; 2017: pixels are ids of objects",
-    )
-    parser.add_argument(
-        "--set",
-        type=Path,
-        metavar="FILE",
-        help="the list of sequences to score (default: all folders of the annotations)",
-    )
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the results (default: only print)"
-    )
-    add_workers(parser, "frames scored at the same time")
-    add_report(parser)
-    options = parse(parser, arguments)
-    if options.report and not options.out:
-        parser.error("--report shows the files of --out: give both; they may be one folder")
-    return options

@@ -18,21 +18,46 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import number_within
-from ranet.commands.parser import (
-    add_checkpoint,
-    add_how_to_segment,
-    add_marked_video,
-    command_parser,
-    parse,
-)
+from ranet.commands.parser import add_checkpoint, add_how_to_segment, add_marked_video, add_path
 from ranet.errors import ConfigError
 from ranet.files import check_writable
 from ranet.wording import distinct_ends
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_marked_video(parser)
+    parser.add_argument(
+        "--frame",
+        type=number_within(int, 1),
+        required=True,
+        metavar="N",
+        help="the frame to explain, from 1; 0 is that of the mask",
+    )
+    parser.add_argument(
+        "--object",
+        type=number_within(int, 1, 254),
+        metavar="ID",
+        help="the object to explain (default: that with the smallest id)",
+    )
+    parser.add_argument(
+        "--point",
+        type=_point,
+        action="append",
+        default=[],
+        metavar="ROW,COLUMN",
+        help="a pixel of the first frame whose similarity map to show; repeat it for further ones "
+        "(default: well ranked ones, on the object and beside it)",
+    )
+    add_checkpoint(parser)
+    told = "another network, an ablation perhaps, whose results are shown below; repeatable"
+    add_path(parser, "--compare", "FILE", told, action="append", default=[])
+    add_path(parser, "--out", "DIR", "folder for the figures", required=True)
+    add_how_to_segment(parser, "input_size=[240,432]")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = parse(_parser(program), arguments)
     from ranet.config import InferenceConfig, load_config
 
     config = load_config(InferenceConfig, options.config, options.overrides)
@@ -71,47 +96,6 @@ def _names(networks: Sequence[Path]) -> list[str]:
         )
     stems = [file.with_suffix("") for file in files]
     return distinct_ends(stems if len(set(stems)) == len(stems) else files)
-
-
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = command_parser(program, __doc__)
-    add_marked_video(parser)
-    parser.add_argument(
-        "--frame",
-        type=number_within(int, 1),
-        required=True,
-        metavar="N",
-        help="the frame to explain, from 1; 0 is that of the mask",
-    )
-    parser.add_argument(
-        "--object",
-        type=number_within(int, 1, 254),
-        metavar="ID",
-        help="the object to explain (default: that with the smallest id)",
-    )
-    parser.add_argument(
-        "--point",
-        type=_point,
-        action="append",
-        default=[],
-        metavar="ROW,COLUMN",
-        help="a pixel of the first frame whose similarity map to show; repeat it for further ones "
-        "(default: well ranked ones, on the object and beside it)",
-    )
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--compare",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="another network, an ablation perhaps, whose results are shown below; repeatable",
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the figures"
-    )
-    add_how_to_segment(parser, "input_size=[240,432]")
-    return parser
 
 
 def _point(text: str) -> tuple[int, int]:

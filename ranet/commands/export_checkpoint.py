@@ -8,33 +8,16 @@ Whatever reads a checkpoint reads the result too.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from ranet.cli import number_within
-from ranet.commands.parser import SMALLEST_SIDE, command_parser, parse
+from ranet.commands.parser import SMALLEST_SIDE
 
 _SUFFIX = ".safetensors"
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """Run the command."""
-    options = _parsed(program, arguments)
-    import torch
-
-    from ranet.methods.checkpoint_files import write_exchange_file
-    from ranet.methods.checkpoints import description_of, load_checkpoint
-
-    model = load_checkpoint(options.checkpoint)
-    if options.input_size:
-        model.input_size = tuple(options.input_size)
-    dtype = getattr(torch, options.dtype)
-    write_exchange_file(options.out, description_of(model), model.state_dict(), dtype)
-    print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.1f} MB")
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument("checkpoint", type=Path, help="a network of ours, or one of the authors'")
     parser.add_argument(
         "--out", type=_exchange_file, required=True, metavar="FILE", help=f"the {_SUFFIX} file"
@@ -53,7 +36,21 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
         help="what the network is to see of a frame where a configuration's input_size is null "
         "(default: the size it was trained at)",
     )
-    return parse(parser, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
+    import torch
+
+    from ranet.methods.checkpoint_files import write_exchange_file
+    from ranet.methods.checkpoints import description_of, load_checkpoint
+
+    model = load_checkpoint(options.checkpoint)
+    if options.input_size:
+        model.input_size = tuple(options.input_size)
+    dtype = getattr(torch, options.dtype)
+    write_exchange_file(options.out, description_of(model), model.state_dict(), dtype)
+    print(f"wrote {options.out}, {options.out.stat().st_size / 1e6:.1f} MB")
 
 
 def _exchange_file(text: str) -> Path:

@@ -12,24 +12,35 @@ inputs and outputs, and examples/segment_with_onnxruntime.py segments a folder o
 """
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
 
 from ranet.cli import number_within, positive_int
-from ranet.commands.parser import (
-    SMALLEST_SIDE,
-    add_checkpoint,
-    add_overrides,
-    command_parser,
-    parse,
-)
+from ranet.commands.parser import SMALLEST_SIDE, add_checkpoint, add_how_to_segment, add_path
 from ranet.files import check_writable
-from ranet.provenance import CONFIGS
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--frame-size",
+        type=number_within(int, SMALLEST_SIDE),
+        nargs=2,
+        required=True,
+        metavar=("H", "W"),
+        help="height and width of the frames, which have to be of this size then",
+    )
+    parser.add_argument(
+        "--objects", type=positive_int, default=1, metavar="K", help="(default: %(default)s)"
+    )
+    add_path(parser, "--out", "DIR", "folder for the graphs", required=True)
+    parser.add_argument(
+        "--pt2", action="store_true", help="write what torch.export makes of them, too"
+    )
+    add_how_to_segment(parser, "input_size=[240,432]; device and precision do not concern graphs")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
     from ranet.config import InferenceConfig, load_config
 
     config = load_config(InferenceConfig, options.config, options.overrides)
@@ -49,35 +60,3 @@ def main(program: str, arguments: Sequence[str]) -> None:
     facts = {"checkpoint": checkpoint.name, "sha256": fingerprint(checkpoint)}
     for path in [*written, *write_onnx(programs, options.out, facts)]:
         print(f"wrote {path}, {path.stat().st_size / 1e6:.1f} MB")
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--frame-size",
-        type=number_within(int, SMALLEST_SIDE),
-        nargs=2,
-        required=True,
-        metavar=("H", "W"),
-        help="height and width of the frames, which have to be of this size then",
-    )
-    parser.add_argument(
-        "--objects", type=positive_int, default=1, metavar="K", help="(default: %(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for the graphs"
-    )
-    parser.add_argument(
-        "--pt2", action="store_true", help="write what torch.export makes of them, too"
-    )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "segment.yaml",
-        metavar="FILE",
-        help="how to segment (default: configs/segment.yaml); device and precision are not the "
-        "graphs' business",
-    )
-    add_overrides(parser, "input_size=[240,432]")
-    return parse(parser, arguments)

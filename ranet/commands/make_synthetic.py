@@ -9,40 +9,34 @@ are exact. The same arguments give the same files.
 
 import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from tqdm import tqdm
-
-from ranet.cli import number_within
-from ranet.commands.parser import add_workers, command_parser, parse
-from ranet.datasets.synthetic import LIMITS, write_synthetic_davis
+from ranet.cli import UsageError
+from ranet.commands.parser import add_path, add_workers
 from ranet.wording import count
 
 _OPTIONS = {
-    "train": (int, 40, "N", "training videos"),
-    "val": (int, 8, "N", "validation videos"),
-    "frames": (int, 20, "N", "frames of each video"),
-    "seed": (int, 0, "S", "other seeds, other videos"),
-    "max_objects": (int, 3, "K", "objects a video, at most"),
-    "clutter": (float, 1.0, "C", "look-alikes, obstacles and scenery, from 0 (none) to 1 (many)"),
+    "train": (40, "N", "training videos"),
+    "val": (8, "N", "validation videos"),
+    "frames": (20, "N", "frames of each video"),
+    "seed": (0, "S", "other seeds, other videos"),
+    "max_objects": (3, "K", "objects a video, at most"),
+    "clutter": (1.0, "C", "look-alikes, obstacles and scenery, from 0 (none) to 1 (many)"),
 }
-"""Type, default, metavar and help of arguments of write_synthetic_davis."""
+"""Default, metavar and help of arguments of write_synthetic_davis, which knows their limits."""
 
 
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    add = parser.add_argument
-    add("--out", type=Path, required=True, metavar="DIR", help="folder to make; new or empty")
-    for name, (kind, default, metavar, text) in _OPTIONS.items():
-        add(
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_path(parser, "--out", "DIR", "folder to make; new or empty", required=True)
+    for name, (default, metavar, told) in _OPTIONS.items():
+        parser.add_argument(
             f"--{name.replace('_', '-')}",
-            type=number_within(kind, *LIMITS[name]),
+            type=type(default),
             default=default,
             metavar=metavar,
-            help=f"{text} (%(default)s)",
+            help=f"{told} (%(default)s)",
         )
-    add(
+    parser.add_argument(
         "--size",
         type=int,
         nargs=2,
@@ -51,16 +45,17 @@ def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
         help="height and width in pixels (240 432)",
     )
     add_workers(parser, "videos drawn at the same time")
-    options = parse(parser, arguments)
-    if options.train + options.val == 0:
-        parser.error("there is no video to draw: set --train or --val above 0")
-    return options
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
     total = options.train + options.val
+    if total == 0:
+        raise UsageError("there is no video to draw: set --train or --val above 0")
+    from tqdm import tqdm
+
+    from ranet.datasets.synthetic import write_synthetic_davis
+
     with tqdm(total=total, unit="video", disable=not sys.stderr.isatty()) as bar:
         written = write_synthetic_davis(
             options.out,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ranet.cli import usable_cores
-from ranet.commands.parser import add_checkpoint, add_davis, add_overrides, command_parser, parse
+from ranet.commands.parser import add_checkpoint, add_davis, add_overrides
 from ranet.files import check_writable, write_csv
 from ranet.wording import count
 
@@ -38,9 +38,22 @@ class _Point(NamedTuple):
     score: float  # in per cent
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_davis(parser)
+    add_checkpoint(parser)
+    parser.add_argument(
+        "--steps",
+        type=_step_counts,
+        required=True,
+        metavar="N,N,…",
+        help="numbers of steps a video, from 0 on, in any order",
+    )
+    add_overrides(parser, "inference.online.lr=1e-5")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
     from ranet.config import EvalConfig, load_config
 
     # --steps takes the place of this number; it lets the other fields be set on their own.
@@ -114,21 +127,6 @@ def _write(points: Sequence[_Point], report: "Report", out: Path) -> None:
         x_label="seconds a frame",
         y_label=f"{_MEASURE} (%)",
     )
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    add_davis(parser)
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--steps",
-        type=_step_counts,
-        required=True,
-        metavar="N,N,…",
-        help="numbers of steps a video, from 0 on, in any order",
-    )
-    add_overrides(parser, "inference.online.lr=1e-5")
-    return parse(parser, arguments)
 
 
 def _step_counts(text: str) -> list[int]:

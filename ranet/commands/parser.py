@@ -1,9 +1,13 @@
-"""What commands there are, and what their parsers share."""
+"""What commands there are, and what their parsers share.
+
+A command is a module with two functions: ``add_options`` declares what it takes, and ``run`` does
+it, and loads then what it needs, so that a wrong word and ``--help`` are answered at once.
+"""
 
 import argparse
 import re
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ranet.cli import positive_int, usable_cores
 from ranet.provenance import CONFIGS
@@ -56,11 +60,6 @@ def command_parser(program: str, docstring: str | None) -> argparse.ArgumentPars
     )
 
 
-def parse(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the words of a command; ``key=value`` may stand anywhere between the options."""
-    return parser.parse_intermixed_args(arguments)
-
-
 def script_of(command: str) -> str:
     """What calls it in a clone that is not installed: ``python scripts/train.py``."""
     return f"python scripts/{file_name(command)}"
@@ -79,11 +78,15 @@ SMALLEST_SIDE = 33
 """Pixels that a network's input needs, as in ranet.methods.ranet.network; known without torch."""
 
 
-def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
-    """``key=value``, any number, for :func:`ranet.config.load_config`.
+def add_path(
+    parser: argparse._ActionsContainer, option: str, metavar: str, told: str, **others: Any
+) -> None:
+    """An option that takes a path, and what else ``add_argument`` is to know of it."""
+    parser.add_argument(option, type=Path, metavar=metavar, help=told, **others)
 
-    They may stand anywhere between the options with ``parse_intermixed_args``.
-    """
+
+def add_overrides(parser: argparse.ArgumentParser, example: str) -> None:
+    """``key=value``, any number, anywhere between the options."""
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -102,44 +105,40 @@ def add_print_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_checkpoint(group: argparse._ActionsContainer) -> None:
+def add_how_to_segment(parser: argparse.ArgumentParser, example: str) -> None:
+    """``--config`` and the fields of it to set, ``example`` being one."""
+    told = "how to segment (default: configs/segment.yaml)"
+    add_path(parser, "--config", "FILE", told, default=CONFIGS / "segment.yaml")
+    add_overrides(parser, example)
+
+
+def add_checkpoint(parser: argparse._ActionsContainer) -> None:
     """``--checkpoint``; None where it is not given."""
-    group.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="a network of ours, or one of the authors' (default: ranet-small, which comes with "
-        "the project)",
+    told = "a network of ours, or one of the authors' (default: ranet-small, which comes with the "
+    add_path(parser, "--checkpoint", "FILE", told + "project)")
+
+
+def add_released_objects(parser: argparse.ArgumentParser) -> None:
+    """``--released-objects``, for a checkpoint that does not tell it."""
+    parser.add_argument(
+        "--released-objects",
+        choices=("single", "multi"),
+        help="which network one of the authors' files is for (default: as its name says)",
     )
 
 
 def add_davis(parser: argparse.ArgumentParser) -> None:
     """What to evaluate, on which part of a DAVIS tree, and where to."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        metavar="FILE",
-        help="such as configs/eval_davis16.yaml",
-    )
-    parser.add_argument(
-        "--davis",
-        type=Path,
-        required=True,
-        metavar="ROOT",
-        help="the DAVIS tree: JPEGImages, Annotations, ImageSets",
-    )
-    parser.add_argument(
-        "--set", type=Path, metavar="FILE", help="list of sequences (default: that of the split)"
-    )
-    add_out(parser)
+    add_path(parser, "--config", "FILE", "such as configs/eval_davis16.yaml", required=True)
+    told = "the DAVIS tree: JPEGImages, Annotations, ImageSets"
+    add_path(parser, "--davis", "ROOT", told, required=True)
+    add_path(parser, "--set", "FILE", "list of sequences (default: that of the split)")
+    add_results(parser)
 
 
-def add_out(parser: argparse.ArgumentParser) -> None:
+def add_results(parser: argparse.ArgumentParser) -> None:
     """Where the results of a split go to, and what becomes of older ones."""
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder for masks and results"
-    )
+    add_path(parser, "--out", "DIR", "folder for masks and results", required=True)
     parser.add_argument(
         "--overwrite",
         action="store_true",
@@ -166,22 +165,5 @@ def add_marked_video(parser: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_FOLDER",
         help="a video file, a folder of images, or a pattern in quotes",
     )
-    parser.add_argument(
-        "--mask",
-        type=Path,
-        required=True,
-        metavar="PNG",
-        help="ids of the objects in the first frame, at its size",
-    )
-
-
-def add_how_to_segment(parser: argparse.ArgumentParser, example: str) -> None:
-    """``--config`` and the fields of it to set, ``example`` being one."""
-    parser.add_argument(
-        "--config",
-        type=Path,
-        default=CONFIGS / "segment.yaml",
-        metavar="FILE",
-        help="how to segment (default: configs/segment.yaml)",
-    )
-    add_overrides(parser, example)
+    told = "ids of the objects in the first frame, at its size"
+    add_path(parser, "--mask", "PNG", told, required=True)

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import ranet
-from ranet.cli import run_script
-from ranet.commands.parser import GROUPS, NAMES, file_name, script_of
+from ranet.cli import UsageError, run_script
+from ranet.commands.parser import GROUPS, NAMES, command_parser, file_name, script_of
 from ranet.provenance import CONFIGS
 
 _EXAMPLES = """\
@@ -69,8 +69,15 @@ def _call(command: str, program: str, words: Sequence[str]) -> None:
     asked = any(word.startswith("--pr") and "--print-config".startswith(word) for word in words)
     if asked and command in _CONFIGURATIONS:
         _print_config(command, program, words)
-    else:
-        _module(command).main(program, words)
+        return
+    module = import_module(f"ranet.commands.{Path(file_name(command)).stem}")
+    parser = command_parser(program, module.__doc__)
+    module.add_options(parser)
+    options = parser.parse_intermixed_args(words)  # key=value may stand anywhere
+    try:
+        module.run(options)
+    except UsageError as error:
+        parser.error(str(error))
 
 
 _CONFIGURATIONS = {"train": "TrainConfig", "eval-davis": "EvalConfig", "segment": "InferenceConfig"}
@@ -113,7 +120,3 @@ def summary(command: str) -> str:
     path = Path(__file__).with_name(file_name(command))
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
-
-
-def _module(command: str) -> Any:
-    return import_module(f"ranet.commands.{Path(file_name(command)).stem}")

@@ -10,18 +10,16 @@ Which row a result belongs to follows from its checkpoint and configuration; doc
 the command for every row.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+import argparse
 
-from ranet.commands.parser import command_parser, parse
+from ranet.commands.parser import add_path
 from ranet.files import check_writable
 
 _TABLES = range(1, 7)
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """Run the command."""
-    parser = command_parser(program, __doc__)
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
     parser.add_argument(
         "--table",
         type=int,
@@ -31,16 +29,13 @@ def main(program: str, arguments: Sequence[str]) -> None:
         metavar="N",
         help="numbers of tables, 1 to 6 (default: all)",
     )
-    parser.add_argument(
-        "--results",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="DIR",
-        help="folders with results in or below them",
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the files")
-    options = parse(parser, arguments)
+    told = "folders with results in or below them"
+    add_path(parser, "--results", "DIR", told, nargs="+", default=[])
+    add_path(parser, "--out", "DIR", "folder for the files")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     if options.out is not None:
         check_writable(options.out)
     from ranet.tables.reproduce import reproduce

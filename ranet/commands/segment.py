@@ -30,18 +30,17 @@ ends the video, and what came before is kept, as it is before a frame that canno
 import argparse
 import re
 import sys
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranet.cli import number_within
+from ranet.cli import UsageError, number_within
 from ranet.commands.parser import (
     add_checkpoint,
     add_how_to_segment,
+    add_path,
     add_print_config,
-    command_parser,
-    parse,
+    add_released_objects,
 )
 
 if TYPE_CHECKING:
@@ -53,11 +52,20 @@ if TYPE_CHECKING:
 _PIXEL_FORMATS = ("rgb24", "bgr24", "gray", "rgba", "bgra")
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    _add_input(parser)
+    _add_objects(parser)
+    add_checkpoint(parser)
+    add_released_objects(parser)
+    _add_output(parser)
+    add_print_config(parser)
+    add_how_to_segment(parser, "dtype=bfloat16")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    parser = _parser(program)
-    options = parse(parser, arguments)
-    _check_combination(parser, options)
+    _check_combination(options)
     from ranet.config import InferenceConfig, load_config
 
     config = load_config(InferenceConfig, options.config, options.overrides)
@@ -87,6 +95,23 @@ def main(program: str, arguments: Sequence[str]) -> None:
         made_with={"checkpoint_sha256": fingerprint(checkpoint)},
         restart=options.restart,
     )
+
+
+def _check_combination(options: argparse.Namespace) -> None:
+    if (options.video == "-") != (options.raw_size is not None):
+        raise UsageError(
+            "--video - and --raw-size need each other: raw frames do not tell their size"
+        )
+    read = [path for _, path in options.mask or ()]
+    read += filter(None, (options.polygon, options.config, options.checkpoint))
+    places = {Path(path).resolve() for path in read}
+    written = (options.overlay, options.cut_out, options.coco, options.youtube_vis, options.zip)
+    for path in filter(None, written):
+        if path.resolve() in places:
+            raise UsageError(f"{path} is read, and would be replaced by an output")
+    numbers = [number for number, _ in options.mask or ()]
+    if options.start is not None and (options.masks or (numbers and None not in numbers)):
+        raise UsageError("--start tells the frame of a mask without a number, but there is none")
 
 
 def _frame_source(options: argparse.Namespace) -> "FrameSource":
@@ -159,37 +184,6 @@ def _frame_rate(text: str) -> Fraction:
     return rate
 
 
-def _parser(program: str) -> argparse.ArgumentParser:
-    parser = command_parser(program, __doc__)
-    _add_input(parser)
-    _add_objects(parser)
-    add_checkpoint(parser)
-    parser.add_argument(
-        "--released-objects",
-        choices=("single", "multi"),
-        help="which network one of the authors' files is for (default: as its name says)",
-    )
-    _add_output(parser)
-    add_print_config(parser)
-    add_how_to_segment(parser, "dtype=bfloat16")
-    return parser
-
-
-def _check_combination(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    if (options.video == "-") != (options.raw_size is not None):
-        parser.error("--video - and --raw-size need each other: raw frames do not tell their size")
-    read = [path for _, path in options.mask or ()]
-    read += filter(None, (options.polygon, options.config, options.checkpoint))
-    places = {Path(path).resolve() for path in read}
-    written = (options.overlay, options.cut_out, options.coco, options.youtube_vis, options.zip)
-    for path in filter(None, written):
-        if path.resolve() in places:
-            parser.error(f"{path} is read, and would be replaced by an output")
-    numbers = [number for number, _ in options.mask or ()]
-    if options.start is not None and (options.masks or (numbers and None not in numbers)):
-        parser.error("--start tells the frame of a mask without a number, but there is none")
-
-
 def _add_input(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--video",
@@ -220,9 +214,7 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         "Label Studio; repeat it for further frames, with their number, or for further objects of "
         "a frame, one a file, the later in front",
     )
-    objects.add_argument(
-        "--masks", type=Path, metavar="DIR", help="masks, named as the frames that they are of"
-    )
+    add_path(objects, "--masks", "DIR", "masks, named as the frames that they are of")
     objects.add_argument(
         "--box",
         type=_box,
@@ -230,7 +222,7 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
         metavar="T,L,B,R",
         help="top,left,bottom,right in pixels; repeat it for further objects",
     )
-    objects.add_argument("--polygon", type=Path, metavar="JSON", help="outlines of the objects")
+    add_path(objects, "--polygon", "JSON", "outlines of the objects")
     parser.add_argument(
         "--start",
         type=number_within(int, 0),
@@ -246,23 +238,19 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="new folder for the masks"
-    )
-    parser.add_argument(
-        "--overlay", type=Path, metavar="MP4", help="video of the objects over the frames"
-    )
-    parser.add_argument(
-        "--cut-out",
-        type=Path,
-        metavar="DIR_OR_WEBM",
-        help="the objects on a transparent background: a new folder of PNGs, or a video",
-    )
-    parser.add_argument("--coco", type=Path, metavar="JSON", help="run lengths of the masks")
-    parser.add_argument(
-        "--youtube-vis", type=Path, metavar="JSON", help="the same in the layout of YouTube-VIS"
-    )
-    parser.add_argument("--zip", type=Path, metavar="ZIP", help="the masks in one file")
+    for option, metavar, told in (
+        ("--out", "DIR", "new folder for the masks"),
+        ("--overlay", "MP4", "video of the objects over the frames"),
+        (
+            "--cut-out",
+            "DIR_OR_WEBM",
+            "the objects on a transparent background: a new folder of PNGs, or a video",
+        ),
+        ("--coco", "JSON", "run lengths of the masks"),
+        ("--youtube-vis", "JSON", "the same in the layout of YouTube-VIS"),
+        ("--zip", "ZIP", "the masks in one file"),
+    ):
+        add_path(parser, option, metavar, told, required=option == "--out")
     parser.add_argument(
         "--frame-rate",
         type=_frame_rate,

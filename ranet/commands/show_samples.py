@@ -9,16 +9,23 @@ the truth. They are the first samples of the run, exactly.
 """
 
 import argparse
-from collections.abc import Sequence
-from pathlib import Path
 
 from ranet.cli import positive_int
-from ranet.commands.parser import add_overrides, command_parser, parse
+from ranet.commands.parser import add_overrides, add_path
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_path(parser, "--config", "FILE", "a training run's YAML file", required=True)
+    add_path(parser, "--out", "FILE", "the picture, .png or .jpg", required=True)
+    parser.add_argument(
+        "--count", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)"
+    )
+    add_overrides(parser, "data.sources.0.root=data/DAVIS")
+
+
+def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    options = _parsed(program, arguments)
     from ranet.config import TrainConfig, load_config
 
     config = load_config(TrainConfig, options.config, options.overrides)
@@ -29,14 +36,3 @@ def main(program: str, arguments: Sequence[str]) -> None:
     samples = TrainingSamples(config.data, seed=config.seed)
     write_image(options.out, sample_sheet([samples[n] for n in range(options.count)]))
     print(f"wrote {options.out}")
-
-
-def _parsed(program: str, arguments: Sequence[str]) -> argparse.Namespace:
-    parser = command_parser(program, __doc__)
-    parser.add_argument("--config", type=Path, required=True, help="a training run's YAML file")
-    parser.add_argument("--out", type=Path, required=True, help="the picture, .png or .jpg")
-    parser.add_argument(
-        "--count", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)"
-    )
-    add_overrides(parser, "data.sources.0.root=data/DAVIS")
-    return parse(parser, arguments)

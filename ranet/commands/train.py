@@ -11,23 +11,24 @@ several machines need an output folder that all of them see.
 Ctrl-C and SIGTERM end the run after the current step, with a checkpoint; a second Ctrl-C at once.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+import argparse
 
 from ranet.cli import usable_cores
-from ranet.commands.parser import add_overrides, add_print_config, command_parser, parse
+from ranet.commands.parser import add_overrides, add_path, add_print_config
 
 
-def main(program: str, arguments: Sequence[str]) -> None:
-    """Run the command."""
-    parser = command_parser(program, __doc__)
-    parser.add_argument("--config", type=Path, required=True, help="a YAML file, see configs/")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    add_path(parser, "--config", "FILE", "a YAML file, see configs/", required=True)
     parser.add_argument(
         "--resume", action="store_true", help="go on from the newest checkpoint of the output"
     )
     add_print_config(parser)
     add_overrides(parser, "optimizer.clip_norm=1")
-    options = parse(parser, arguments)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run the command."""
     from ranet.config import TrainConfig, load_config
 
     config = load_config(TrainConfig, options.config, options.overrides)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ranet.errors import BenchmarkError
 from ranet.tables.grid import Grid
-from ranet.wording import aligned_table, bullets
+from ranet.wording import aligned_table, bullets, differences
 
 FORMAT = "ranet-benchmark-1"
 
@@ -88,6 +88,14 @@ def name_of(row: Row) -> str:
     """``network (device cpu, objects 1)``."""
     told = ", ".join(f"{name} {value}" for name, value in row["settings"].items())
     return f"{row['part']} ({told})"
+
+
+def told(row: Row) -> str:
+    """``12.30 ms (ran without compile)``."""
+    problem = row["problem"]
+    if row["seconds"] is None:
+        return str(problem)
+    return f"{milliseconds(row, 'median')} ms" + (f" ({problem})" if problem else "")
 
 
 def speed_up(row: Row, others: Sequence[Row]) -> float | None:
@@ -196,11 +204,9 @@ def tell_partners(
     """Lines about what could not be compared, and about another machine or software."""
     lines = []
     for what in ("machine", "software"):
-        before, now = baseline[what], results[what]
         changed = [
-            f"{name}: {before.get(name)} then, {now.get(name)} now"
-            for name in {**before, **now}
-            if before.get(name) != now.get(name)
+            f"{name}: {before} then, {now} now"
+            for name, before, now in differences(baseline[what], results[what])
         ]
         if changed:
             lines.append(f"{source} was measured with another {what}:\n{bullets(changed)}")

@@ -8,6 +8,7 @@ from image_set_trees import NAMES, PLACES, SALIENT, write_image_set
 from PIL import Image, ImageFilter
 from youtube_vos_tree import write_youtube_vos
 
+from ranet.commands import check_data as command
 from ranet.datasets.check import check_data
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.image_sets import IMAGE_SETS
@@ -352,6 +353,7 @@ def test_known_sets(tmp_path, kind):
     report = check_data(root)
     assert report.problems == ()
     assert report.kind == IMAGE_SETS[kind].title
+    assert kind in command._KINDS
     objects = 1 if kind in SALIENT else 2
     assert report.contents == ("2 pairs", "24 pixels high, 32 wide", f"objects: {objects} in 2")
 

@@ -16,8 +16,8 @@ from tiny_ranet import tiny_ranet
 from torch.nn import functional as F
 
 from ranet import device as devices
-from ranet.commands import export_checkpoint, parser
-from ranet.commands.export_onnx import main
+from ranet.commands import export_checkpoint, export_onnx
+from ranet.commands import parser as parsers
 from ranet.config import InferenceConfig, OnlineLearning, load_config
 from ranet.datasets.image_io import read_labels, write_image, write_labels
 from ranet.errors import ConfigError, RANetError
@@ -45,6 +45,13 @@ CONFIG = load_config(InferenceConfig, CONFIGS / "segment.yaml", [*SIZES, "device
 VIDEO = moving(SIZE, 4, {1: (20, 12), 5: (50, 70)}, side=40)
 
 
+def export(*words):
+    """What ``ranet export-onnx`` does with these words."""
+    parser = parsers.command_parser("ranet export-onnx", None)
+    export_onnx.add_options(parser)
+    export_onnx.run(parser.parse_intermixed_args(list(map(str, words))))
+
+
 @pytest.fixture(scope="module")
 def network():
     return load_pretrained("ranet-small")
@@ -55,8 +62,7 @@ def graphs(tmp_path_factory):
     """The folder that the command wrote: of ranet-small, as no other network is named."""
     needs_onnx()
     folder = tmp_path_factory.mktemp("graphs")
-    given = ["--out", folder, "--frame-size", *SIZE, "--objects", 2, "--pt2", *SIZES]
-    main("ranet export-onnx", list(map(str, given)))
+    export("--out", folder, "--frame-size", *SIZE, "--objects", 2, "--pt2", *SIZES)
     return folder
 
 
@@ -94,7 +100,7 @@ def needs_onnx():
 
 
 def test_limits_known_without_torch_are_the_networks():
-    assert (parser.SMALLEST_SIDE, export_checkpoint._SUFFIX) == (SMALLEST_SIDE, SUFFIX)
+    assert (parsers.SMALLEST_SIDE, export_checkpoint._SUFFIX) == (SMALLEST_SIDE, SUFFIX)
 
 
 @pytest.mark.slow
@@ -114,8 +120,8 @@ def test_a_checkpoint_can_be_named(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "ranet.export.files.write_onnx", lambda programs, out, facts: written.append(facts) or []
     )
-    given = ["--checkpoint", tmp_path / "tiny.pt", "--out", tmp_path / "out", "--frame-size", *SIZE]
-    main("ranet export-onnx", list(map(str, given)))
+    out = ("--out", tmp_path / "out")
+    export("--checkpoint", tmp_path / "tiny.pt", *out, "--frame-size", *SIZE)
     ((network, how),), (facts,) = exported, written
     assert network.architecture["backbone"] == "tiny"
     assert (how["frame_size"], how["objects"]) == (SIZE, 1)

@@ -10,16 +10,16 @@ from colour_network import ColourNetwork
 from moving_squares import draw, moving
 from torch import Tensor
 
-from ranet.commands.compare_precision import (
+from ranet.config import InferenceConfig, OnlineLearning
+from ranet.datasets.image_io import write_image, write_labels
+from ranet.errors import ConfigError, DataError
+from ranet.inference.precision import (
     Agreement,
     Comparison,
     compare_with_plain,
     table,
     with_noise,
 )
-from ranet.config import InferenceConfig, OnlineLearning
-from ranet.datasets.image_io import write_image, write_labels
-from ranet.errors import ConfigError, DataError
 
 SCRIPT = Path(__file__).parents[2] / "scripts/compare_precision.py"
 SIZE = (48, 80)

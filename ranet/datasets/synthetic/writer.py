@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ SETTINGS_FILE = "synthetic.json"
 _LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
 _SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
 
-LIMITS = {
+_LIMITS = {
     "train": (0, None),
     "val": (0, None),
     "frames": (2, 100_000),
@@ -58,14 +59,14 @@ class _Settings:
         """Raise ConfigError for values that make no videos."""
         values = dataclasses.asdict(self)
         values["the height in size"], values["the width in size"] = self.size
-        for name, limits in LIMITS.items():
+        for name, limits in _LIMITS.items():
             _check_range(name, values[name], *limits)
         if self.train + self.val == 0:
             raise ConfigError("A synthetic DAVIS needs videos: set train or val above 0.")
 
 
 def _check_range(name: str, value: float, least: int, most: int | None) -> None:
-    if value < least or (most is not None and value > most):
+    if not least <= value <= (math.inf if most is None else most):
         expected = f"at least {least}" if most is None else f"between {least} and {most}"
         raise ConfigError(f"For synthetic videos, {name} must be {expected}, but it is {value}.")
 
