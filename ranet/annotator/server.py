@@ -23,8 +23,7 @@ from pydantic import ValidationError
 
 from ranet.annotator.session import MISTAKE, BusyError, Session
 from ranet.errors import DataError, OutputError, RANetError
-from ranet.palette import PALETTE
-from ranet.visual.overlay import contour_pixels
+from ranet.visual.overlay import object_layer
 
 try:
     import uvicorn
@@ -221,18 +220,10 @@ def _jpeg(image: np.ndarray) -> bytes:
 
 
 def _layer(labels: np.ndarray) -> bytes:
-    """Objects to be laid over a frame, as a PNG file with transparency.
-
-    Args:
-        labels: H×W uint8; 0 is transparent. Objects have the DAVIS colours and opaque, lighter
-            contours, as :func:`ranet.visual.overlay.overlay` draws them.
-    """
-    colours = PALETTE[labels]
-    alpha = np.where(labels > 0, np.uint8(140), np.uint8(0))
-    edge = contour_pixels(labels, max(1, round(min(labels.shape) / 360)))
-    colours[edge] = (colours[edge] // 2) + 127
-    alpha[edge] = 255
-    bgra = np.dstack([colours[..., ::-1], alpha])
+    """Objects, H×W uint8, to be laid over a frame, as a PNG file with transparency."""
+    contour = max(1, round(min(labels.shape) / 360))
+    layer = object_layer(labels, alpha=140, contour=contour)
+    bgra = cv2.cvtColor(layer, cv2.COLOR_RGBA2BGRA)
     return _encoded(".png", bgra, cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 

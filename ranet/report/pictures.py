@@ -19,7 +19,7 @@ from ranet.errors import DataError
 from ranet.palette import PALETTE
 from ranet.report import Pictures
 from ranet.report.runs import Run
-from ranet.visual.overlay import contour_pixels
+from ranet.visual.overlay import contour_pixels, object_layer
 from ranet.wording import bullets, count, some_of
 
 APART = 5
@@ -156,25 +156,22 @@ def _missing(frames: Sequence[str], folders: Iterable[Path]) -> Iterator[str]:
 
 def _tinted(labels: np.ndarray) -> str:
     """A mask as :func:`ranet.visual.overlay.overlay` draws it, on nothing."""
-    layer = np.dstack([PALETTE[labels], np.where(labels > 0, _ALPHA, 0).astype(np.uint8)])
-    edge = _contour(labels)
-    layer[edge, :3] = PALETTE[labels[edge]] // 2 + 127
-    layer[edge, 3] = 255
+    layer = object_layer(labels, alpha=_ALPHA, contour=_contour_width(labels))
     return _encoded(layer, "PNG", optimize=True)
 
 
 def _outlined(labels: np.ndarray) -> str:
     """The borders of a mask alone: bright, on a dark line that shows them on any background."""
     bright = PALETTE.astype(np.uint16) * 255 // PALETTE.max(axis=1, initial=1, keepdims=True)
-    edge = _contour(labels)
+    edge = contour_pixels(labels, _contour_width(labels))
     layer = np.zeros((*labels.shape, 4), np.uint8)
     layer[cv2.dilate(edge.view(np.uint8), np.ones((3, 3), np.uint8)) > 0, 3] = 255
     layer[edge, :3] = bright[labels[edge]]
     return _encoded(layer, "PNG", optimize=True)
 
 
-def _contour(labels: np.ndarray) -> np.ndarray:
-    return contour_pixels(labels, max(1, round(labels.shape[1] * _CONTOUR)))
+def _contour_width(labels: np.ndarray) -> int:
+    return max(1, round(labels.shape[1] * _CONTOUR))
 
 
 def _encoded(pixels: np.ndarray, file_format: str, **options: int) -> str:

@@ -63,6 +63,24 @@ def cut_out(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.dstack([image * kept[..., None], np.where(kept, np.uint8(255), np.uint8(0))])
 
 
+def object_layer(labels: np.ndarray, *, alpha: int, contour: int) -> np.ndarray:
+    """What :func:`overlay` draws, on nothing, to be laid over a frame.
+
+    Args:
+        labels: H×W uint8; 0 is transparent.
+        alpha: opacity of an object, 0…255; its contour is opaque.
+        contour: width in pixels of the line around each object.
+
+    Returns:
+        H×W×4 uint8 RGBA, not premultiplied.
+    """
+    layer = np.dstack([PALETTE[labels], np.where(labels > 0, np.uint8(alpha), np.uint8(0))])
+    edge = contour_pixels(labels, contour)
+    layer[edge, :3] = layer[edge, :3] // 2 + 127  # as above
+    layer[edge, 3] = 255
+    return layer
+
+
 def contour_pixels(labels: np.ndarray, width: int) -> np.ndarray:
     """Pixels of objects that lie within ``width`` pixels of another label: H×W bool.
 
