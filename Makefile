@@ -23,11 +23,12 @@ demo: $(VENV)/ready
 demo-train: $(VENV)/ready
 	OMP_WAIT_POLICY=passive $(BIN)/python scripts/demo.py --train
 
+# A file's tests run in one process: what they share is made once.
 test: lint
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/ready-test
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 # The variable hides an advertisement for a successor of mkdocs-material.
 docs: $(VENV)/ready-docs
