@@ -115,7 +115,7 @@ def read_pictures(path: str | Path, first: int = 0) -> Iterator[tuple[np.ndarray
     path = Path(path)
     with _opened(path, header_only=True, several=True) as image:
         for number in _pictures(image, path)[first:]:
-            with _decoding_errors(path):
+            with _reading(path):
                 image.seek(number)
                 image.load()
             duration = image.info.get("duration")
@@ -124,8 +124,14 @@ def read_pictures(path: str | Path, first: int = 0) -> Iterator[tuple[np.ndarray
 
 def _shown(image: Image.Image, path: Path) -> np.ndarray:
     """H×W×3 uint8 RGB of a decoded image."""
-    turned = _turned(_eight_bits(image, path), _orientation(image, path))
-    return np.array(turned.convert("RGB"))
+    image = _upright(image, path)
+    if image.mode in DEEP_MODES:  # Pillow's own conversion would clip it
+        image = Image.fromarray((deep_values(image, path) >> 8).astype(np.uint8))
+    if image.mode == "F":
+        raise DataError(
+            f"Cannot read {path}: expected 8 or 16 bits a channel, found floating-point numbers."
+        )
+    return np.array(image.convert("RGB"))
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -161,9 +167,6 @@ def read_labels(path: str | Path) -> np.ndarray:
 def read_marks(path: str | Path) -> np.ndarray:
     """Read a mask that marks objects, as of a first frame: :func:`read_labels` without void.
 
-    Returns:
-        H×W uint8: 0 background, 1…254 objects.
-
     Raises:
         DataError: as for :func:`read_labels`, or the colours are those of DAVIS in the order BGR.
     """
@@ -171,17 +174,18 @@ def read_marks(path: str | Path) -> np.ndarray:
 
 
 def read_binary_mask(path: str | Path) -> np.ndarray:
-    """Read a mask by the rule of DAVIS 2016: every pixel that is not black is the object.
+    """H×W bool by the rule of DAVIS 2016: every pixel that is not black is the object.
 
     That holds for all ids of an indexed mask, void included, and for any colour.
-
-    Returns:
-        H×W bool.
 
     Raises:
         DataError: the file cannot be read.
     """
     return _mask(path, object_of)
+
+
+def _read_foreground(path: Path) -> np.ndarray:
+    return read_binary_mask(path).view(np.uint8)
 
 
 def label_reader(year: int) -> MaskReader:
@@ -198,15 +202,8 @@ def marks_reader(year: int) -> MaskReader:
     return _read_foreground if year == 2016 else read_marks
 
 
-def _read_foreground(path: Path) -> np.ndarray:
-    return _mask(path, object_of).view(np.uint8)
-
-
 def read_saliency(path: str | Path) -> np.ndarray:
-    """Read the mask of a salient object: black and white, perhaps with smoothed edges.
-
-    Returns:
-        H×W uint8: 0 and 1.
+    """H×W uint8, 0 and 1, of a salient object's mask: black and white, perhaps with soft edges.
 
     Raises:
         DataError: the file cannot be read, or is no such mask.
@@ -215,14 +212,7 @@ def read_saliency(path: str | Path) -> np.ndarray:
 
 
 def read_instances(path: str | Path) -> np.ndarray:
-    """Read a mask that tells objects apart by any colours; otherwise as :func:`read_labels`.
-
-    Returns:
-        H×W uint8: 0 background, 1…254 objects, 255 void.
-
-    Raises:
-        DataError: the file cannot be read, or its colours or values are not ids.
-    """
+    """:func:`read_labels` of a mask that tells objects apart by any colours."""
     return _mask(path, instances_of)
 
 
@@ -230,7 +220,7 @@ def _mask(path: str | Path, rule: Callable[[Image.Image, Path], np.ndarray]) -> 
     """What a rule of :mod:`ranet.datasets.mask_pixels` makes of a file, turned upright."""
     path = Path(path)
     with _opened(path) as image:
-        turned = _turned(image, _orientation(image, path))
+        turned = _upright(image, path)
         turned.format = image.format
         return rule(turned, path)
 
@@ -281,8 +271,7 @@ def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) 
     suffix = path.suffix.lower()
     if suffix not in (".png", *_JPEG_SUFFIXES):
         raise OutputError(
-            f"Cannot write {path}: images are written as .png, .jpg or .jpeg, "
-            f"but its ending is {path.suffix!r}."
+            f"Cannot write {path}: expected .png, .jpg or .jpeg, found {path.suffix!r}."
         )
     channels = (3,) if suffix in _JPEG_SUFFIXES else (3, 4)
     if (
@@ -308,37 +297,36 @@ def _opened(
 
     So do files of several pictures, unless ``several``: one of them is not what the file shows.
     """
-    try:
+    with _reading(path):
         image = Image.open(path)
-    except (*_UNREADABLE, Image.DecompressionBombError) as error:
-        raise DataError(_why_not_open(path, error)) from error
     with image:
         if image.format == "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
             raise DataError(  # Pillow would turn it otherwise than other formats
-                f"Cannot read {path}: expected a TIFF that is stored upright, found one with an "
-                "orientation (EXIF); save it upright."
+                f"{path}: expected a TIFF that is stored upright, found one with an orientation."
             )
         pictures = 1 if several else len(_pictures(image, path))
-        if pictures == 1 and not header_only:
-            with _decoding_errors(path):
-                image.load()
         if pictures > 1:
             raise DataError(
-                f"{path} holds {pictures} pictures (an animation, pages or views), where one image "
-                "was expected. Save each as a file of its own, or give the file as a video."
+                f"{path}: expected one image, found {pictures} pictures (an animation, pages or "
+                "views); save each as a file of its own, or give the file as a video."
             )
+        if not header_only:
+            with _reading(path):
+                image.load()
         yield image
 
 
 @contextlib.contextmanager
-def _decoding_errors(path: Path) -> Iterator[None]:
+def _reading(path: Path) -> Iterator[None]:
+    """Turn what Pillow raises into a DataError that names the file."""
     try:
         yield
-    except _UNREADABLE as error:
-        raise DataError(
-            f"Cannot read {path}: the image is truncated or corrupt ({error}). "
-            "Copy, unpack or export this file again."
-        ) from error
+    except (*_UNREADABLE, Image.DecompressionBombError) as error:
+        reason = getattr(error, "strerror", None) or f"the image is truncated or corrupt ({error})"
+        if isinstance(error, UnidentifiedImageError):
+            size = path.stat().st_size
+            reason = f"it is not an image, or its beginning is damaged ({size} bytes)"
+        raise DataError(f"Cannot read {path}: {reason}.") from error
 
 
 def _pictures(image: Image.Image, path: Path) -> list[int]:
@@ -349,7 +337,7 @@ def _pictures(image: Image.Image, path: Path) -> list[int]:
     """
     if image.format not in _OF_SEVERAL:
         return [0]
-    with _decoding_errors(path):
+    with _reading(path):
         number = getattr(image, "n_frames", 1)
         if number > 1 and image.format in ("MPO", "TIFF"):
             sizes = []
@@ -362,57 +350,22 @@ def _pictures(image: Image.Image, path: Path) -> list[int]:
     return list(range(int(number > 1 and bool(image.info.get("default_image"))), number))
 
 
-def _why_not_open(path: Path, error: Exception) -> str:
-    """The message for a file of which not even the header could be read."""
-    if not path.exists():
-        return f"Cannot read {path}: there is no such file. Check the path and the data folder."
-    if path.is_dir():
-        return f"Cannot read {path}: an image file was expected, but this is a folder."
-    if isinstance(error, UnidentifiedImageError):
-        if path.stat().st_size == 0:
-            return f"Cannot read {path}: the file is empty (0 bytes). Copy or export it again."
-        return (
-            f"Cannot read {path}: it is not an image, or its beginning is damaged. "
-            "Give a PNG, JPEG or another common image, or copy this file again."
-        )
-    if isinstance(error, OSError) and error.strerror:
-        return f"Cannot read {path}: {error.strerror}. Check its permissions and the disk."
-    return (
-        f"Cannot read {path}: the image is truncated or corrupt ({error}). "
-        "Copy, unpack or export this file again."
-    )
-
-
 def _orientation(image: Image.Image, path: Path) -> int:
     """How the camera was held, 1…8; 1, upright, if the file does not say (readably)."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _UNREADABLE as error:
         warnings.warn(
-            f"{path} has damaged EXIF data ({error}); it is taken as upright. If it is not, "
-            "turn it and save it again.",
+            f"{path} has damaged EXIF data ({error}); it is taken as upright.",
             UserWarning,
             stacklevel=3,
         )
         return 1
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
-    """The image upright."""
-    transpose = _UPRIGHT.get(orientation)
+def _upright(image: Image.Image, path: Path) -> Image.Image:
+    transpose = _UPRIGHT.get(_orientation(image, path))
     return image if transpose is None else image.transpose(transpose)
-
-
-def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """The image with 8 bits a channel; Pillow's own conversion would clip deeper ones."""
-    if image.mode in DEEP_MODES:
-        return Image.fromarray((deep_values(image, path) >> 8).astype(np.uint8))
-    if image.mode == "F":
-        raise DataError(
-            f"Cannot read {path}: its pixels are floating-point numbers of unknown range. "
-            "Save the image with 8 or 16 bits a channel."
-        )
-    return image
 
 
 def _encoded(image: Image.Image, file_format: str, **options: int) -> bytes:

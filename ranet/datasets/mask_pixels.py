@@ -77,9 +77,8 @@ def marks_of(image: Image.Image, path: Path) -> np.ndarray:
     swapped = sorted(_label_of_colour()[_packed(PALETTE[ids][:, ::-1])].tolist())
     if by_colour and ids != numbered and swapped == numbered:
         raise DataError(
-            f"{path}: expected the colours of objects 1, 2, … in the order RGB, found those of "
-            f"{some_of(list(map(str, ids)))}, which are 1…{len(ids)} in the order BGR, as OpenCV "
-            "writes an RGB array; swap them, or save the mask as an indexed PNG."
+            f"{path}: expected the colours of objects 1, 2, … in the order RGB, found them in the "
+            "order BGR, as OpenCV writes an RGB array."
         )
     return np.where(labels == VOID, 0, labels).astype(np.uint8)
 
@@ -116,8 +115,8 @@ def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
     """
     if image.mode not in ("1", "L", "LA", "P", *_COLOUR_MODES):
         raise DataError(
-            f"{path} is no mask: expected black and white in an image of 8 bits a channel, "
-            f"but its mode is {image.mode}. Save it as a grey PNG."
+            f"{path} is no mask: expected black and white with 8 bits a channel, found "
+            f"{image.mode}."
         )
     image = _opaque(image, path)
     if image.mode == "P":
@@ -141,8 +140,8 @@ def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     objects = np.unique(colours[:-1, :-1][_solid(colours) & (colours[:-1, :-1] != 0)])
     if len(objects) >= VOID:
         raise DataError(
-            f"{path} is no mask of instances: expected one colour for each of at most 254 objects, "
-            f"but {len(objects)} colours fill areas. Is this a photograph?"
+            f"{path} is no mask of instances: expected a colour for each of at most 254 objects, "
+            f"found {len(objects)} that fill areas."
         )
     labels = np.searchsorted(objects, colours) + 1
     known = np.append(objects, 0)[labels - 1] == colours
@@ -185,23 +184,21 @@ def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = Fals
     if filling[greys].any():
         grey = greys[filling[greys]].max()
         raise DataError(
-            f"{name} holds areas of white (255) and of grey ({grey}): expected black and "
-            "white, or ids; white would be void among ids, so number the objects 1, 2, … and save "
-            "an indexed PNG."
+            f"{name}: expected black and white, or ids 1, 2, … and void (255), found areas of "
+            f"white and of grey ({grey})."
         )
     dark_alone = not present[_DARK:VOID].any() and not bright_area
     if (filling[1:_DARK].any() and not lossy) or dark_alone:
         if smoothed or present[_BRIGHT:VOID].any():
             raise DataError(
-                f"{name} holds ids, white (255), and {np.count_nonzero(thin)} greys in lines one "
-                "pixel wide, as of smoothing: expected ids alone, or black and white; save the "
-                "mask without smoothing."
+                f"{name}: expected ids alone, or black and white, found ids, white (255), and "
+                f"{np.count_nonzero(thin)} greys in lines one pixel wide, as of smoothing."
             )
         return values
     between = np.count_nonzero((values > 0) & (values < VOID))
     warnings.warn(
         f"{name} looks black and white with soft edges ({between} grey pixels): what is at least "
-        "half white (128) is object 1. Save masks without smoothing, best as indexed PNGs.",
+        "half white (128) is object 1.",
         UserWarning,
         stacklevel=6,
     )
@@ -213,8 +210,7 @@ def deep_values(image: Image.Image, path: Path) -> np.ndarray:
     values = np.array(image)
     if values.min() < 0 or values.max() > 0xFFFF:
         raise DataError(
-            f"Cannot read {path}: its pixels have 32 bits (up to {values.max()}). "
-            "Save the image with 8 or 16 bits a channel."
+            f"Cannot read {path}: expected 8 or 16 bits a channel, found 32 ({values.max()})."
         )
     return values
 
@@ -232,7 +228,13 @@ def _read(image: Image.Image, path: Path) -> _Labels:
         if np.array_equal(labels == 0, colours == _BLACK):
             return _Labels(labels, by_colour=True)
         if np.any(colours % 0x010101):
-            raise _foreign_colour(colours, labels, path)
+            row, column = np.unravel_index(np.argmax(labels < (colours != _BLACK)), labels.shape)
+            found = tuple(int(colours[row, column]) >> shift & 0xFF for shift in (16, 8, 0))
+            raise DataError(
+                f"{path} is no mask: expected the colours of the DAVIS palette, black and white, "
+                "or grey values that are the ids, but the pixel at "
+                f"row {row}, column {column} is {found}, as of smoothed edges or JPEG."
+            )
         values = (colours & 0xFF).astype(np.uint8)
     else:
         values = _grey_values(image, path)
@@ -284,9 +286,9 @@ def _indexed(image: Image.Image, path: Path) -> _Labels:
         return _Labels(labels_of_values((colours & 0xFF).astype(np.uint8)[indices], path))
     else:
         known = (davis[used] > 0) | (shown == _BLACK)
-        if np.all(known | (shown == _WHITE)) and np.any(davis[used][known] != used[known]):
-            raise _reordered(used, davis[used], path)
-        _refuse_black(used[shown == _BLACK], path)
+        wrong = np.all(known | (shown == _WHITE)) and np.any(davis[used][known] != used[known])
+        if wrong or used[shown == _BLACK].any():
+            raise _reordered(path)
         _warn_if_smoothed(indices, path, stacklevel=7)
     if np.array_equal(table[used], used):
         return _Labels(indices)
@@ -294,30 +296,17 @@ def _indexed(image: Image.Image, path: Path) -> _Labels:
     own = (davis[others] == 0) & (colours[others] % 0x010101 != 0)  # colours that no tool adds
     if own.any():
         # Somebody's own palette, of which the frame happens to use such colours alone.
-        _refuse_black(used[shown == _BLACK], path)
-        if len(used) <= 2:
-            return _Labels(indices)
-        raise _reordered(used, table[used], path)
+        if len(used) > 2 or used[shown == _BLACK].any():
+            raise _reordered(path)
+        return _Labels(indices)
     return _Labels(table[indices], by_colour)
 
 
-def _reordered(used: np.ndarray, labels: np.ndarray, path: Path) -> DataError:
-    at = np.flatnonzero((labels > 0) & (labels != used))[-1]
+def _reordered(path: Path) -> DataError:
     return DataError(
-        f"{path}: expected a palette in the order of the ids, but index {used[at]} has the DAVIS "
-        f"colour of {labels[at]}, and other entries have colours of their own; save the mask with "
-        "the DAVIS palette."
+        f"{path}: expected a palette in the order of the ids, with black at index 0 (background), "
+        "found one that a tool has reordered; save the mask with the DAVIS palette."
     )
-
-
-def _refuse_black(black: np.ndarray, path: Path) -> None:
-    """Raise DataError where black is not what the index 0 means: the background."""
-    if black.any():
-        raise DataError(
-            f"{path}: expected black at index 0 of the palette, which is background, found it at "
-            f"{black.max()}, as where a tool has reordered a palette; save the mask with the "
-            "DAVIS palette, or in its colours as RGB."
-        )
 
 
 def _is_davis(palette: np.ndarray, used: np.ndarray) -> bool:
@@ -375,8 +364,8 @@ def _grey_values(image: Image.Image, path: Path) -> np.ndarray:
         return np.array(image.getchannel(0))
     if image.mode not in DEEP_MODES:
         raise DataError(
-            f"{path} is no mask: expected an indexed, grey, RGB(A) or 1-bit image, "
-            f"but its mode is {image.mode}. Save it as an indexed PNG whose indices are the ids."
+            f"{path} is no mask: expected an indexed, grey, RGB(A) or 1-bit image, found "
+            f"{image.mode}."
         )
     values = deep_values(image, path)
     if not np.any((values > 0) & (values < 0xFFFF)):
@@ -385,8 +374,7 @@ def _grey_values(image: Image.Image, path: Path) -> np.ndarray:
         row, column = np.unravel_index(np.argmax(values), values.shape)
         raise DataError(
             f"{path} is no mask: expected the ids of at most 254 objects (255 is void), but the "
-            f"16-bit value at row {row}, column {column} is {values.max()}. Number the objects "
-            "through, and save the mask as an indexed PNG whose indices are the ids."
+            f"16-bit value at row {row}, column {column} is {values.max()}."
         )
     return values.astype(np.uint8)
 
@@ -411,20 +399,6 @@ def _packed(colours: np.ndarray) -> np.ndarray:
     return packed
 
 
-def _foreign_colour(colours: np.ndarray, labels: np.ndarray, path: Path) -> DataError:
-    foreign = (labels == 0) & (colours != _BLACK)
-    row, column = np.unravel_index(np.argmax(foreign), foreign.shape)
-    code = int(colours[row, column])
-    found = (code >> 16, code >> 8 & 0xFF, code & 0xFF)
-    one, two = (tuple(PALETTE[label].tolist()) for label in (1, 2))
-    return DataError(
-        f"{path} is no mask: expected the colours of the DAVIS palette (1 is {one}, 2 is {two}, "
-        f"…), black and white, or grey values that are the ids, but the pixel at row {row}, column "
-        f"{column} is {found}. Smoothed edges and JPEG make such colours: save it as an indexed "
-        "PNG whose indices are the ids, without smoothing."
-    )
-
-
 def _solid(values: np.ndarray) -> np.ndarray:
     """(H−1)×(W−1) bool: whether the 2×2 block to the lower right of a pixel has one value."""
     above, below = values[:-1], values[1:]
@@ -446,11 +420,10 @@ def _warn_if_smoothed(labels: np.ndarray, name: str | Path, *, stacklevel: int) 
     ids = int(present.sum())
     if len(phantoms) < max(2, ids / 2):
         return
-    shown = ", ".join(map(str, phantoms[:5])) + (", …" if len(phantoms) > 5 else "")
     warnings.warn(
-        f"{name} looks smoothed: {len(phantoms)} of its {ids} ids ({shown}) are nowhere two pixels "
-        "wide, as the grey levels of anti-aliased edges or JPEG are. They would count as objects. "
-        "Save masks without smoothing, best as indexed PNGs.",
+        f"{name} looks smoothed: {len(phantoms)} of its {ids} ids "
+        f"({some_of(list(map(str, phantoms)))}) are nowhere two pixels wide, as along anti-aliased "
+        "edges, and would count as objects.",
         UserWarning,
         stacklevel=stacklevel,
     )

@@ -39,12 +39,6 @@ def test_saliency_of_one_bit_and_indexed_masks(tmp_path):
     np.testing.assert_array_equal(read_saliency(saved(tmp_path / "p.png", indexed)), SALIENT)
 
 
-def test_saliency_in_other_modes(tmp_path):
-    path = saved(tmp_path / "m.png", Image.fromarray(GREY.astype(np.uint16) * 257))
-    with pytest.raises(DataError, match=r"m\.png is no mask: expected black and white.*mode is I"):
-        read_saliency(path)
-
-
 def test_colours_are_objects_in_the_order_of_their_codes(tmp_path):
     pixels = blocks(RED, BLACK, BLUE, GREEN)
     for image in (Image.fromarray(pixels), Image.fromarray(pixels).convert("RGBA")):
@@ -86,5 +80,5 @@ def test_a_photograph_is_no_mask_of_instances(tmp_path):
     many = np.arange(1, 301, dtype=np.uint32)
     colours = np.stack([many >> 8, many & 255, many * 0 + 9], axis=-1).astype(np.uint8)
     path = saved(tmp_path / "m.png", Image.fromarray(blocks(*colours, side=2)))
-    with pytest.raises(DataError, match=r"at most 254 objects, but 300 colours fill areas"):
+    with pytest.raises(DataError, match=r"254.*300"):
         read_instances(path)
