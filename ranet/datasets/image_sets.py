@@ -11,6 +11,7 @@ from ranet.datasets.image_io import MaskReader, read_instances, read_labels, rea
 from ranet.datasets.index import (
     IMAGE_SUFFIXES,
     contents_of,
+    did_you_mean,
     entries,
     images_by_name,
     read_set_file,
@@ -77,16 +78,11 @@ class ImageSet:
             raise DataError(
                 f"No folder {root / folder}: expected {self.title} as "
                 f"{root / self.images}/<name>{self.image_suffixes[0]} and "
-                f"{root / self.masks[0]}/<name>.png, but {contents_of(root)}."
-                f"{self._nested(root)} data/README.md tells more."
+                f"{root / self.masks[0]}/<name>.png, as data/README.md tells, but "
+                f"{contents_of(root)}.{did_you_mean(root, self.folders)}"
             )
         paths = entries(root / folder)
         return images_by_name(path for path in paths if path.suffix.lower() in suffixes)
-
-    def _nested(self, root: Path) -> str:
-        """A hint where the set lies one folder deeper."""
-        inner = [path for path in entries(root) if self.fits(path)] if root.is_dir() else []
-        return f" Did you mean {inner[0]}?" if inner else ""
 
 
 IMAGE_SETS = {
@@ -116,15 +112,14 @@ def index_image_set(root: str | Path, image_set: ImageSet) -> list[ImageMaskPair
     lonely_masks = unmatched(masks, images)
     if lonely_images or lonely_masks:
         raise DataError(
-            f"Images and masks in {root} do not pair up: {len(lonely_images)} images without a "
-            f"mask{_listed(lonely_images)}, {len(lonely_masks)} masks without an image"
-            f"{_listed(lonely_masks)}. Give partners the same name, or remove these files."
+            f"Images and masks in {root} do not pair up by their names: "
+            f"{len(lonely_images)} images without a mask ({some_of(lonely_images)}), "
+            f"{len(lonely_masks)} masks without an image ({some_of(lonely_masks)})."
         )
     if not masks:
         raise DataError(
             f"No pairs in {root}: expected images in {root / image_set.images} and masks in "
-            f"{root / image_set.masks[0]}, but {contents_of(root / image_set.images)}. Put the "
-            "data there."
+            f"{root / image_set.masks[0]}, but {contents_of(root / image_set.images)}."
         )
     return [
         ImageMaskPair(name, image, masks[name], image_set.read_mask)
@@ -146,17 +141,16 @@ def choose_pairs(
         unknown = unmatched(listed, (pair.name for pair in pairs))
         if unknown:
             raise DataError(
-                f"{set_file} lists {len(unknown)} names that no pair beside {pairs[0].image} has: "
-                f"{some_of(unknown)}. Expected names of images without their endings; correct "
-                "the list, or the root of this source."
+                f"{set_file}: expected names of images without their endings, found "
+                f"{len(unknown)} that no pair beside {pairs[0].image} has: {some_of(unknown)}."
             )
         chosen_names = set(listed)
         pairs = [pair for pair in pairs if pair.name in chosen_names]
     chosen = [pair for pair in pairs if fnmatchcase(pair.name, names)]
     if not chosen:
         raise DataError(
-            f"No image-mask pair beside {pairs[0].image} is named like {names!r}. "
-            "Check the pattern `names` of this source."
+            f"No image-mask pair beside {pairs[0].image} is named like {names!r}, the pattern "
+            "`names` of this source."
         )
     return chosen
 
@@ -176,7 +170,3 @@ def _holds_images(folder: Path) -> bool:
     return folder.is_dir() and any(
         path.suffix.lower() in IMAGE_SUFFIXES for path in entries(folder)
     )
-
-
-def _listed(names: list[str]) -> str:
-    return f" ({some_of(names)})" if names else ""

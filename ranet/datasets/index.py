@@ -9,9 +9,10 @@ import functools
 import itertools
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ranet.datasets.numbering import are_decimals, masks_among, natural_key, odd_ones
 from ranet.errors import DataError
@@ -23,16 +24,12 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".p
 DEFAULT_RESOLUTION = "480p"
 """The folder below ``JPEGImages`` that is taken when there are several: DAVIS is scored on it."""
 
-_DAVIS_TREE = """\
-  {root}/
-    JPEGImages/480p/<sequence>/00000.jpg, 00001.jpg, …
-    Annotations/480p/<sequence>/00000.png, …
-    ImageSets/2016/val.txt or ImageSets/2017/val.txt"""
-
 _LIST_LINE = re.compile(r"^/?JPEGImages/[^/]+/([^/]+)/")
 """A line of the lists that came with DAVIS 2016: the paths of a frame and of its annotation."""
 
 _NUMBER = re.compile(r"[0-9]+$")
+
+Indexed = TypeVar("Indexed")
 
 
 @dataclass(frozen=True)
@@ -93,32 +90,42 @@ def index_davis(
         names = [path.name for path in entries(set_file) if path.is_dir()]
     else:
         names = read_set_file(set_file)
-    sequences, problems = [], []
+    return index_each(
+        names,
+        lambda name: index_sequence(
+            root / "JPEGImages" / resolution / name, root / "Annotations" / resolution / name
+        ),
+        set_file,
+        root,
+    )
+
+
+def index_each(
+    names: Collection[str], index: Callable[[str], Indexed], source: Path, root: Path
+) -> list[Indexed]:
+    """What ``index`` finds for each name.
+
+    Args:
+        names: of videos.
+        index: raises DataError for a video that cannot be used.
+        source: where the names are from, for the message.
+        root: of the data.
+
+    Raises:
+        DataError: videos cannot be used; all of these are named.
+    """
+    found, problems = [], []
     for name in names:
         try:
-            sequences.append(index_davis_sequence(root, resolution, name))
+            found.append(index(name))
         except DataError as error:
             problems.append(str(error))
     if problems:
-        total = len(problems) + len(sequences)
         raise DataError(
-            f"{len(problems)} of the {count(total, 'sequence')} in {set_file} cannot be used:\n"
-            + bullets(problems)
-            + f"\nAll that is wrong with this folder: ranet check-data {root}"
+            f"{len(problems)} of the {count(names, 'sequence')} in {source} cannot be used:\n"
+            f"{bullets(problems)}\nAll that is wrong with this folder: ranet check-data {root}"
         )
-    return sequences
-
-
-def index_davis_sequence(root: str | Path, resolution: str, name: str) -> VideoSequence:
-    """One sequence of a DAVIS tree.
-
-    Raises:
-        DataError: its frames or the annotation of its first frame are missing.
-    """
-    root = Path(root)
-    return index_sequence(
-        root / "JPEGImages" / resolution / name, root / "Annotations" / resolution / name
-    )
+    return found
 
 
 def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence:
@@ -134,8 +141,7 @@ def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence
         annotations = Path(annotations)
         raise DataError(
             f"{first}, the first frame, has no annotation: expected "
-            f"{annotations / first.stem}.png, but {contents_of(annotations)}. Objects are "
-            "followed from their first mask, so put it there."
+            f"{annotations / first.stem}.png, but {contents_of(annotations)}."
         )
     return sequence
 
@@ -153,7 +159,7 @@ def match_annotations(frames: str | Path, annotations: str | Path) -> VideoSeque
     if orphans:
         raise DataError(
             f"No frame for {count(orphans, 'annotation')}: {some_of(orphans)} in {annotations}, "
-            f"but {frames} has no image of that name. Copy the missing frames or remove the masks."
+            f"but {frames} has no image of that name."
         )
     return VideoSequence(frames.name, paths, tuple(masks.get(path.stem) for path in paths))
 
@@ -170,8 +176,7 @@ def index_frames(folder: str | Path) -> tuple[Path, ...]:
     frames = {path.stem: path for path in index_images(folder)}
     if masks := masks_among(frames):
         warnings.warn(
-            f"{folder} holds frames and masks; these are left out: {some_of(masks)}. Move them to "
-            "another folder, or name the frames in a pattern, such as 'frames/*.jpg'.",
+            f"{folder} holds frames and masks; these are left out: {some_of(masks)}.",
             UserWarning,
             stacklevel=2,
         )
@@ -179,7 +184,7 @@ def index_frames(folder: str | Path) -> tuple[Path, ...]:
     if odd := odd_ones(frames):
         warnings.warn(
             f"{folder} holds images that are named otherwise than most, and taken as frames all "
-            f"the same: {some_of(odd)}. Move away what is no frame of the video.",
+            f"the same: {some_of(odd)}.",
             UserWarning,
             stacklevel=2,
         )
@@ -193,7 +198,7 @@ def index_images(folder: str | Path) -> tuple[Path, ...]:
     if not images:
         raise DataError(
             f"No frames in {folder}: expected images ({', '.join(IMAGE_SUFFIXES)}), but "
-            f"{contents_of(folder)}. Give the folder that holds the images, or a video file itself."
+            f"{contents_of(folder)}; a video file is given by its own name."
         )
     return images
 
@@ -212,7 +217,7 @@ def read_set_file(path: str | Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"Cannot read the list {path}: {error}. Expected a text file with a name on each line."
+            f"Cannot read the list {path}: expected text with a name a line ({error})."
         ) from error
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
     names: list[str] = []
@@ -221,19 +226,14 @@ def read_set_file(path: str | Path) -> list[str]:
         name = match.group(1) if match else line
         if not name or (match and name in names):
             continue
-        if "/" in name or "\\" in name or name in (".", ".."):
+        if name in names or "/" in name or "\\" in name or name in (".", ".."):
             raise DataError(
-                f"{path}, line {number}: expected a name alone, without a path, but found "
-                f"{line!r}. Correct this line."
-            )
-        if name in names:
-            raise DataError(
-                f"{path}, line {number}: expected a name that is not listed yet, but found "
-                f"{line!r} again. Remove this line."
+                f"{path}, line {number}: expected a name alone, without a path, that is not listed "
+                f"yet, found {line!r}."
             )
         names.append(name)
     if not names:
-        raise DataError(f"{path} names nothing: expected one name on each line.")
+        raise DataError(f"{path} names nothing: expected a name a line.")
     return names
 
 
@@ -252,8 +252,7 @@ def find_set_file(root: str | Path, *, year: int, split: str) -> Path:
     lists = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.txt"))
     found = f"found {some_of(lists)}" if lists else f"found no lists in {folder}"
     raise DataError(
-        f"No list {folder / str(year) / split}.txt of the sequences of split {split!r}: {found}. "
-        "Choose one of these splits, or name a list of your own (a sequence a line)."
+        f"No list {folder / str(year) / split}.txt of the sequences of split {split!r}: {found}."
     )
 
 
@@ -269,10 +268,9 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
     frames = root / "JPEGImages"
     if not frames.is_dir():
         raise DataError(
-            f"No DAVIS data in {root}. Expected\n{_DAVIS_TREE.format(root=root)}\n"
-            f"but {contents_of(root)}.{_nested_tree(root)} data/README.md tells where to get the "
-            "data and where to put it; synthetic videos are made by "
-            f"ranet make-synthetic --out {root}."
+            f"No DAVIS data in {root}: expected JPEGImages/480p/<sequence>/00000.jpg, …, "
+            "Annotations/480p/<sequence>/00000.png, … and ImageSets/2017/val.txt, as "
+            f"data/README.md tells, but {contents_of(root)}.{did_you_mean(root, ['JPEGImages'])}"
         )
     folders = [path.name for path in entries(frames) if path.is_dir()]
     if resolution is None and holds_sequences(frames):
@@ -285,8 +283,7 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
         return DEFAULT_RESOLUTION
     wanted = f"the folder {resolution!r}" if resolution else f"one folder or {DEFAULT_RESOLUTION!r}"
     raise DataError(
-        f"Which resolution of {root}? Expected {wanted} in {frames}, but {contents_of(frames)}. "
-        "Name one of these as the resolution; below it there is one folder a sequence."
+        f"Which resolution of {root}? Expected {wanted} in {frames}, but {contents_of(frames)}."
     )
 
 
@@ -305,7 +302,7 @@ def images_in(folder: str | Path) -> dict[str, Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        found = "this is a file" if folder.exists() else _missing(folder)
+        found = contents_of(folder)
         raise DataError(f"No folder {folder}: expected a folder of images, but {found}.")
     return images_by_name(filter(is_image, entries(folder)))
 
@@ -322,8 +319,7 @@ def images_by_name(paths: Iterable[Path]) -> dict[str, Path]:
     for path in sorted(paths, key=lambda path: natural_key(path.name, decimals=decimals)):
         if path.stem in images:
             raise DataError(
-                f"Two images of one name, {images[path.stem]} and {path}: expected one image a "
-                "frame. Remove or rename one of them."
+                f"Two images of one name, {images[path.stem]} and {path}: expected one a frame."
             )
         images[path.stem] = path
     return images
@@ -338,9 +334,7 @@ def entries(folder: Path) -> list[Path]:
     try:
         paths = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError as error:
-        raise DataError(
-            f"Cannot look into {folder}: {error.strerror}. Check its permissions and the disk."
-        ) from error
+        raise DataError(f"Cannot look into {folder}: {error.strerror}.") from error
     return sorted(paths, key=lambda path: natural_key(path.name))
 
 
@@ -355,27 +349,19 @@ def unmatched(names: Iterable[str], partners: Iterable[str]) -> list[str]:
     return [name for name in names if name not in partners]
 
 
-def _missing(path: Path) -> str:
-    """How far the path does exist."""
-    parent = next(parent for parent in path.absolute().parents if parent.exists())
-    if parent == path.absolute().parent:
-        return f"{parent} has none of that name: {contents_of(parent)}"
-    return f"the path exists only up to {parent}"
-
-
 def contents_of(folder: Path) -> str:
     """What is in a folder, for a message."""
     if not folder.exists():
-        return f"there is no {folder}"
+        parent = next(parent for parent in folder.absolute().parents if parent.exists())
+        return f"there is no {folder} (in {parent}, {contents_of(parent)})"
     if not folder.is_dir():
         return f"{folder} is a file"
     names = [path.name for path in entries(folder)]
     return f"it holds {some_of(names)}" if names else "it is empty"
 
 
-def _nested_tree(root: Path) -> str:
-    """A hint where the DAVIS tree lies one folder deeper."""
-    if not root.is_dir():
-        return ""
-    inner = sorted(path.parent for path in root.glob("*/JPEGImages") if path.is_dir())
-    return f" Did you mean {inner[0]}?" if inner else ""
+def did_you_mean(root: Path, parts: Iterable[str]) -> str:
+    """A hint where the parts of a data set lie one folder deeper, or higher, than ``root``."""
+    places = [*(entries(root) if root.is_dir() else ()), root.absolute().parent]
+    found = [place for place in places if all((place / part).exists() for part in parts)]
+    return f" Did you mean {found[0]}?" if found else ""

@@ -8,15 +8,16 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from ranet.datasets.index import VideoSequence, contents_of, match_annotations, unmatched
+from ranet.datasets.index import (
+    VideoSequence,
+    contents_of,
+    did_you_mean,
+    index_each,
+    match_annotations,
+    unmatched,
+)
 from ranet.errors import DataError
-from ranet.wording import bullets, some_of
-
-_TREE = """\
-  {root}/{split}/
-    meta.json
-    JPEGImages/<video>/00000.jpg, 00005.jpg, …
-    Annotations/<video>/00000.png, 00005.png, …"""
+from ranet.wording import some_of
 
 
 def index_youtube_vos(root: str | Path, *, split: str = "train") -> list[VideoSequence]:
@@ -62,31 +63,22 @@ def index_youtube_vos_test(root: str | Path, *, split: str = "valid") -> list[Su
 
 def _index(root: Path, split: str, *, all_frames: bool) -> list[SubmittedVideo]:
     folder = find_split(root, split)
-    found, problems = [], []
     videos = read_meta(folder / "meta.json")
-    for name, objects in videos.items():
-        try:
-            sequence = _index_video(folder, name)
-            submitted = tuple(frame.stem for frame in sequence.frames)
-            if all_frames:
-                every = root / f"{split}_all_frames" / "JPEGImages" / name
-                sequence = match_annotations(every, folder / "Annotations" / name)
-                if missing := unmatched(submitted, (frame.stem for frame in sequence.frames)):
-                    raise DataError(
-                        f"{every} lacks frames that are in {folder}: {some_of(missing)}. Unpack it "
-                        "again."
-                    )
-            found.append(SubmittedVideo(sequence, submitted, frozenset(objects)))
-        except DataError as error:
-            problems.append(str(error))
-    if problems:
-        raise DataError(
-            f"{len(problems)} of the {len(videos)} videos in {folder / 'meta.json'} cannot be "
-            "used:\n"
-            + bullets(problems)
-            + f"\nAll that is wrong with this folder: ranet check-data {root}"
-        )
-    return found
+
+    def index(name: str) -> SubmittedVideo:
+        sequence = match_annotations(folder / "JPEGImages" / name, folder / "Annotations" / name)
+        if not any(sequence.annotations):
+            found = contents_of(folder / "Annotations" / name)
+            raise DataError(f"No frame of {name} is annotated: {found}.")
+        submitted = tuple(frame.stem for frame in sequence.frames)
+        if all_frames:
+            every = root / f"{split}_all_frames" / "JPEGImages" / name
+            sequence = match_annotations(every, folder / "Annotations" / name)
+            if missing := unmatched(submitted, (frame.stem for frame in sequence.frames)):
+                raise DataError(f"{every} lacks frames that are in {folder}: {some_of(missing)}.")
+        return SubmittedVideo(sequence, submitted, frozenset(videos[name]))
+
+    return index_each(videos, index, folder / "meta.json", root)
 
 
 def find_split(root: Path, split: str) -> Path:
@@ -100,9 +92,10 @@ def find_split(root: Path, split: str) -> Path:
     missing = [str(path.relative_to(root)) for path in wanted if not path.exists()]
     if missing:
         raise DataError(
-            f"No YouTube-VOS data in {root}. Expected\n{_TREE.format(root=root, split=split)}\n"
-            f"but {some_of(missing)} is missing: {contents_of(root)}.{_one_too_deep(root)} "
-            "data/README.md tells where to get the data and where to put it."
+            f"No YouTube-VOS data in {root}: expected {split}/meta.json, "
+            f"{split}/JPEGImages/<video>/00000.jpg, … and {split}/Annotations/<video>/00000.png, "
+            f"…, as data/README.md tells, but {some_of(missing)} is missing: {contents_of(root)}."
+            f"{did_you_mean(root, [f'{split}/meta.json'])}"
         )
     return folder
 
@@ -123,29 +116,15 @@ def read_meta(path: Path) -> dict[str, dict[int, frozenset[str] | None]]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"Cannot read {path}: {type(error).__name__}: {error}. Expected JSON of the form "
-            '{"videos": {"<video>": {"objects": {"1": …}}}}; unpack this file again.'
+            f"Cannot read {path}: expected JSON of the form "
+            f'{{"videos": {{"<video>": {{"objects": {{"1": …}}}}}}}} '
+            f"({type(error).__name__}: {error})."
         ) from error
     if not objects:
-        raise DataError(f"{path} lists no videos; unpack this file again.")
+        raise DataError(f"{path} lists no videos.")
     return objects
 
 
 def _frames(about: object) -> frozenset[str] | None:
     frames = about.get("frames") if isinstance(about, dict) else None
     return frozenset(map(str, frames)) if isinstance(frames, list) else None
-
-
-def _index_video(folder: Path, name: str) -> VideoSequence:
-    sequence = match_annotations(folder / "JPEGImages" / name, folder / "Annotations" / name)
-    if not any(sequence.annotations):
-        raise DataError(
-            f"No frame of {name} is annotated: {contents_of(folder / 'Annotations' / name)}. "
-            "Unpack the masks again."
-        )
-    return sequence
-
-
-def _one_too_deep(root: Path) -> str:
-    """A hint where ``root`` is the folder of the split itself."""
-    return f" Did you mean {root.parent}?" if (root / "meta.json").is_file() else ""

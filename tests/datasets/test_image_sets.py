@@ -75,7 +75,7 @@ def test_a_root_that_is_too_high_or_empty(tmp_path, kind):
         index(tmp_path, kind)
     message = str(caught.value)
     assert f"expected {title} as {tmp_path / place} and" in message
-    assert f"it holds deeper. Did you mean {root}?" in message
+    assert f"Did you mean {root}?" in message
     assert "data/README.md" in message
     for folder in root.iterdir():
         shutil.rmtree(folder)
@@ -154,14 +154,14 @@ def test_pairs_by_pattern_and_list(three, tmp_path):
 def test_a_list_of_other_pairs(three, tmp_path):
     listed = tmp_path / "train.txt"
     listed.write_text("a\nd\ne\n")
-    with pytest.raises(DataError, match=r"train\.txt lists 2 names that no pair .*: d, e\. .*root"):
+    with pytest.raises(DataError, match=r"train\.txt.* 2 that no pair .*: d, e\."):
         choose_pairs(three, names="*", set_file=listed)
     with pytest.raises(DataError, match="Cannot read the list"):
         choose_pairs(three, names="*", set_file=tmp_path / "nowhere.txt")
 
 
 def test_nothing_is_left(three):
-    with pytest.raises(DataError, match=r"named like 'x\*'\. Check the pattern `names`"):
+    with pytest.raises(DataError, match=r"named like 'x\*'.* `names`"):
         choose_pairs(three, names="x*", set_file=None)
 
 

@@ -87,9 +87,7 @@ def test_a_tree_without_years(tmp_path):
 
 def test_missing_list(tmp_path):
     root = davis_tree(tmp_path, ["camel"])
-    with pytest.raises(
-        DataError, match=r"2017.test-dev\.txt.*found 2016/val\.txt.*list of your own"
-    ):
+    with pytest.raises(DataError, match=r"2017.test-dev\.txt.*found 2016/val\.txt"):
         index_davis(root, year=2017, split="test-dev")
     shutil.rmtree(root / "ImageSets")
     with pytest.raises(DataError, match="found no lists"):
@@ -133,7 +131,7 @@ def test_a_long_list_of_problems_is_cut(tmp_path):
 
 def test_no_davis_tree(tmp_path):
     with pytest.raises(
-        DataError, match=r"(?s)JPEGImages/480p/<sequence>.*there is no.*data/README\.md"
+        DataError, match=r"JPEGImages/480p/<sequence>.*data/README\.md.*there is no"
     ):
         index_davis(tmp_path / "nowhere", year=2016)
     with pytest.raises(DataError, match="it is empty"):
@@ -201,8 +199,8 @@ def test_lists_of_davis_2016(tmp_path, slash):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("camel\nbear\ncamel\n", r"line 3: .* not listed yet, but found 'camel' again"),
-        ("camel\n../../etc\n", r"line 2: expected a name alone, without a path, but found"),
+        ("camel\nbear\ncamel\n", r"line 3: .*not listed yet, found 'camel'"),
+        ("camel\n../../etc\n", "line 2: .*without a path"),
         ("..\n", r"line 1"),
         ("a\\b\n", r"line 1"),
         ("", "names nothing"),
@@ -262,13 +260,13 @@ def test_folders_without_frames(tmp_path):
     with pytest.raises(DataError, match=r"No frames in .*\.jpg.*it is empty"):
         index_frames(tmp_path)
     touch(tmp_path / "holiday.mp4")
-    with pytest.raises(DataError, match=r"it holds holiday\.mp4.*video file itself"):
+    with pytest.raises(DataError, match=r"it holds holiday\.mp4"):
         index_frames(tmp_path)
-    with pytest.raises(DataError, match="this is a file"):
+    with pytest.raises(DataError, match="is a file"):
         index_frames(tmp_path / "holiday.mp4")
-    with pytest.raises(DataError, match=r"has none of that name: it holds holiday\.mp4"):
+    with pytest.raises(DataError, match=r"there is no .*it holds holiday\.mp4"):
         index_frames(tmp_path / "hollidays")
-    with pytest.raises(DataError, match=f"exists only up to {tmp_path}"):
+    with pytest.raises(DataError, match=f"there is no .*in {tmp_path}"):
         index_frames(tmp_path / "a" / "b")
 
 

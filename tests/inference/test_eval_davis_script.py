@@ -131,7 +131,7 @@ def _cut(path, length):
 @pytest.mark.parametrize(
     ("damage", "options", "parts"),
     [
-        (None, {"davis": "nowhere"}, ("No DAVIS data", "nowhere", "make-synthetic --out")),
+        (None, {"davis": "nowhere"}, ("No DAVIS data", "nowhere")),
         (None, {"davis": "empty"}, ("No DAVIS data", "it is empty")),
         (
             lambda tree: [frame.unlink() for frame in (tree / "JPEGImages/480p/two").iterdir()],
