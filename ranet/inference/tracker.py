@@ -247,6 +247,11 @@ class Tracker:
         return self._largest[group] - videos
 
     def _group_of(self, videos: Sequence[FollowedVideo]) -> Group:
+        if len({video.network for video in videos}) > 1:
+            raise DataError(
+                "Videos that are segmented in one step should be followed by one network, but "
+                "online learning gives each its own."
+            )
         groups = {self.group(video.canvas.frame, len(video.ids)) for video in videos}
         if len(groups) != 1:
             found = [f"{size_text(size)} with {objects}" for size, objects in sorted(groups)]
@@ -258,11 +263,11 @@ class Tracker:
 
     def _labels(self, videos: Sequence[FollowedVideo], probabilities: Tensor) -> list[np.ndarray]:
         """H×W uint8 of each video, from B×K×h×w."""
-        # A few objects at a time: at the frames' own size, which may be 4K, all are many.
-        at_once = max(1, self.config.objects_at_once // len(videos))
         channels, last = [], 0
         for canvas, run in itertools.groupby(video.canvas for video in videos):
             first, last = last, last + len(list(run))
+            # A few objects at a time: at the frames' own size, which may be 4K, all are many.
+            at_once = max(1, self.config.objects_at_once // (last - first))
             parts = probabilities[first:last].split(at_once, dim=1)
             objects = to_labels(self._fusion, (canvas.restore(part) for part in parts))
             channels.append(objects.byte())  # B×H×W, 0 to K
@@ -333,7 +338,7 @@ def _check_seen(
         f"{len(unseen)} of {count(ids, 'object')} are too small or thin for the network, which can "
         f"at best go by their last masks: {cure}",
         UserWarning,
-        stacklevel=5,
+        stacklevel=6,  # whoever calls a VideoSegmenter
     )
 
 

@@ -74,11 +74,11 @@ def test_frames_of_any_size_come_back_at_their_own(size, side, frame_size):
         assert iou(result == 1, truth == 1) > 0.75
 
 
-def test_a_4k_frame_is_labelled_a_few_objects_at_a_time():
-    video = moving((2160, 3840), 2, {1: (10, 10), 2: (400, 600), 5: (5, 3000)}, side=600)
+def test_a_large_frame_is_labelled_a_few_objects_at_a_time():
+    video = moving((720, 1280), 2, {1: (10, 10), 2: (130, 200), 5: (5, 1000)}, side=200)
     together = follow(video, objects_at_once=3)[1]
     one_by_one = follow(video, objects_at_once=1)[1]
-    assert together.shape == (2160, 3840)
+    assert together.shape == (720, 1280)
     assert all(iou(together == k, video[1][1] == k) > 0.9 for k in (1, 2, 5))
     assert (together == one_by_one).all()
 
@@ -139,7 +139,7 @@ def test_many_objects_too_small_are_told_in_one_line():
 
 
 def test_an_only_object_too_small_to_be_seen_is_an_error():
-    frame, labels = draw((2160, 3840), [(1, 700, 900, 1)])
+    frame, labels = draw((720, 1280), [(1, 233, 300, 1)])
     segmenter = VideoSegmenter(ColourNetwork(), config())
     with pytest.raises(DataError, match=r"All .* too small .*: 1 \(1 pixel\);.*frame_size"):
         segmenter.start(frame, labels)
@@ -598,7 +598,7 @@ def held_bytes(known):
     return sum(storages.values()), tracemalloc.get_traced_memory()[0]
 
 
-def growth(segmenter, steps=300):
+def growth(segmenter, steps=150):
     """How much more is held after ``steps`` frames than after 20, in tensors and in arrays."""
     frame, labels = draw((48, 64), [(1, 10, 10, 20), (2, 20, 36, 20)])
     earlier = tensors_alive()  # kept, as torch's caches may let go of them at any time
@@ -641,7 +641,7 @@ ONE_FRAME = 48 * 64
 def test_memory_does_not_grow_with_the_video():
     tensors, arrays = growth(VideoSegmenter(ColourNetwork(), config(**SMALL)))
     assert tensors == 0
-    assert arrays < 28 * ONE_FRAME  # Python's own caches; keeping results would take 280
+    assert arrays < 28 * ONE_FRAME  # Python's own caches; keeping results would take 130
 
 
 @pytest.mark.slow

@@ -45,11 +45,11 @@ def followed_alone(videos, network, **changes):
 
 
 def followed_together(videos, network, **changes):
-    segmenter = Tracker(network, config(**changes))
-    followed = [segmenter.start(*video[0]) for video in videos]
+    tracker = Tracker(network, config(**changes))
+    followed = [tracker.start(*video[0]) for video in videos]
     masks = [[one.labels] for one in followed]
     for frames in zip(*(video[1:] for video in videos), strict=True):
-        labels = segmenter.step(followed, [frame for frame, _ in frames])
+        labels = tracker.step(followed, [frame for frame, _ in frames])
         for of_video, of_frame in zip(masks, labels, strict=True):
             of_video.append(of_frame)
     last = [one.canvas.restore(one.state.probabilities)[0].numpy() for one in followed]
@@ -89,14 +89,14 @@ def test_frames_of_several_sizes_share_a_canvas(fusion):
 def test_videos_come_and_go():
     videos = [video(number, frames=8) for number in range(3)]
     expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
-    segmenter = Tracker(ColourNetwork(), config())
-    followed = [segmenter.start(*video[0]) for video in videos]
+    tracker = Tracker(ColourNetwork(), config())
+    followed = [tracker.start(*video[0]) for video in videos]
     at = [0, 0, 0]
     for members in ([0, 1], [0, 1], [0, 2], [2], [1, 2], [2, 1], [0, 1, 2]):
         for index in members:
             at[index] += 1
         frames = [videos[index][at[index]][0] for index in members]
-        labels = segmenter.step([followed[index] for index in members], frames)
+        labels = tracker.step([followed[index] for index in members], frames)
         for index, mask in zip(members, labels, strict=True):
             assert np.array_equal(mask, expected[index][at[index]])
 
@@ -123,12 +123,12 @@ def test_a_step_that_is_made_for_one_size_of_batch_gets_one_size():
     expected = [masks for masks, _ in followed_alone(videos, ColourNetwork())]
     network = ColourNetwork()
     with pytest.warns(UserWarning, match="cuda_graph: true has no effect on the device cpu"):
-        segmenter = Tracker(network, config(cuda_graph=True))
-    followed = [segmenter.start(*video[0]) for video in videos]
+        tracker = Tracker(network, config(cuda_graph=True))
+    followed = [tracker.start(*video[0]) for video in videos]
     sizes = []
     for step, members in enumerate(([0, 1, 2], [1, 2], [2]), start=1):
         frames = [videos[index][step][0] for index in members]
-        labels = segmenter.step([followed[index] for index in members], frames)
+        labels = tracker.step([followed[index] for index in members], frames)
         sizes.append(len(network.seen["image"]))
         for index, mask in zip(members, labels, strict=True):
             assert np.array_equal(mask, expected[index][step])
@@ -175,11 +175,11 @@ def tensor_bytes():
 
 def test_memory_does_not_grow_with_the_videos():
     videos = [video(number, frames=31) for number in range(2)]
-    segmenter = Tracker(tiny_ranet(), config())
-    followed = [segmenter.start(*video[0]) for video in videos]
+    tracker = Tracker(tiny_ranet(), config())
+    followed = [tracker.start(*video[0]) for video in videos]
     held = {}
     for index in range(1, 31):
-        segmenter.step(followed, [video[index][0] for video in videos])
+        tracker.step(followed, [video[index][0] for video in videos])
         if index in (3, 30):
             held[index] = tensor_bytes()
     assert held[3] == held[30]
@@ -189,8 +189,8 @@ def test_memory_does_not_grow_with_the_videos():
 
 def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
     videos = [video(number) for number in range(2)]
-    segmenter = Tracker(ColourNetwork(), config())
-    followed = [segmenter.start(*video[0]) for video in videos]
+    tracker = Tracker(ColourNetwork(), config())
+    followed = [tracker.start(*video[0]) for video in videos]
     frames = [video[1][0] for video in videos]
 
     def out_of_memory(*_, **__):
@@ -199,8 +199,8 @@ def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(ColourNetwork, "segment", out_of_memory)
         with pytest.raises(RuntimeError, match="out of memory"):
-            segmenter.step(followed, frames)
-    again = segmenter.step(followed, frames)
+            tracker.step(followed, frames)
+    again = tracker.step(followed, frames)
     expected = followed_alone([video[:2] for video in videos], ColourNetwork())
     for mask, (masks, _) in zip(again, expected, strict=True):
         assert np.array_equal(mask, masks[1])
@@ -210,31 +210,39 @@ def test_a_failed_step_leaves_all_videos_where_they_were(monkeypatch):
 
 
 def test_videos_of_several_groups_are_refused():
-    segmenter = Tracker(ColourNetwork(), config(frame_size=None))
-    one, two = (segmenter.start(*video(0, ids=ids)[0]) for ids in ((1,), (1, 2)))
-    larger = segmenter.start(*video(0, size=(96, 144))[0])
+    tracker = Tracker(ColourNetwork(), config(frame_size=None))
+    one, two = (tracker.start(*video(0, ids=ids)[0]) for ids in ((1,), (1, 2)))
+    larger = tracker.start(*video(0, size=(96, 144))[0])
     frame = video(0)[1][0]
     with pytest.raises(DataError, match="found 64×96 with 1 and 64×96 with 2"):
-        segmenter.step([one, two], [frame, frame])
+        tracker.step([one, two], [frame, frame])
     with pytest.raises(DataError, match="found 64×96 with 2 and 96×144 with 2"):
-        segmenter.step([larger, two], [frame, frame])
+        tracker.step([larger, two], [frame, frame])
     with pytest.raises(DataError, match="found no video"):
-        segmenter.step([], [])
-    assert segmenter.group((96, 144), 2) == ((96, 144), 2)
+        tracker.step([], [])
+    assert tracker.group((96, 144), 2) == ((96, 144), 2)
     assert Tracker(ColourNetwork(), config()).group((96, 144), 2) == (SIZE, 2)
 
 
+def test_videos_of_several_networks_are_refused():
+    """As with online learning, which gives each video one of its own."""
+    trackers = [Tracker(ColourNetwork(), config()) for _ in range(2)]
+    frame, labels = video(0)[0]
+    with pytest.raises(DataError, match="one network"):
+        trackers[0].step([one.start(frame, labels) for one in trackers], [frame] * 2)
+
+
 def test_a_frame_of_another_size_is_an_error():
-    segmenter = Tracker(ColourNetwork(), config())
-    followed = segmenter.start(*video(0)[0])
+    tracker = Tracker(ColourNetwork(), config())
+    followed = tracker.start(*video(0)[0])
     with pytest.raises(DataError, match="This frame is 50×90, but its video began with 64×96"):
-        segmenter.step([followed], [video(0, size=(50, 90))[0][0]])
+        tracker.step([followed], [video(0, size=(50, 90))[0][0]])
 
 
 def test_a_start_is_checked_as_that_of_one_video():
-    segmenter = Tracker(ColourNetwork(), config())
+    tracker = Tracker(ColourNetwork(), config())
     frame, labels = video(0)[0]
     with pytest.raises(DataError, match="mark no object"):
-        segmenter.start(frame, labels * 0)
+        tracker.start(frame, labels * 0)
     with pytest.raises(DataError, match="found list"):
-        segmenter.start(frame.tolist(), labels)
+        tracker.start(frame.tolist(), labels)
