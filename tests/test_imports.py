@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "datasets.image_io",  # figures are written
         "visual",  # RANet draws how it came to a result
     },
-    "datasets": {"config", "structures"},
+    "datasets": {"config", "config_files", "structures"},
     "metrics": {"datasets.index", "datasets.image_io", "datasets.numbering"},
     "visual": {"structures", "datasets.image_io"},
     "inference": {
@@ -148,7 +148,7 @@ ONLY_IN = {
     "torchvision": {"methods"},
     "yaml": {"config_files"},
     # annotator: checks what a page asks for
-    "pydantic": {"annotator", "config", "config_files", "methods"},
+    "pydantic": {"annotator", "config", "config_files", "datasets", "methods"},
     "matplotlib": {"methods", "visual"},
     "jinja2": {"report"},
     "starlette": {"annotator"},

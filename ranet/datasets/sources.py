@@ -231,6 +231,5 @@ def _check_size(labels: np.ndarray, image: np.ndarray, mask: Path) -> None:
     if labels.shape != image.shape[:2]:
         raise DataError(
             f"The mask {mask} is {size_text(labels.shape)}, but its image is "
-            f"{size_text(image.shape)} (height×width): training needs masks of the images' size. "
-            "Make them again in that size."
+            f"{size_text(image.shape)} (height×width)."
         )

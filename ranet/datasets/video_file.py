@@ -26,12 +26,6 @@ _HOLE = 1.5
 _FEW = 0.05
 """Share of frames with a hole before them up to which holes are unusual."""
 
-_HEADERS = 64
-"""Bytes that Matroska may have between two packets: those of a block and of a cluster."""
-
-_REORDERING = 1.0
-"""Seconds by which packets may come earlier or later than their frames are shown."""
-
 _MISSING_END = 0.5
 """Seconds that a video of variable rate may end before what its container announces."""
 
@@ -49,8 +43,7 @@ def import_av() -> ModuleType:
         import av
     except ImportError as error:
         raise RANetError(
-            f"Video files need PyAV, which cannot be imported ({error}). Install it with "
-            "`pip install av`, or give a folder of images in place of the video."
+            f"Video files need PyAV, which cannot be imported ({error}): `pip install av`."
         ) from error
     return av
 
@@ -68,8 +61,7 @@ def opened_video(path: Path) -> Iterator[tuple["av.container.InputContainer", "a
     except (av.error.FFmpegError, OSError) as error:
         size = f"{path.stat().st_size} bytes" if path.is_file() else "no such file"
         raise DataError(
-            f"Cannot open the video {path} ({size}): {error.strerror}. It is no video, or it is "
-            "damaged or truncated. Copy it again, or extract its frames into a folder."
+            f"Cannot open the video {path} ({size}): it is none, or damaged ({error.strerror})."
         ) from error
     with container:
         stream = _shown_stream(path, container)
@@ -88,8 +80,7 @@ def _shown_stream(path: Path, container: "av.container.InputContainer") -> "av.V
             "a picture" if stream.type == "video" else stream.type for stream in container.streams
         ]
         raise DataError(
-            f"{path} has no video: expected a stream of frames, but found {found or 'nothing'}. "
-            "Give a video file."
+            f"{path} has no video: expected a stream of frames, found {found or 'nothing'}."
         )
     # An image sequence (AVIF, HEIF) also holds one of its images alone.
     return max(streams, key=lambda s: (bool(s.disposition & kinds.default), s.frames != 1))
@@ -135,15 +126,11 @@ def _displayed(pixels: np.ndarray, matrix: list[float]) -> np.ndarray:
     across, down = math.hypot(a, c), math.hypot(b, d)
     if not across or not down:
         return pixels
-    angle = round(math.degrees(math.atan2(b / down, a / across))) % 360  # clockwise
-    if angle == 0:
-        return pixels[::-1] if d < 0 else pixels
-    if angle == 90:
-        return np.swapaxes(pixels, 0, 1) if c > 0 else np.rot90(pixels, -1)
-    if angle == 180:
+    angle = round(math.degrees(math.atan2(b / down, a / across)))  # clockwise
+    if angle % 180 == 0:
         return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    if angle == 270:
-        return np.rot90(pixels, 2).swapaxes(0, 1) if c < 0 else np.rot90(pixels)
+    if angle % 90 == 0:
+        return np.swapaxes(pixels, 0, 1)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
     height, width = pixels.shape[:2]
     turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1)
     return cv2.warpAffine(pixels, turn, (width, height))
@@ -196,10 +183,9 @@ class Decoding:
 
     All that can be decoded comes, with errors of the decoder and marks of damage noted. Besides,
     where FFmpeg meets bytes of a Matroska file (MKV, WebM) that it does not understand, it looks
-    for the next frame and says nothing. Two traces are left: a hole in the times of the frames, and
-    bytes that belong to no packet. Both at one place are damage. A hole alone is not: in a video of
-    variable frame rate a frame may be shown for as long as nothing moves. Where the holes of a
-    video are few, they are worth a word.
+    for the next frame and says nothing: a hole is left in the times of the frames. In a video of
+    variable frame rate there are many, as a frame may be shown for as long as nothing moves; where
+    they are few, they are worth a word.
 
     Args:
         path: of the file.
@@ -221,8 +207,6 @@ class Decoding:
         self._failed: list[str] = []  # packets: where and why
         self._incomplete: list[int] = []  # numbers of frames
         self._holes: list[_Hole] = []
-        self._skipped: list[Fraction] = []  # times of packets before which bytes were skipped
-        self._position = self._read_to = 0  # of the last packet, in bytes
         self._container_end = Fraction(0)  # of the frames, by the container's own times
         self._ending = ""  # what is wrong with the end
 
@@ -230,7 +214,7 @@ class Decoding:
         with opened_video(self._path) as (container, stream):
             self._unit = stream.time_base
             jumps = container.format.name in ("mpegts", "mpeg")
-            for frame in decoded(self._packets(container, stream), stream, self._fail):
+            for frame in decoded(container.demux(stream), stream, self._fail):
                 self._see(frame, jumps=jumps)
                 yield frame
                 self.frames += 1
@@ -249,49 +233,24 @@ class Decoding:
         if self._incomplete:
             frames = count(self._incomplete, "frame")
             found.append(f"{frames} came incomplete, the first as frame {self._incomplete[0]}")
-        unreadable = [hole for hole in self._holes if self._is_damage(hole)]
-        if unreadable:
-            found.append(f"a piece is unreadable, with {unreadable[0]}")
         told = "is damaged" if found else "may lack frames"
         few = 0 < len(self._holes) <= max(1, _FEW * self.frames)
-        if few and not unreadable and not self._failed:
+        if few and not self._failed:
             holes = some_of([str(hole) for hole in self._holes], at_most=3)
-            found.append(f"there is {holes}, though nothing there is unreadable")
+            found.append(f"there is {holes}")
         if self._ending:
             found.append(self._ending)
         if not found:
             return ""
         return (
             f"{self._path} {told}: {'; '.join(found)}. The {count(self.frames, 'frame')} that can "
-            "be decoded are numbered through. Copy the file again from its source."
+            "be decoded are numbered through."
         )
 
     def _fail(self, error: Exception) -> None:
         self._failed.append(
             f"before frame {self.frames}, at about {float(self.time):.1f} s ({error.strerror})"
         )
-
-    def _packets(
-        self, container: "av.container.InputContainer", stream: "av.VideoStream"
-    ) -> Iterator["av.Packet"]:
-        # In Matroska, all bytes of a file are those of packets and short headers, but for
-        # transparency, which lies beside the packets that it belongs to.
-        transparent = any(stream.metadata.get("alpha_mode") == "1" for stream in container.streams)
-        accounted = container.format.name == "matroska,webm" and not transparent
-        for packet in container.demux():
-            if accounted and packet.pos is not None and packet.pts is not None:
-                self._account(packet)
-            if packet.stream_index == stream.index:
-                yield packet
-
-    def _account(self, packet: "av.Packet") -> None:
-        """Look for bytes between this packet and the last one, of whichever streams."""
-        if packet.pos == self._position:  # several packets in one block ("lacing")
-            self._read_to += packet.size
-            return
-        if self._position and packet.pos - self._read_to > _HEADERS:
-            self._skipped.append(packet.pts * packet.time_base)
-        self._position, self._read_to = packet.pos, packet.pos + packet.size
 
     def _see(self, frame: "av.VideoFrame", *, jumps: bool) -> None:
         """Note what a frame tells; ``jumps``: whether its times may jump."""
@@ -320,10 +279,6 @@ class Decoding:
         usual = 1 / self._rate if self._rate else self._step
         self.end = self.time + (lasts if lasts > usual / 2 else usual)
         self._container_end = max(self._container_end, self.end - (self._offset or 0))
-
-    def _is_damage(self, hole: _Hole) -> bool:
-        begin, end = hole.before - _REORDERING, hole.after + _REORDERING
-        return any(begin < time + (self._offset or 0) < end for time in self._skipped)
 
     def _how_it_ended(
         self, container: "av.container.InputContainer", stream: "av.VideoStream"

@@ -306,10 +306,10 @@ def test_pixels_that_are_not_square(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_video(tmp_path):
-    """150 frames of 240×320 are 33 MiB; a source that kept them would show it."""
-    written(tmp_path / "v.mp4", (frame(240, 320, n) for n in range(150)))
+    """40 frames of 240×320 are 9 MiB; a source that kept them would show it."""
+    written(tmp_path / "v.mp4", (frame(240, 320, n) for n in range(40)))
     write_image(tmp_path / "frames" / "0.jpg", frame(240, 320))
-    for number in range(1, 150):
+    for number in range(1, 40):
         os.link(tmp_path / "frames" / "0.jpg", tmp_path / "frames" / f"{number}.jpg")
     for name in ("v.mp4", "frames"):
         source = open_frames(tmp_path / name)
@@ -317,7 +317,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path):
         count = sum(1 for _ in source)
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert count == 150
+        assert count == 40
         assert peak < 8 * 240 * 320 * 3
 
 
@@ -437,7 +437,7 @@ def test_frames_that_ffmpeg_skips_without_a_word(tmp_path, name, codec):
         times = [picture.time for picture in container.decode(video=0)]
     behind = int(np.diff(times).argmax()) + 1
     assert len(times) < 40  # this is what makes the test one
-    words = ("is damaged", "unreadable", f"before frame {behind}", f"{40 - len(times)} missing")
+    words = ("may lack frames", f"before frame {behind}", f"{40 - len(times)} missing")
     assert came_with_a_word(path, *words) == len(times)
 
 
@@ -460,18 +460,6 @@ def test_a_long_pause_is_a_warning(tmp_path, name):
     path = timed(tmp_path / name, [*range(20), *range(26, 40)])
     message = r"no frame between 0\.76 and 1\.04 s, before frame 20 \(about 6 missing\)"
     with pytest.warns(UserWarning, match=message):
-        assert len(shown(open_frames(path))) == 34
-
-
-@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
-def test_a_long_pause_of_a_transparent_video_is_a_warning(tmp_path, codec):
-    """Its transparency lies between the packets, where otherwise only damage is."""
-    if codec not in av.codecs_available:
-        pytest.skip(f"this PyAV has no {codec}")
-    no_look_ahead = {"auto-alt-ref": "0"}  # which VP8 cannot do here
-    ticks = [*range(20), *range(26, 40)]
-    path = timed(tmp_path / "v.webm", ticks, codec, "yuva420p", options=no_look_ahead)
-    with pytest.warns(UserWarning, match=r"may lack frames.* before frame 20 "):
         assert len(shown(open_frames(path))) == 34
 
 
@@ -529,9 +517,7 @@ def test_what_is_no_video(tmp_path):
     (tmp_path / "text.mp4").write_text("not a video")
     (tmp_path / "empty.mp4").write_bytes(b"")
     for name, size in (("text.mp4", 11), ("empty.mp4", 0)):
-        with pytest.raises(
-            DataError, match=rf"{name} \({size} bytes\).*no video, or it is damaged"
-        ):
+        with pytest.raises(DataError, match=rf"{name} \({size} bytes\).*it is none, or damaged"):
             open_frames(tmp_path / name)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ranet.datasets.synthetic.materials import noise
 from ranet.datasets.synthetic.motion import Placement, wander
-from ranet.datasets.synthetic.sprites import DENSITY, Box, Sprite, lay_over
+from ranet.datasets.synthetic.sprites import DENSITY, Rectangle, Sprite, lay_over
 
 _SHADOW_STRENGTH = 0.4  # below one half, so that a shadow never takes pixels from an object
 _SHARP = 0.3  # pixels: a smaller blur changes nothing that 8 bits could show
@@ -33,7 +33,9 @@ class _Posed:
     placement: Placement
     label: int = 0
 
-    def on_frame(self, frame: int, exposure: int, size: tuple[int, int]) -> tuple[Box, np.ndarray]:
+    def on_frame(
+        self, frame: int, exposure: int, size: tuple[int, int]
+    ) -> tuple[Rectangle, np.ndarray]:
         """The part of the frame it may touch (perhaps empty), and the piece as it lies there."""
         matrix = self.placement.matrix(frame, exposure, self.centre, DENSITY)
         height, width = self.piece.shape[:2]

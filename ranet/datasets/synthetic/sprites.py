@@ -21,7 +21,7 @@ from ranet.datasets.synthetic.shapes import Part
 DENSITY = 1.4
 """Canvas pixels for a pixel of the frame: leaves some detail for growing sprites."""
 
-Box = tuple[slice, slice]
+Rectangle = tuple[slice, slice]
 """Rows and columns."""
 
 _MARGIN = 0.22  # of the canvas' longer side, on each side: room to swing and bend
@@ -239,13 +239,13 @@ def _bent(canvas: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return cv2.remap(canvas, shift[..., 0] + x, shift[..., 1] + y, cv2.INTER_LINEAR)
 
 
-def content_box(piece: np.ndarray) -> Box:
+def content_box(piece: np.ndarray) -> Rectangle:
     """The smallest box that holds all that can be seen of a piece; empty if that is nothing."""
     left, top, width, height = cv2.boundingRect(piece[..., 3])
     return np.s_[top : top + height, left : left + width]
 
 
-def lay_over(image: np.ndarray, piece: np.ndarray, box: Box) -> None:
+def lay_over(image: np.ndarray, piece: np.ndarray, box: Rectangle) -> None:
     """Lay a piece over a part of an image, in place.
 
     Args:

@@ -1,20 +1,20 @@
 """Writing synthetic videos as a DAVIS tree."""
 
-import dataclasses
 import json
-import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
+from ranet.config_files import Section, parse_config
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
 from ranet.datasets.synthetic.random_scene import draw_scene
 from ranet.datasets.synthetic.scene import draw_camera_effects
-from ranet.errors import ConfigError, OutputError
+from ranet.errors import OutputError
 from ranet.files import atomic_folder, output_errors, write_json, write_text
 from ranet.lock import only_writer
 from ranet.wording import differences
@@ -22,53 +22,29 @@ from ranet.wording import differences
 SETTINGS_FILE = "synthetic.json"
 """In the root of a tree: what it was made with."""
 
-_LARGEST_CAST = 20  # more objects leave none of them enough room in the first frame
-_SMALLEST_SIDE = 48  # pixels; in a smaller frame the objects are a few pixels wide
-
-_LIMITS = {
-    "train": (0, None),
-    "val": (0, None),
-    "frames": (2, 100_000),
-    "the height in size": (_SMALLEST_SIDE, 4320),
-    "the width in size": (_SMALLEST_SIDE, 7680),
-    "seed": (0, None),
-    "max_objects": (1, _LARGEST_CAST),
-    "clutter": (0, 1),
-}
-"""What the arguments of :func:`write_synthetic_davis` may be, limits included; None: no limit."""
-
-_GENERATOR = 4  # counts changes of what is drawn, so that trees of an older drawing are not reused
 _SPLITS = ("train", "val")
 _JPEG_QUALITY = 90
 
 
-@dataclass(frozen=True)
-class _Settings:
+class _Settings(Section):
     """All that the files of a tree depend on."""
 
-    train: int
-    val: int
-    frames: int
-    size: tuple[int, int]
-    seed: int
-    max_objects: int
-    clutter: float
-    generator: int = _GENERATOR
+    train: int = Field(ge=0)
+    val: int = Field(ge=0)
+    frames: int = Field(ge=2, le=100_000)
+    # In a smaller frame the objects are a few pixels wide.
+    size: tuple[Annotated[int, Field(ge=48, le=4320)], Annotated[int, Field(ge=48, le=7680)]]
+    seed: int = Field(ge=0)
+    max_objects: int = Field(ge=1, le=20)  # more leave none of them enough room in the first frame
+    clutter: float = Field(ge=0, le=1)
+    generator: int = 4
+    """Counts changes of what is drawn, so that trees of an older drawing are not reused."""
 
-    def check(self) -> None:
-        """Raise ConfigError for values that make no videos."""
-        values = dataclasses.asdict(self)
-        values["the height in size"], values["the width in size"] = self.size
-        for name, limits in _LIMITS.items():
-            _check_range(name, values[name], *limits)
+    @model_validator(mode="after")
+    def _some_videos(self) -> Self:
         if self.train + self.val == 0:
-            raise ConfigError("A synthetic DAVIS needs videos: set train or val above 0.")
-
-
-def _check_range(name: str, value: float, least: int, most: int | None) -> None:
-    if not least <= value <= (math.inf if most is None else most):
-        expected = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ConfigError(f"For synthetic videos, {name} must be {expected}, but it is {value}.")
+            raise ValueError("a synthetic DAVIS needs videos: set train or val above 0")
+        return self
 
 
 def write_synthetic_davis(
@@ -112,11 +88,19 @@ def write_synthetic_davis(
         OutputError: ``root`` holds something else, another run writes to it, or it cannot be
             written.
     """
-    settings = _Settings(
-        train, val, frames, (int(size[0]), int(size[1])), seed, max_objects, float(clutter)
+    settings = parse_config(
+        _Settings,
+        {
+            "train": train,
+            "val": val,
+            "frames": frames,
+            "size": size,
+            "seed": seed,
+            "max_objects": max_objects,
+            "clutter": clutter,
+        },
+        "a set of synthetic videos",
     )
-    settings.check()
-    _check_range("workers", workers, 1, None)
     root = Path(root).resolve()
     if _is_there(root, settings):
         return False
@@ -126,7 +110,7 @@ def write_synthetic_davis(
         with atomic_folder(root) as unfinished:
             _write_videos(unfinished, settings, workers, on_video or (lambda name: None))
             _write_sets(unfinished, settings)
-            write_json(unfinished / SETTINGS_FILE, dataclasses.asdict(settings))
+            write_json(unfinished / SETTINGS_FILE, settings.model_dump(mode="json"))
     return True
 
 
@@ -135,32 +119,22 @@ def _is_there(root: Path, settings: _Settings) -> bool:
     with output_errors(root):
         if not root.exists() or (root.is_dir() and not any(root.iterdir())):
             return False
-    wanted = json.loads(json.dumps(dataclasses.asdict(settings)))  # tuples as JSON has them
-    found = _found_settings(root)
-    if found == wanted:
-        return True
-    if found is None:
+    wanted = settings.model_dump(mode="json")
+    try:
+        found = dict(json.loads((root / SETTINGS_FILE).read_text()))
+    except (OSError, ValueError, TypeError):
         raise OutputError(
             f"Cannot write synthetic videos to {root}: expected a new or an empty folder, but "
-            "something else is there. Choose another folder."
-        )
+            "something else is there."
+        ) from None
+    if found == wanted:
+        return True
     changed = [
         f"{name} {there} instead of {now}" for name, there, now in differences(found, wanted)
     ]
     raise OutputError(
-        f"Cannot write synthetic videos to {root}: it holds others, made with "
-        f"{', '.join(changed)}. "
-        "Remove that folder or choose another one."
+        f"Cannot write synthetic videos to {root}: it holds others, made with {', '.join(changed)}."
     )
-
-
-def _found_settings(root: Path) -> dict[str, object] | None:
-    """The settings of the synthetic tree at ``root``; None if that is none."""
-    try:
-        found = json.loads((root / SETTINGS_FILE).read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _names(split: str, settings: _Settings) -> list[str]:

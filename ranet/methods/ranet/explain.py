@@ -18,7 +18,7 @@ from ranet.methods.crops import crop_resize, crop_resize_nearest
 from ranet.methods.objects import FUSIONS, to_labels
 from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.encoder import EncodedFrame, Template
-from ranet.methods.ranet.figures import Box, Explanation, Pixel, Region, View
+from ranet.methods.ranet.figures import CropBox, Explanation, Pixel, Region, View
 from ranet.methods.ranet.network import RANet, RANetState
 from ranet.methods.ranet.ranking_attention import RankingAttentionModule
 
@@ -109,7 +109,7 @@ def _view(
     return View(
         frame=_picture(image),
         labels=_labels(model, watched, probabilities),
-        box=Box(*box[0].tolist()),
+        box=CropBox(*box[0].tolist()),
         crop=_picture(crop_resize(image, box, (masks.shape[-2], masks.shape[-1]))),
         mask=_array(masks[0, k]),
     )

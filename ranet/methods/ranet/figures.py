@@ -25,7 +25,7 @@ _ZERO_MAP = 225  # grey
 _FEATURES, _FEATURE_COLUMNS = 16, 8  # of the sheet of merged features
 
 
-class Box(NamedTuple):
+class CropBox(NamedTuple):
     """A part of a frame, half-open, in pixels."""
 
     top: int
@@ -41,7 +41,7 @@ class View(NamedTuple):
     """H×W×3 uint8 RGB, as it lies on its canvas."""
     labels: np.ndarray
     """H×W uint8: the objects that were known when the network looked at it."""
-    box: Box
+    box: CropBox
     """What was cropped."""
     crop: np.ndarray
     """h×w×3 uint8 RGB: the network's input."""
