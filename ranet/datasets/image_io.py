@@ -17,7 +17,6 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ranet.datasets.mask_pixels import (
     DEEP_MODES,
-    VOID,
     deep_values,
     instances_of,
     labels_of,
@@ -25,28 +24,10 @@ from ranet.datasets.mask_pixels import (
     object_of,
     saliency_of,
 )
+from ranet.datasets.mask_pixels import VOID as VOID
 from ranet.errors import DataError, OutputError
 from ranet.files import atomic_write
 from ranet.palette import PALETTE
-
-__all__ = [
-    "VOID",
-    "MaskReader",
-    "encoded_labels",
-    "image_size",
-    "label_reader",
-    "marks_reader",
-    "picture_count",
-    "read_binary_mask",
-    "read_image",
-    "read_instances",
-    "read_labels",
-    "read_marks",
-    "read_pictures",
-    "read_saliency",
-    "write_image",
-    "write_labels",
-]
 
 MaskReader = Callable[[Path], np.ndarray]
 """From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""

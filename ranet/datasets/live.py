@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -14,23 +14,14 @@ from ranet.datasets.video_io import FrameSource
 from ranet.errors import DataError
 from ranet.wording import size_text
 
-
-class PixelFormat(NamedTuple):
-    """How a pixel lies in a stream of raw frames."""
-
-    channels: int
-    to_rgb: int | None
-    """OpenCV's conversion; None: it is RGB."""
-
-
-PIXEL_FORMATS = {
-    "rgb24": PixelFormat(3, None),
-    "bgr24": PixelFormat(3, cv2.COLOR_BGR2RGB),
-    "gray": PixelFormat(1, cv2.COLOR_GRAY2RGB),
-    "rgba": PixelFormat(4, cv2.COLOR_RGBA2RGB),
-    "bgra": PixelFormat(4, cv2.COLOR_BGRA2RGB),
+PIXEL_FORMATS: dict[str, tuple[int, int | None]] = {
+    "rgb24": (3, None),
+    "bgr24": (3, cv2.COLOR_BGR2RGB),
+    "gray": (1, cv2.COLOR_GRAY2RGB),
+    "rgba": (4, cv2.COLOR_RGBA2RGB),
+    "bgra": (4, cv2.COLOR_BGRA2RGB),
 }
-"""By the name that ``ffmpeg -pix_fmt`` has for it; 8 bits a channel."""
+"""Channels of 8 bits a pixel, and OpenCV's conversion, if any, by ``ffmpeg -pix_fmt``'s names."""
 
 
 class RawFrames(FrameSource):
@@ -57,10 +48,10 @@ class RawFrames(FrameSource):
         self._called = name
         self._stream = stream
         self._format_name = pixel_format
-        self._format = PIXEL_FORMATS[pixel_format]
+        self._channels, self._to_rgb = PIXEL_FORMATS[pixel_format]
 
     def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        shape = (*self.size, self._format.channels)
+        shape = (*self.size, self._channels)
         expected = int(np.prod(shape))
         number = 0
         while data := self._read(expected):
@@ -71,8 +62,8 @@ class RawFrames(FrameSource):
                     f"{self._format_name}, but {len(data)} came."
                 )
             pixels = np.frombuffer(data, np.uint8).reshape(shape)
-            convert = self._format.to_rgb
-            yield self.name(number), pixels if convert is None else cv2.cvtColor(pixels, convert)
+            rgb = pixels if self._to_rgb is None else cv2.cvtColor(pixels, self._to_rgb)
+            yield self.name(number), rgb
             number += 1
         if number == 0:
             raise DataError(

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from ranet.config import (
     DataConfig,
     DavisSource,
-    FramesConfig,
     ImageSource,
     Source,
     StaticConfig,
@@ -30,31 +28,15 @@ _ADDED_SIZE = (0.7, 1.1)
 """Root of an added object's area over that of the largest before it: least and most."""
 
 
-class SampleSource(Protocol):
-    """Videos or still images, from which raw samples are drawn at random."""
-
-    config: FramesConfig
-
-    def draw(self, length: int, rng: np.random.Generator) -> RawSample:
-        """A template, ``length`` frames, and a mask that is previous to the first of them.
-
-        Without objects if chance has it so.
-
-        Raises:
-            DataError: a file is missing or corrupt, or an image and its mask differ in size.
-        """
-        ...
-
-
-def open_source(source: Source, config: DataConfig) -> SampleSource:
+def open_source(source: Source, config: DataConfig) -> "StaticSource | VideoSource":
     """Index what a configuration names.
 
     Raises:
         DataError: it is not there, or holds nothing to train on.
     """
     if isinstance(source, ImageSource):
-        return StaticSource.open(source, config.static)
-    return VideoSource.open(source, config.video)
+        return StaticSource(source, config.static)
+    return VideoSource(source, config.video)
 
 
 def shows_motion(source: Source) -> bool:
@@ -65,35 +47,33 @@ def shows_motion(source: Source) -> bool:
 class VideoSource:
     """Two frames of one video, and the mask of a frame near the second. Annotated frames only."""
 
-    def __init__(
-        self, sequences: Sequence[VideoSequence], config: VideoConfig, read_mask: MaskReader
-    ) -> None:
-        """``read_mask`` reads an annotation as labels."""
+    def __init__(self, source: DavisSource | YouTubeVOSSource, config: VideoConfig) -> None:
         self.config = config
-        self._sequences = sequences
+        self._read_mask: MaskReader = read_labels
+        if isinstance(source, YouTubeVOSSource):
+            self._sequences = index_youtube_vos(source.root, split=source.split)
+        else:
+            self._sequences = index_davis(
+                source.root,
+                year=source.year,
+                split=source.split,
+                set_file=source.set_file,
+                resolution=source.resolution,
+            )
+            self._read_mask = label_reader(source.year)
         self._annotated = [
             [i for i, path in enumerate(sequence.annotations) if path is not None]
-            for sequence in sequences
+            for sequence in self._sequences
         ]
-        self._read_mask = read_mask
-
-    @classmethod
-    def open(cls, source: DavisSource | YouTubeVOSSource, config: VideoConfig) -> "VideoSource":
-        """Index a tree of videos."""
-        if isinstance(source, YouTubeVOSSource):
-            videos = index_youtube_vos(source.root, split=source.split)
-            return cls(videos, config, read_labels)
-        sequences = index_davis(
-            source.root,
-            year=source.year,
-            split=source.split,
-            set_file=source.set_file,
-            resolution=source.resolution,
-        )
-        return cls(sequences, config, label_reader(source.year))
 
     def draw(self, length: int, rng: np.random.Generator) -> RawSample:
-        """See :class:`SampleSource`. With one annotated frame only, it is all of them."""
+        """A template, ``length`` frames, and a mask that is previous to the first of them.
+
+        Without objects if chance has it so. With one annotated frame only, it is all of them.
+
+        Raises:
+            DataError: a file is missing or corrupt, or an image and its mask differ in size.
+        """
         which = rng.integers(len(self._sequences))
         sequence, annotated = self._sequences[which], self._annotated[which]
         template = rng.choice(annotated)
@@ -149,30 +129,21 @@ class VideoSource:
 class StaticSource:
     """Two views of one still image; its own mask, to be deformed, as the previous one."""
 
-    def __init__(
-        self, pairs: Sequence[ImageMaskPair], config: StaticConfig, backgrounds: Sequence[Path]
-    ) -> None:
-        """``backgrounds`` are images to paste objects over."""
+    def __init__(self, source: ImageSource, config: StaticConfig) -> None:
         self.config = config
-        self._pairs = pairs
-        self._backgrounds = backgrounds
-
-    @classmethod
-    def open(cls, source: ImageSource, config: StaticConfig) -> "StaticSource":
-        """Index a folder of images and masks, and the folder of backgrounds."""
-        pairs = choose_pairs(
+        self._pairs = choose_pairs(
             index_image_set(source.root, IMAGE_SETS[source.kind]),
             names=source.names,
             set_file=source.set_file,
         )
+        # Images to paste objects over.
         if config.backgrounds is not None:
-            backgrounds = index_images(config.backgrounds)
+            self._backgrounds = index_images(config.backgrounds)
         else:
-            backgrounds = tuple(pair.image for pair in pairs)
-        return cls(pairs, config, backgrounds)
+            self._backgrounds = tuple(pair.image for pair in self._pairs)
 
     def draw(self, length: int, rng: np.random.Generator) -> RawSample:
-        """See :class:`SampleSource`. All ``length`` frames are the same one."""
+        """As :meth:`VideoSource.draw`; all ``length`` frames are the same one."""
         pair = self._pairs[rng.integers(len(self._pairs))]
         frame = _read_pair(pair)
         added = self._objects_to_add(frame, rng)

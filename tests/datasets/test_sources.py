@@ -20,10 +20,9 @@ from ranet.config import (
     VideoConfig,
     YouTubeVOSSource,
 )
-from ranet.datasets.image_io import label_reader, write_image, write_labels
-from ranet.datasets.index import VideoSequence
+from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.sampling import TrainingSamples
-from ranet.datasets.sources import StaticSource, VideoSource, open_source
+from ranet.datasets.sources import open_source
 from ranet.errors import DataError
 
 
@@ -243,22 +242,9 @@ def test_a_corrupt_frame_is_named(tmp_path):
         video_source(root).draw(1, generator())
 
 
-def test_sources_are_indexed_by_their_kind(tmp_path):
-    assert isinstance(static_source(write_pairs(tmp_path)), StaticSource)
-    assert isinstance(video_source(write_videos(tmp_path)), VideoSource)
-
-
 def test_a_missing_folder(tmp_path):
     with pytest.raises(DataError, match="nowhere"):
         video_source(tmp_path / "nowhere")
-
-
-def test_a_source_of_given_sequences(tmp_path):
-    root = write_videos(tmp_path, frames=3, names=("a",))
-    frames = tuple(sorted((root / "JPEGImages/480p/a").iterdir()))
-    masks = tuple(sorted((root / "Annotations/480p/a").iterdir()))
-    source = VideoSource([VideoSequence("x", frames, masks)], VideoConfig(), label_reader(2016))
-    assert source.draw(1, generator()).name.startswith("x: ")
 
 
 def clips(root, length, **config):
