@@ -17,7 +17,7 @@ MATCHINGS: "dict[str, Callable[..., nn.Module] | None]" = dict.fromkeys(
 """By name, what makes a :class:`.Matching`; those of the project are added as torch is loaded."""
 
 _FEWEST_CHANNELS = 8
-"""Of a layer whose channels ``width`` scales (:mod:`.decoder`)."""
+"""Of a layer whose channels ``width`` scales (:mod:`ranet.methods.decoder`)."""
 
 
 def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:

@@ -30,11 +30,11 @@ from ranet.methods.crops import (
     smooth_sides,
     whole_frame,
 )
+from ranet.methods.decoder import DecoderSkips, PyramidDecoder
 from ranet.methods.layers import average_pool
 from ranet.methods.objects import FUSIONS, PREVIOUS_MASKS, Fusion, to_labels
 from ranet.methods.ranet.config import RANetConfig
 from ranet.methods.ranet.correlation import correlate
-from ranet.methods.ranet.decoder import DecoderSkips, PyramidDecoder
 from ranet.methods.ranet.encoder import EncodedFrame, SiameseEncoder, Template
 from ranet.methods.ranet.matching import MatchingSizes, build_matching
 from ranet.methods.ranet.merge import MergeModule
