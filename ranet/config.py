@@ -391,6 +391,11 @@ class InferenceConfig(Section):
         description="objects decoded in one batch; more need more memory; null: 4 on a CPU, where "
         "more are slower, 16 elsewhere",
     )
+    memory_limit: PositiveInt | None = Field(
+        None,
+        description="frames that a method with a memory remembers of each object: the one it was "
+        "marked in, and the newest; null: all; RANet remembers the first alone",
+    )
     device: Device = "auto"
     dtype: DType = Field(
         "float32",

@@ -97,6 +97,9 @@ class Clip(NamedTuple):
     crop_jitter: Tensor
     """B×T×4, how each crop is off, where the method crops: factors on height and width, down,
     right."""
+    current_labels: Tensor | None = None
+    """B×T×H×W integers: the truth, for what learns from more than its own predictions; of all that
+    is annotated, what was not chosen with ids above a sample's objects, where a loss reads that."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ class TrainingBatch:
             one_hot_masks(self.previous_labels, objects),
             self.objects,
             self.crop_jitter,
+            self.current_labels if self.instance_labels is None else self.instance_labels,
         )
 
     @property

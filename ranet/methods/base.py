@@ -61,6 +61,7 @@ class Options(NamedTuple):
     previous_mask: str = "thresholded"
     fusion: str = "softmax"
     objects_at_once: int | None = None
+    memory_limit: int | None = None
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
 

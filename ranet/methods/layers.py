@@ -45,7 +45,7 @@ def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
     """
     if tuple(x.shape[-2:]) == tuple(size):
         return x
-    with nullcontext() if torch.is_grad_enabled() else _no_autocast(x.device.type):
+    with nullcontext() if torch.is_grad_enabled() else no_autocast(x.device.type):
         return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
 
 
@@ -102,11 +102,11 @@ def instance_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None =
     """
     if weight is not None and bias is not None:
         weight, bias = weight.to(x.dtype), bias.to(x.dtype)  # on a GPU, one dtype for all
-    with _no_autocast(x.device.type):
+    with no_autocast(x.device.type):
         return F.group_norm(x, x.shape[1], weight, bias)
 
 
-def _no_autocast(device: str) -> AbstractContextManager[None]:
+def no_autocast(device: str) -> AbstractContextManager[None]:
     """Leaves autocast, where it is on: to enter a context takes as long as to launch a kernel."""
     if torch.is_autocast_enabled(device):
         return torch.autocast(device, enabled=False)

@@ -67,10 +67,14 @@ def _in_package(module: str, name: str) -> Callable[[], Any]:
 
 
 _METHODS = {
+    "dmn_aoa": _Entry(
+        _in_package("ranet.methods.dmn_aoa.config", "DMNAOAConfig"),
+        _in_package("ranet.methods.dmn_aoa.network", "DMNAOA"),
+    ),
     "ranet": _Entry(
         _in_package("ranet.methods.ranet.config", "RANetConfig"),
         _in_package("ranet.methods.ranet.network", "RANet"),
-    )
+    ),
 }
 
 _Method = TypeVar("_Method", bound="type[VOSMethod]")

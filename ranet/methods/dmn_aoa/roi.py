@@ -56,6 +56,8 @@ def roi_align(features: Tensor, boxes: Tensor, side: int, stride: float) -> Tens
 def paste(masks: Tensor, boxes: Tensor, size: Sequence[int], stride: int) -> Tensor:
     """Masks of boxes in their frame, at a stride; zero outside the boxes.
 
+    What a box covers in part counts by that part (our choice), as if pixels were averaged.
+
     Args:
         masks: B×P×m×m in [0, 1], each over all of its box.
         boxes: B×P×4, in pixels of the image.
@@ -66,11 +68,14 @@ def paste(masks: Tensor, boxes: Tensor, size: Sequence[int], stride: int) -> Ten
         B×P×h×w in [0, 1].
     """
     top, left, bottom, right = boxes.flatten(0, 1).unbind(-1)
-    places, inside = [], []
+    places, covered = [], []
     for low, high, count in ((top, bottom, size[0]), (left, right, size[1])):
-        centre = (torch.arange(count, device=boxes.device, dtype=boxes.dtype) + 0.5) * stride
-        places.append(2 * (centre - low[:, None]) / (high - low).clamp(min=_THINNEST)[:, None] - 1)
-        inside.append((centre >= low[:, None]) & (centre < high[:, None]))
+        low, high = low[:, None], high[:, None]
+        edges = torch.arange(count + 1, device=boxes.device, dtype=boxes.dtype) * stride
+        first, last = edges[:-1], edges[1:]
+        centre = (first + last) / 2
+        places.append(2 * (centre - low) / (high - low).clamp(min=_THINNEST) - 1)
+        covered.append((last.minimum(high) - first.maximum(low)).clamp(min=0) / stride)
     rows, columns = places  # each B·P×h or w, −1 and 1 the box's borders
     shape = (len(rows), *size)
     grid = torch.stack([columns[:, None].expand(shape), rows[:, :, None].expand(shape)], dim=-1)
@@ -81,7 +86,7 @@ def paste(masks: Tensor, boxes: Tensor, size: Sequence[int], stride: int) -> Ten
         padding_mode="border",
         align_corners=False,
     )
-    pasted = pasted[:, 0] * (inside[0][:, :, None] & inside[1][:, None])
+    pasted = pasted[:, 0] * covered[0][:, :, None] * covered[1][:, None]
     return pasted.unflatten(0, boxes.shape[:2])
 
 

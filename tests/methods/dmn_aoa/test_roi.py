@@ -79,6 +79,8 @@ def test_a_pasted_mask_is_interpolated_and_zero_outside():
     pasted = paste(masks, torch.tensor([[[0.0, 0, 4, 4]]]), (5, 6), stride=1)
     row = [0, 0.25, 0.75, 1, 0, 0]
     assert pasted[0, 0].tolist() == [row] * 4 + [[0] * 6]
+    half = paste(torch.ones(1, 1, 2, 2), torch.tensor([[[0.0, 2, 8, 8]]]), (3, 3), stride=4)
+    assert half[0, 0].tolist() == [[0.5, 1, 0], [0.5, 1, 0], [0, 0, 0]]
     flat = paste(masks, torch.zeros(1, 1, 4), (5, 6), stride=1)
     assert not flat.any()
 

@@ -1,0 +1,95 @@
+"""The arguments of the DMN-AOA-style method, as configurations have them, and its losses' names."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from ranet.config_files import PositiveInt
+from ranet.methods.registry import MethodConfig, register_loss
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ranet.methods.base import Prediction
+
+
+class DMNAOAConfig(MethodConfig):
+    """The method: the arguments of :class:`ranet.methods.dmn_aoa.network.DMNAOA`, one to one."""
+
+    name: Literal["dmn_aoa"] = Field("dmn_aoa", description="of the method, here DMN-AOA-style")
+    backbone: Annotated[
+        str, Field(pattern=r"^(resnet18|resnet34|resnet50|resnet101|tiny|timm:[\w.]+)$")
+    ] = Field("resnet50", description="as RANet's")
+    norm: Literal["instance", "frozen_batch"] | None = Field(
+        None, description="of the backbone, as RANet's"
+    )
+    frozen_stages: Annotated[int, Field(ge=0, le=5)] = Field(
+        0, description="stages of the backbone that do not learn: 1 is up to stride 2, 2 up to 4, …"
+    )
+    channels: PositiveInt = Field(128, description="c of the embedding at stride 8")
+    key_channels: PositiveInt = Field(64, description="of the memory's keys")
+    region_side: PositiveInt = Field(
+        14, description="R: rows and columns of the features of a box that are compared"
+    )
+    proposals: PositiveInt = Field(
+        20, description="P of a frame; the matching layer depends on it, so it is the network's"
+    )
+    memory: Literal["all", "first", "first_last"] = Field(
+        "all",
+        description="frames that templates are read from; first: the annotated one as it is; "
+        "first_last: that and the newest",
+    )
+    alignment: Literal["soft", "none"] = Field(
+        "soft", description="of proposals to templates; none: positions are compared as they lie"
+    )
+    iou_weight: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None,
+        description="λ, of the overlap with the last mask beside the similarity; null: learned",
+    )
+    matching: Literal["layer", "hungarian", "greedy"] = Field(
+        "layer", description="of proposals with objects; only the layer has a gradient"
+    )
+    readout: Literal["last", "mean"] = Field(
+        "last", description="of the matching layer: its last step, or the mean over its steps"
+    )
+    self_proposals: bool = Field(
+        True,
+        description="an object that takes no proposal keeps its last mask where its last box still "
+        "looks like it",
+    )
+    refine: bool = Field(True, description="false: coarse masks are the result")
+    width: Annotated[float, Field(ge=0.125, le=4)] = Field(
+        1.0, description="factor on the channels of RefineNet's decoder"
+    )
+    finest_stride: Literal[2, 4] = Field(
+        2, description="of RefineNet's last level; 4 halves its time"
+    )
+    truth_jitter: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0,
+        description="how far off, in training, the truth is that stands in for proposals; 0: exact",
+    )
+
+    @property
+    def aux(self) -> frozenset[str]:
+        """See :class:`.MethodConfig`."""
+        return frozenset({"coarse", "similarity", "assignment", "proposals", "valid"})
+
+    @property
+    def summary(self) -> str:
+        """Such as ``dmn-aoa-resnet50``."""
+        return f"dmn-aoa-{self.backbone}"
+
+
+@register_loss("coarse_jaccard", needs=("coarse",))
+def _coarse_jaccard(prediction: "Prediction", labels: "Tensor", objects: "Tensor") -> "Tensor":
+    from ranet.methods.dmn_aoa.losses import coarse_jaccard  # loads torch
+
+    return coarse_jaccard(prediction, labels, objects)
+
+
+# What was not chosen is annotated all the same: its proposals are others to be told apart.
+@register_loss("proposal_matching", needs=("similarity", "proposals", "valid"), instances=True)
+def _proposal_matching(prediction: "Prediction", labels: "Tensor", objects: "Tensor") -> "Tensor":
+    from ranet.methods.dmn_aoa.losses import proposal_matching  # loads torch
+
+    return proposal_matching(prediction, labels, objects)

@@ -1,0 +1,449 @@
+"""The method: proposals, templates from the memory, alignment, matching, refinement, in order.
+
+A DMN-AOA-style method: the order is the paper's (abstract), what stands between is told in each
+module. The whole frame is seen, never a crop. There is no network that proposes yet: training takes
+the truth for proposals, inference what :attr:`DMNAOA.source` gives, by itself nothing.
+
+B videos, K targets, P proposals, c channels, q positions of a region, H×W the frames, h×w what the
+network sees of them. Boxes are in pixels of that.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from ranet.methods.backbones import create_backbone
+from ranet.methods.base import Prediction, VOSMethod, stack_frames
+from ranet.methods.crops import crop_resize_nearest, whole_frame
+from ranet.methods.dmn_aoa.alignment import AdaptiveAlignment
+from ranet.methods.dmn_aoa.config import DMNAOAConfig
+from ranet.methods.dmn_aoa.cost import costs, soft_iou
+from ranet.methods.dmn_aoa.matching import one_column_each, scipy_solver, solve
+from ranet.methods.dmn_aoa.memory import (
+    MASK_STRIDE,
+    STRIDE,
+    DynamicMemory,
+    FirstFrame,
+    Memory,
+    empty_memory,
+    remember,
+    with_targets,
+)
+from ranet.methods.dmn_aoa.proposals import (
+    Proposals,
+    ProposalSource,
+    no_proposals,
+    truth_proposals,
+)
+from ranet.methods.dmn_aoa.pyramid import FeaturePyramid
+from ranet.methods.dmn_aoa.refine import RefineNet
+from ranet.methods.dmn_aoa.roi import boxes_of, paste, roi_align, scale_boxes
+from ranet.methods.layers import average_pool, no_autocast, normalise_image, resize
+from ranet.methods.objects import FUSIONS, to_labels
+from ranet.structures import Clip, Skips, one_hot_masks
+
+_LOOKED_AT = 1.5
+"""Sides of the region where a target is looked for, over those of its last box."""
+
+_WIDER = 1.25
+"""The factor on them for every frame since that box."""
+
+_WIDEST = 20
+"""Such frames that count: the region is the whole frame long before."""
+
+_NEIGHBOURS = 4
+"""Objects beside the chosen ones that have proposals in training, at most."""
+
+_IN_THE_MIX = 0.01
+"""Smallest entry of the assignment whose mask counts, in training (DMM-Net's)."""
+
+_FIRST_IOU_WEIGHT = 0.3
+"""λ before it has learned: DMM-Net's constant."""
+
+_FIRST_THRESHOLD = 0.3
+"""θ, likewise (our choice)."""
+
+_SURE = 1e-4
+"""How near to 0 and 1 coarse masks come as probabilities, where nothing refines them."""
+
+
+class DMNAOAState(NamedTuple):
+    """What is known of B videos."""
+
+    probabilities: Tensor
+    """B×K×H×W: of the last frame."""
+    memory: Memory
+    last_masks: Tensor
+    """B×K×⌈h/4⌉×⌈w/4⌉ in [0, 1], of the last frame in which there was anything of the target."""
+    boxes: Tensor
+    """B×K×4 float, of that frame."""
+    missing: Tensor
+    """B×K int64: frames since that frame."""
+
+
+class _Match(NamedTuple):
+    """What matching says of a frame."""
+
+    coarse: Tensor
+    """B×K×⌈h/4⌉×⌈w/4⌉ in [0, 1]."""
+    found: Tensor
+    """B×K bool: whether it took a proposal, or its last mask."""
+    template: tuple[Tensor, Tensor]
+    """B×K×c×q, and cover B×K×q."""
+    aux: dict[str, Tensor]
+
+
+class DMNAOA(VOSMethod):
+    """Dynamic memory, adaptive object alignment, matching layer, RefineNet.
+
+    Args:
+        backbone: as :func:`ranet.methods.backbones.create_backbone` takes it; random weights.
+        norm: likewise.
+        frozen_stages: likewise.
+        channels: c.
+        key_channels: c_k of the memory.
+        region_side: R; q = R².
+        proposals: P.
+        memory: ``"all"`` frames, ``"first"`` or ``"first_last"``.
+        alignment: ``"soft"`` or ``"none"``.
+        iou_weight: λ; None: it is learned.
+        matching: one of :data:`ranet.methods.dmn_aoa.matching.SOLVERS`.
+        readout: of the matching layer.
+        self_proposals: whether targets that take no proposal may keep their last masks.
+        refine: whether there is a RefineNet.
+        width: of its decoder.
+        finest_stride: of its decoder.
+        truth_jitter: of the truth that stands in for proposals in training.
+
+    Attributes:
+        source: what proposes in :meth:`step`; nothing does unless one is set.
+    """
+
+    Config = DMNAOAConfig
+    state_types = (DMNAOAState, Memory)
+    exact_parts = ("memory", "alignment")  # softmaxes over all that is remembered
+    label = "DMN-AOA-style"
+
+    def __init__(
+        self,
+        *,
+        backbone: str = "resnet50",
+        norm: str | None = None,
+        frozen_stages: int = 0,
+        channels: int = 128,
+        key_channels: int = 64,
+        region_side: int = 14,
+        proposals: int = 20,
+        memory: str = "all",
+        alignment: str = "soft",
+        iou_weight: float | None = None,
+        matching: str = "layer",
+        readout: str = "last",
+        self_proposals: bool = True,
+        refine: bool = True,
+        width: float = 1.0,
+        finest_stride: int = 2,
+        truth_jitter: float = 1.0,
+    ) -> None:
+        arguments = DMNAOAConfig(
+            backbone=backbone,
+            norm=norm,
+            frozen_stages=frozen_stages,
+            channels=channels,
+            key_channels=key_channels,
+            region_side=region_side,
+            proposals=proposals,
+            memory=memory,
+            alignment=alignment,
+            iou_weight=iou_weight,
+            matching=matching,
+            readout=readout,
+            self_proposals=self_proposals,
+            refine=refine,
+            width=width,
+            finest_stride=finest_stride,
+            truth_jitter=truth_jitter,
+        )
+        super().__init__(arguments.model_dump(exclude={"name"}))
+        self.arguments = arguments
+        self.source: ProposalSource = no_proposals
+        if matching == "hungarian":
+            scipy_solver()
+        self.backbone = create_backbone(backbone, norm, frozen_stages)
+        self.pyramid = FeaturePyramid(self.backbone.channels, channels)
+        if memory == "first":
+            self.memory: DynamicMemory | FirstFrame = FirstFrame(region_side)
+        else:
+            self.memory = DynamicMemory(channels, key_channels, region_side)
+        self.alignment = AdaptiveAlignment(channels, soft=alignment == "soft")
+        if iou_weight is None:
+            self.iou_logit = nn.Parameter(torch.tensor(_FIRST_IOU_WEIGHT).logit())
+        self.threshold = nn.Parameter(torch.tensor(_FIRST_THRESHOLD))
+        if refine:
+            self.refine = RefineNet(self.backbone.channels, channels, width, finest_stride)
+
+    @property
+    def has_idle_parameters(self) -> bool:
+        """See :class:`.VOSMethod`: without a gradient through matching, some have one of a loss of
+        their own at most, which need not be there.
+        """
+        return self.arguments.matching != "layer"
+
+    @property
+    def memory_limit(self) -> int | None:
+        """M, the places of the memory; None: it grows."""
+        fixed = {"first": 1, "first_last": 2}
+        return fixed.get(self.arguments.memory, self.options.memory_limit)
+
+    # --- The seam
+
+    def new_state(self, image: Tensor) -> DMNAOAState:
+        """See :class:`.VOSMethod`."""
+        height, width = self._size_seen(image)
+        masks = image.new_zeros(len(image), 0, -(-height // MASK_STRIDE), -(-width // MASK_STRIDE))
+        channels = (self.memory.key_channels, self.arguments.channels)
+        memory = empty_memory(
+            image, self.memory_limit or 0, channels, self.arguments.region_side**2
+        )
+        return DMNAOAState(
+            probabilities=image.new_zeros(len(image), 0, *image.shape[-2:]),
+            memory=memory,
+            last_masks=masks,
+            boxes=masks.new_zeros(len(image), 0, 4),
+            missing=masks.new_zeros(len(image), 0, dtype=torch.int64),
+        )
+
+    def add_objects(self, state: DMNAOAState, image: Tensor, masks: Tensor) -> DMNAOAState:
+        """See :class:`.VOSMethod`; the frame is the first that is remembered of them."""
+        _, embedding = self._encoded(self._seen(image))
+        last_masks, boxes = self._located(state, masks)
+        with no_autocast(image.device.type):
+            entry = self.memory.entry(embedding, boxes, last_masks)
+        covered = masks.amax(dim=1, keepdim=True)
+        kept = 1 - last_masks.amax(dim=1, keepdim=True)
+        return DMNAOAState(
+            torch.cat([state.probabilities * (1 - covered), masks], dim=1),
+            with_targets(state.memory, entry),
+            torch.cat([state.last_masks * kept, last_masks], dim=1),
+            torch.cat([state.boxes, boxes], dim=1),
+            torch.cat([state.missing, state.missing.new_zeros(boxes.shape[:2])], dim=1),
+        )
+
+    def keep_objects(self, state: DMNAOAState, index: Sequence[int]) -> DMNAOAState:
+        """See :class:`.VOSMethod`."""
+        kept = list(index)
+        return pytree.tree_map(lambda of_targets: of_targets[:, kept], state)
+
+    def sees(self, state: DMNAOAState) -> Tensor:
+        """See :class:`.VOSMethod`: whether anything of the object is in its mask."""
+        return state.last_masks.amax(dim=(0, 2, 3)) > 0
+
+    def step(self, state: DMNAOAState, image: Tensor) -> tuple[Prediction, DMNAOAState]:
+        """See :class:`.VOSMethod`; :attr:`source` proposes."""
+        return self.follow(state, image)
+
+    def forward(self, clip: Clip) -> Prediction:
+        """Go through the frames of a clip, with the truth of each, disturbed, as its proposals.
+
+        Where the objects were before the first of them is told by the clip.
+        """
+        state = self.new_state(clip.template_image)
+        state = self.add_objects(state, clip.template_image, clip.template_masks)
+        numbers = torch.arange(state.boxes.shape[1], device=clip.objects.device)
+        exists = numbers < clip.objects[:, None]  # B×K
+        last_masks, boxes = self._located(state, clip.previous_masks)
+        state = state._replace(last_masks=last_masks, boxes=boxes)
+        predictions = []
+        for number, image in enumerate(clip.images.unbind(dim=1)):
+            proposals = None
+            if clip.current_labels is not None:
+                proposals = self._truth(clip.current_labels[:, number], state)
+            prediction, state = self.follow(state, image, proposals, exists)
+            predictions.append(prediction)
+        return stack_frames(predictions)
+
+    # --- A frame
+
+    def follow(
+        self,
+        state: DMNAOAState,
+        image: Tensor,
+        proposals: Proposals | None = None,
+        exists: Tensor | None = None,
+    ) -> tuple[Prediction, DMNAOAState]:
+        """Go on to the next frame, as :meth:`step` does, with proposals that are given.
+
+        Args:
+            state: of the frame before.
+            image: B×3×H×W RGB in [0, 1].
+            proposals: P of each image, in pixels of what the network sees of it; None: what
+                :attr:`source` gives.
+            exists: B×K bool, which targets there are; None: all.
+
+        Returns:
+            The prediction, and the state of this frame. Beside the logits B×K×h×w: ``coarse``
+            B×K×⌈h/4⌉×⌈w/4⌉, ``similarity`` B×K×P, ``assignment`` B×K×(P+K), the proposals' masks
+            in the frame, ``proposals`` B×P×⌈h/4⌉×⌈w/4⌉, and ``valid`` B×P.
+        """
+        seen = self._seen(image)
+        size = (seen.shape[-2], seen.shape[-1])
+        skips, embedding = self._encoded(seen)
+        if proposals is None:
+            proposals = self.source(seen, self.arguments.proposals)
+        with no_autocast(image.device.type):
+            match = self._match(state, embedding, proposals, size, exists)
+        logits = self._refined(skips, embedding, state, match, size)
+        boxes = {}
+        if self.options.crop is not None:
+            boxes["boxes"] = whole_frame(len(image), tuple(image.shape[-2:]), image.device)
+        with no_autocast(image.device.type):
+            after = self._state_after(state, embedding, match, logits.detach(), image, exists)
+        return Prediction(logits, {**match.aux, **boxes}), after
+
+    def _match(
+        self,
+        state: DMNAOAState,
+        embedding: Tensor,
+        proposals: Proposals,
+        size: tuple[int, int],
+        exists: Tensor | None,
+    ) -> _Match:
+        """Which proposal is which target, and the coarse masks that come of it."""
+        count = proposals.boxes.shape[1]
+        widened = _LOOKED_AT * _WIDER ** state.missing.clamp(max=_WIDEST)
+        looked_at = scale_boxes(state.boxes, widened, size)
+        template, cover = self.memory.read(state.memory, embedding, looked_at)
+        boxes = torch.cat([proposals.boxes, state.boxes], dim=1)  # each target's own last one, too
+        features = roi_align(embedding, boxes, self.arguments.region_side, STRIDE).flatten(3)
+        similarity = self.alignment(template, cover, features)  # B×K×(P+K)
+        of_itself = similarity[:, :, count:].diagonal(dim1=1, dim2=2)  # B×K
+        similarity = similarity[:, :, :count]
+
+        masks = paste(proposals.masks, proposals.boxes, state.last_masks.shape[-2:], MASK_STRIDE)
+        overlap = soft_iou(state.last_masks, masks)
+        cost = costs(similarity, overlap, self._iou_weight, self.threshold, proposals.valid, exists)
+        assignment = solve(cost.float(), self.arguments.matching, self.arguments.readout)
+        dummies = torch.eye(cost.shape[1], device=cost.device)
+        dummies = torch.cat([dummies.new_zeros(cost.shape[1], count), dummies], dim=1)
+        chosen = one_column_each(assignment.detach(), dummies)
+        took_one = chosen[:, :, :count].amax(dim=2) > 0  # B×K
+        keeps_last = ~took_one & (of_itself >= self.threshold) & self.arguments.self_proposals
+
+        shares = chosen
+        if self.training:
+            shares = assignment * (assignment > _IN_THE_MIX)
+        coarse = torch.einsum("bkp,bphw->bkhw", shares[:, :, :count], masks).clamp(0, 1)
+        coarse = torch.where(keeps_last[..., None, None], state.last_masks, coarse)
+        if exists is not None:
+            coarse = coarse * exists[..., None, None]
+        aux = {
+            "coarse": coarse,
+            "similarity": similarity,
+            "assignment": assignment,
+            "proposals": masks,
+            "valid": proposals.valid,
+        }
+        return _Match(coarse, took_one | keeps_last, (template, cover), aux)
+
+    @property
+    def _iou_weight(self) -> Tensor | float:
+        weight = self.arguments.iou_weight
+        return self.iou_logit.sigmoid() if weight is None else weight
+
+    def _refined(
+        self,
+        skips: Skips,
+        embedding: Tensor,
+        state: DMNAOAState,
+        match: _Match,
+        size: tuple[int, int],
+    ) -> Tensor:
+        """Logits B×K×h×w."""
+        if not self.arguments.refine:
+            return resize(match.coarse.clamp(_SURE, 1 - _SURE).logit(), size, align_corners=False)
+        with self.in_half(embedding.device):
+            logits = self.refine(
+                skips,
+                embedding,
+                match.coarse,
+                state.last_masks,
+                match.template,
+                size,
+                self.options.objects_at_once,
+            )
+        return logits.float()
+
+    def _state_after(
+        self,
+        state: DMNAOAState,
+        embedding: Tensor,
+        match: _Match,
+        logits: Tensor,
+        image: Tensor,
+        exists: Tensor | None,
+    ) -> DMNAOAState:
+        """What is known after a frame; masks and boxes without a gradient, the memory with one."""
+        if exists is not None:
+            logits = logits.masked_fill(~exists[..., None, None], -torch.inf)
+        fusion = FUSIONS[self.options.fusion]
+        probabilities = fusion.to_probabilities(logits)
+        won = one_hot_masks(to_labels(fusion, [probabilities]), logits.shape[1])  # B×K×h×w
+        there = won.flatten(2).amax(dim=2) > 0  # B×K
+        masks = average_pool(probabilities * won, state.last_masks.shape[-2:])
+        masks = torch.where(there[..., None, None], masks, state.last_masks)
+        boxes = torch.where(there[..., None], boxes_of(won > 0), state.boxes)
+        entry = self.memory.entry(embedding, boxes, masks)
+        memory = remember(state.memory, entry, match.found & there, self.memory_limit)
+        return DMNAOAState(
+            resize(probabilities, image.shape[-2:], align_corners=False),
+            memory,
+            masks,
+            boxes,
+            torch.where(there, 0, state.missing + 1),
+        )
+
+    # --- What the network sees
+
+    def _size_seen(self, image: Tensor) -> tuple[int, int]:
+        size = (image.shape[-2], image.shape[-1])
+        return size if self.options.crop is None else self.size_seen(size)
+
+    def _seen(self, image: Tensor) -> Tensor:
+        """All of a frame B×3×H×W, at the network's size: B×3×h×w."""
+        return self.laid_out(resize(image, self._size_seen(image), align_corners=False))
+
+    def _encoded(self, seen: Tensor) -> tuple[Skips, Tensor]:
+        """The backbone's features, and the embedding B×c×⌈h/8⌉×⌈w/8⌉ in float32."""
+        with self.in_half(seen.device):
+            skips = self.backbone(normalise_image(seen, self.backbone.mean, self.backbone.std))
+            embedding = self.pyramid(skips)
+        return skips, embedding.float()
+
+    def _located(self, state: DMNAOAState, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Masks B×k×H×W of a frame, as a state has them, and their boxes.
+
+        Where a mask is empty, the box is all of the frame: the target may be anywhere in it.
+        """
+        height, width = self._size_seen(masks)
+        scale = masks.new_tensor([height / masks.shape[-2], width / masks.shape[-1]]).repeat(2)
+        empty = masks.flatten(2).amax(dim=2) == 0
+        whole = masks.new_tensor([0, 0, height, width])
+        boxes = torch.where(empty[..., None], whole, boxes_of(masks > 0) * scale)
+        return average_pool(masks, state.last_masks.shape[-2:]), boxes
+
+    def _truth(self, labels: Tensor, state: DMNAOAState) -> Proposals:
+        """Labels B×H×W as proposals; what is not learned from takes no random numbers away.
+
+        Ids above the objects' are neighbours.
+        """
+        size, objects = self._size_seen(labels), state.boxes.shape[1]
+        if size != tuple(labels.shape[-2:]):
+            box = whole_frame(len(labels), tuple(labels.shape[-2:]), labels.device)
+            labels = crop_resize_nearest(labels[:, None].float(), box, size)[:, 0].round()
+        masks = one_hot_masks(labels, objects + _NEIGHBOURS)
+        limit = self.arguments.proposals
+        with torch.random.fork_rng(enabled=not torch.is_grad_enabled()):
+            return truth_proposals(masks[:, :limit], limit, self.arguments.truth_jitter)

@@ -1,0 +1,35 @@
+"""The feature pyramid: one embedding of a frame, at stride 8, for all that looks at objects."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ranet.methods.layers import initialise
+from ranet.structures import Skips
+
+
+class FeaturePyramid(nn.Module):
+    """Features at strides 32, 16 and 8 added from coarse to fine, and embedded (our choice).
+
+    Args:
+        backbone_channels: channels of the features at strides 2 to 32.
+        channels: c of the embedding.
+    """
+
+    def __init__(self, backbone_channels: Skips, channels: int) -> None:
+        super().__init__()
+        self.lateral8 = nn.Conv2d(backbone_channels.f8, channels, 1)
+        self.lateral16 = nn.Conv2d(backbone_channels.f16, channels, 1)
+        self.lateral32 = nn.Conv2d(backbone_channels.f32, channels, 1)
+        self.smooth8 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.embed = nn.Conv2d(channels, channels, 3, padding=1)
+        initialise(self)
+
+    def forward(self, skips: Skips) -> Tensor:
+        """The backbone's features → embedding B×c×H/8×W/8."""
+        at16 = self.lateral16(skips.f16) + _enlarged(self.lateral32(skips.f32), skips.f16)
+        at8 = self.lateral8(skips.f8) + _enlarged(at16, skips.f8)
+        return self.embed(F.relu(self.smooth8(at8)))
+
+
+def _enlarged(features: Tensor, to: Tensor) -> Tensor:
+    return F.interpolate(features, size=to.shape[-2:], mode="nearest")
