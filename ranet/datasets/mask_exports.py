@@ -40,13 +40,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ranet.datasets.image_io import encoded_labels
 from ranet.errors import OutputError, RANetError
-from ranet.files import abandon, atomic_write, output_errors
+from ranet.files import abandon, atomic_write, output_errors, write_text
 
 
 class MaskExport(ABC):
@@ -74,7 +74,9 @@ class MaskExport(ABC):
                 f"its ending is {self.path.suffix!r}."
             )
         self._images = images or {}
-        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
 
     @abstractmethod
     def write(self, name: str, number: int, labels: np.ndarray) -> None:
@@ -89,24 +91,17 @@ class MaskExport(ABC):
             OutputError: the file cannot be written.
         """
 
-    def __enter__(self) -> Self:
-        self._file: BinaryIO = self._stack.enter_context(atomic_write(self.path))
-        return self
-
     def __exit__(
         self,
         error_type: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error_type is not None:
-            abandon(self._stack)
-            return
-        with self._stack, output_errors(self.path):
-            self._finish()
+        self._end(failed=error_type is not None)
 
-    def _finish(self) -> None:  # noqa: B027 - a zip needs nothing
-        """Write what comes after the last frame."""
+    @abstractmethod
+    def _end(self, *, failed: bool) -> None:
+        """Let the file appear, unless something has failed."""
 
 
 class ZipWriter(MaskExport):
@@ -115,10 +110,14 @@ class ZipWriter(MaskExport):
     suffix = ".zip"
 
     def __enter__(self) -> Self:
-        super().__enter__()
+        self._stack = contextlib.ExitStack()
+        file = self._stack.enter_context(atomic_write(self.path))
         # PNGs are compressed already.
-        self._zip = self._stack.enter_context(zipfile.ZipFile(self._file, "w"))
+        self._zip = self._stack.enter_context(zipfile.ZipFile(file, "w"))
         return self
+
+    def _end(self, *, failed: bool) -> None:
+        abandon(self._stack) if failed else self._stack.close()
 
     def write(self, name: str, number: int, labels: np.ndarray) -> None:
         """See :meth:`MaskExport.write`."""
@@ -149,9 +148,10 @@ class _RunLengths(MaskExport):
                 "area": int(self._tool.area(encoded)),
             }
 
-    def _finish(self) -> None:
-        content = {**self._content(), "categories": [{"id": 1, "name": "object"}]}
-        self._file.write(json.dumps(content).encode())
+    def _end(self, *, failed: bool) -> None:
+        if not failed:
+            content = {**self._content(), "categories": [{"id": 1, "name": "object"}]}
+            write_text(self.path, json.dumps(content))
 
     @abstractmethod
     def _content(self) -> dict[str, Any]:

@@ -650,13 +650,6 @@ def test_written_labels_are_indexed_with_the_davis_palette(tmp_path):
     assert np.array_equal(read_image(path), PALETTE[IDS[:, ::-1]])
 
 
-def test_rewriting_replaces(tmp_path):
-    write_labels(tmp_path / "m.png", IDS)
-    write_labels(tmp_path / "m.png", BINARY)
-    assert np.array_equal(read_labels(tmp_path / "m.png"), BINARY)
-    assert os.listdir(tmp_path) == ["m.png"]
-
-
 def test_transparent_images(tmp_path):
     pixels = noise(6, 9, 4)
     write_image(tmp_path / "i.png", pixels)
@@ -705,30 +698,6 @@ def test_what_is_no_image_to_write(tmp_path, name, image):
     with pytest.raises(ValueError, match="uint8"):
         write_image(tmp_path / name, image)
     assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, call):
-    path = tmp_path / "m.png"
-    write_labels(path, IDS)
-
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, call, full)
-    with pytest.raises(OutputError, match=r"m\.png: No space left on device"):
-        write_labels(path, BINARY)
-    with pytest.raises(OutputError, match="No space left"):
-        write_image(tmp_path / "new.jpg", noise(4, 4))
-    assert os.listdir(tmp_path) == ["m.png"]
-    assert np.array_equal(read_labels(path), IDS)
-
-
-def test_a_file_in_place_of_a_folder(tmp_path):
-    (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match=r"file.m\.png"):
-        write_labels(tmp_path / "file" / "m.png", IDS)
-    assert (tmp_path / "file").read_text() == "in the way"
 
 
 # --- real files -----------------------------------------------------------------------------------

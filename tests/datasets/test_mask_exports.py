@@ -1,5 +1,4 @@
 import json
-import os
 import sys
 import zipfile
 
@@ -8,7 +7,7 @@ import pytest
 
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.mask_exports import CocoWriter, YouTubeVisWriter, ZipWriter
-from ranet.errors import DataError, OutputError, RANetError
+from ranet.errors import OutputError, RANetError
 
 pytest.importorskip("pycocotools", reason="COCO annotations need the extra ranet[coco]")
 
@@ -24,11 +23,6 @@ def written(path, frames, kind=CocoWriter, images=None):
         for number, (name, labels) in enumerate(frames):
             writer.write(name, number + 3, labels)
     return json.loads(path.read_text()) if path.suffix == ".json" else None
-
-
-def failing(error):
-    yield "a", some_labels(0)
-    raise error
 
 
 def test_the_official_tool_reads_the_masks_back(tmp_path, capsys):
@@ -104,15 +98,6 @@ def test_a_zip_of_masks(tmp_path):
         assert archive.namelist() == ["00000.png", "00005.png"]
         archive.extractall(tmp_path)
     assert (read_labels(tmp_path / "00005.png") == frames["00005"]).all()
-
-
-@pytest.mark.parametrize("kind", [CocoWriter, YouTubeVisWriter, ZipWriter])
-def test_an_error_leaves_nothing(tmp_path, kind):
-    for error in (DataError("a bad frame"), FileNotFoundError("mine")):
-        with pytest.raises(type(error)) as caught:
-            written(tmp_path / f"masks{kind.suffix}", failing(error), kind)
-        assert caught.value is error
-        assert os.listdir(tmp_path) == []
 
 
 def test_what_cannot_be_written(tmp_path, monkeypatch):

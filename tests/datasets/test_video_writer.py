@@ -1,7 +1,5 @@
 """Videos with transparency; those without are tested with the reader, in test_video_io.py."""
 
-import os
-
 import av
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ import pytest
 from ranet.datasets import video_writer
 from ranet.datasets.video_io import open_frames
 from ranet.datasets.video_writer import VideoWriter
-from ranet.errors import DataError, OutputError, RANetError
+from ranet.errors import OutputError, RANetError
 
 
 def cut(shift: int, size: tuple[int, int] = (48, 64)) -> np.ndarray:
@@ -48,18 +46,6 @@ def test_odd_sides_are_padded(tmp_path):
     with VideoWriter(tmp_path / "cut.webm", frame_rate=12, transparent=True) as writer:
         writer.write(cut(0, (47, 65)))
     assert with_transparency(tmp_path / "cut.webm")[0].shape == (48, 66, 4)
-
-
-def write_one_and_fail(path, error: Exception) -> None:
-    with VideoWriter(path, frame_rate=12, transparent=True) as writer:
-        writer.write(cut(0))
-        raise error
-
-
-def test_an_error_leaves_nothing(tmp_path):
-    with pytest.raises(DataError, match="a bad frame"):
-        write_one_and_fail(tmp_path / "cut.webm", DataError("a bad frame"))
-    assert os.listdir(tmp_path) == []
 
 
 def test_what_cannot_be_written(tmp_path, monkeypatch):
