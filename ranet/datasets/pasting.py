@@ -67,8 +67,8 @@ def _place(other: Frame, labels: np.ndarray, size: float, rng: np.random.Generat
     """The largest object of ``other`` somewhere in a frame, ``size`` times that of ``labels``."""
     areas, own_areas = _areas(other.labels), _areas(labels)
     mask = (other.labels == areas.argmax()).astype(np.uint8)
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    centre = (columns[0] + columns[-1]) / 2, (rows[0] + rows[-1]) / 2
+    left, top, columns, rows = cv2.boundingRect(mask)
+    centre = left + (columns - 1) / 2, top + (rows - 1) / 2
     factor = size * np.sqrt(own_areas.max() / areas.max())
     mirror = rng.choice([-1.0, 1.0])
     height, width = labels.shape

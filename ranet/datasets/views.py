@@ -1,5 +1,6 @@
 """From frames and a mask to one training sample: objects, views, crops, colours (§3.5)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -109,30 +110,25 @@ def make_sample(
         sampling_map(size, box, deformed, *reversed(motions[:steps]))
         for steps in range(len(raw.current))
     ]
+
+    def shown(show: Callable[[Frame, np.ndarray], np.ndarray]) -> np.ndarray:
+        """T×…: each of the current frames, by its map."""
+        pairs = zip(raw.current, current_maps, strict=True)
+        return np.stack([show(frame, sampling) for frame, sampling in pairs])
+
     return TrainingSample(
         template_image=_show(raw.template.image, template_map, template_colours),
         template_labels=warp_labels(template_labels, template_map),
-        current_image=np.stack(
-            [
-                _show(frame.image, sampling, current_colours)
-                for frame, sampling in zip(raw.current, current_maps, strict=True)
-            ]
-        ),
-        current_labels=np.stack(
-            [
-                warp_labels(renumber(frame.labels, chosen), sampling)
-                for frame, sampling in zip(raw.current, current_maps, strict=True)
-            ]
-        ),
+        current_image=shown(lambda f, sampling: _show(f.image, sampling, current_colours)),
+        current_labels=shown(lambda f, sampling: warp_labels(renumber(f.labels, chosen), sampling)),
         previous_labels=previous_labels,
         crop_jitter=jitter,
         objects=len(chosen),
         name=raw.name,
-        instance_labels=np.stack(
-            [
-                warp_labels(_all_numbered(frame.instances, chosen), sampling, mirrored=False)
-                for frame, sampling in zip(raw.current, current_maps, strict=True)
-            ]
+        instance_labels=shown(
+            lambda f, sampling: warp_labels(
+                _all_numbered(f.instances, chosen), sampling, mirrored=False
+            )
         )
         if instances
         else None,
@@ -302,10 +298,8 @@ def _crop(labels: np.ndarray, deformations: list[Deformation], config: SampleCon
 
 def _extent(labels: np.ndarray) -> Box:
     """The bounding box of all objects; all of the frame if there are none."""
-    rows, columns = (np.flatnonzero(labels.any(axis=axis)) for axis in (1, 0))
-    if len(rows) == 0:
-        return whole(labels)
-    return rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
+    left, top, width, height = cv2.boundingRect(labels)
+    return (top, left, top + height, left + width) if width else whole(labels)
 
 
 def _smallest_area(labels: np.ndarray, objects: int) -> int:
