@@ -93,16 +93,19 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"warning: {message}", file=sys.stderr)
 
 
-def _trouble_with_torch(error: Exception) -> str | None:
-    """What to do about an error that torch raised where nothing is wrong here; None: another one.
+def _trouble_with_the_machine(error: Exception) -> str | None:
+    """What to do where nothing is wrong but that the machine lacks something; None: another error.
 
-    Told by name, as torch may not be loaded.
+    What torch raises is told by its name, as torch may not be loaded.
     """
-    kind, gist = type(error), str(error).partition("\n")[0]
-    if (kind.__module__, kind.__name__) == ("torch", "OutOfMemoryError"):
-        return (
-            f"{gist} Ask for less at a time: fewer samples or videos, a smaller size, or bfloat16."
-        )
+    kind = type(error)
+    gist = str(error).partition("\n")[0] or kind.__name__
+    if (
+        isinstance(error, MemoryError)
+        or (kind.__module__, kind.__name__) == ("torch", "OutOfMemoryError")
+        or "DefaultCPUAllocator" in gist
+    ):
+        return f"Memory does not suffice ({gist}): ask for less at a time, or for a smaller size."
     if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
         return (
             f"torch.compile failed ({gist}): set compile=false, or install the compiler it misses."
@@ -130,7 +133,7 @@ def run_script(main: Callable[[], None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except Exception as error:
-        if (told := _trouble_with_torch(error)) is None:
+        if (told := _trouble_with_the_machine(error)) is None:
             raise
         print(f"error: {told}", file=sys.stderr)
         sys.exit(1)

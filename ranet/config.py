@@ -494,7 +494,7 @@ def _of_its_method(values: object) -> object:
     if not isinstance(values, Mapping):
         return values
     try:
-        config = method_config(values.get("name", DEFAULT_METHOD))
+        config = method_config(str(values.get("name", DEFAULT_METHOD)))
     except ConfigError as error:
         raise ValueError(str(error)) from error
     return config.model_validate(values)

@@ -136,8 +136,9 @@ def _import_plugins(plugins: tuple[str, ...]) -> tuple[str, ...]:
     for plugin in plugins:
         try:
             _import_plugin(plugin)
-        except ImportError as error:
-            raise ValueError(f"cannot import the plugin {plugin!r}: {error}") from error
+        except Exception as error:  # whatever stands in it
+            told = f"{type(error).__name__}: {error}"
+            raise ValueError(f"cannot import the plugin {plugin!r}: {told}") from error
     return plugins
 
 
@@ -312,10 +313,7 @@ def _read_yaml(path: Path, name: str) -> dict[str, Any]:
             f"Cannot read the configuration {name}: {error}. The ones that come with the "
             "project are in configs/."
         ) from error
-    try:
-        values = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name} is not YAML: {error}") from error
+    values = _parsed(text, name)
     if values is None:  # comments alone: nothing but defaults
         return {}
     if not isinstance(values, dict):
@@ -325,14 +323,18 @@ def _read_yaml(path: Path, name: str) -> dict[str, Any]:
     return values
 
 
+def _parsed(text: str, name: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: of a date that there is not
+        raise ConfigError(f"{name} is not YAML: {error}") from error
+
+
 def _apply_override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"An override reads section.key=value, but found {override!r}.")
-    try:
-        value = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"The value of the override {override!r} is not YAML: {error}") from error
+    value = _parsed(text, f"The value of the override {override!r}")
     *parents, last = key.strip().split(".")
     node: Any = values
     for parent in parents:

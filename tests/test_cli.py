@@ -71,7 +71,9 @@ def test_a_forked_worker_ends_by_the_signal_itself():
     ("error", "told"),
     [
         ("DataError('unreadable')", "unreadable\n"),
-        ("torch('OutOfMemoryError', 'CUDA out of memory.\\nMany figures')", "CUDA out of memory. "),
+        ("torch('OutOfMemoryError', 'CUDA out of memory.\\nMany figures')", "Memory does not"),
+        ("RuntimeError('DefaultCPUAllocator: you tried to allocate 9 bytes')", "Memory does not"),
+        ("MemoryError()", "Memory does not"),
         ("torch('_inductor.exc.InvalidCxxCompiler', 'No working C++ compiler')", "torch.compile"),
     ],
 )

@@ -140,6 +140,10 @@ def test_a_key_that_stands_twice(tmp_path):
     assert "'steps' stands there twice" in message
 
 
+def test_a_date_that_there_is_not(tmp_path):
+    assert "is not YAML" in refused(InferenceConfig, tmp_path, "crop_scale: 2026-99-99")
+
+
 def test_yaml_s_own_merged_sections_may_replace_keys(tmp_path):
     text = "static: &mild {shift: 0.1}\nvideo: &wild {<<: *mild, shift: 0.2}\n"
     assert "twice" not in refused(InferenceConfig, tmp_path, text)
@@ -174,9 +178,11 @@ def test_plugins_are_imported_once_before_other_fields_are_looked_at(tmp_path, m
 
 
 def test_a_plugin_that_cannot_be_imported(tmp_path):
-    for name in ("json.py", "sys.py"):
-        (tmp_path / name).write_text("")
-    for plugin in ("no_module", *(tmp_path / name for name in ("nowhere.py", "json.py", "sys.py"))):
+    files = {"json.py": "", "sys.py": "", "a_wrong_plugin.py": "def (", "nowhere.py": None}
+    for name, text in files.items():
+        if text is not None:
+            (tmp_path / name).write_text(text)
+    for plugin in ("no_module", ".", *(tmp_path / name for name in files)):
         message = refused(EvalConfig, tmp_path, f"plugins: [{plugin}]")
         assert f"plugins: cannot import the plugin '{plugin}': " in message
 

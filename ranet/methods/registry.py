@@ -128,11 +128,16 @@ def create_method(config: MethodConfig | Mapping[str, Any]) -> "VOSMethod":
         config: its arguments, and ``name``: RANet's where there is none.
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: there is no such method, or it cannot be made of this configuration.
         TypeError: it has no such argument.
         ValueError: an argument has no such value.
     """
-    arguments = dict(config.model_dump() if isinstance(config, MethodConfig) else config)
+    if isinstance(config, MethodConfig):
+        try:
+            return create_method(config.model_dump())
+        except ValueError as error:  # what a configuration cannot know: timm's networks, say
+            raise ConfigError(f"The model cannot be made: {error}.") from error
+    arguments = dict(config)
     return method_class(arguments.pop("name", DEFAULT_METHOD))(**arguments)
 
 

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from ranet.datasets.image_io import read_image
-from ranet.errors import CheckpointError
+from ranet.errors import CheckpointError, ConfigError
 from ranet.methods import imagenet
 from ranet.methods.backbones import create_backbone, fold_batch_norms
 from ranet.methods.imagenet import PACKAGES, packaged_weights
 from ranet.methods.layers import InstanceNorm, normalise_image
+from ranet.methods.registry import create_method, method_config
 from ranet.methods.torchvision_import import import_timm, import_torchvision_models
 
 LITE0 = "timm:tf_efficientnet_lite0"
@@ -203,6 +204,12 @@ def test_each_network_has_the_image_normalisation_of_its_weights() -> None:
 def test_what_cannot_be_a_backbone_is_refused(arguments: tuple, match: str) -> None:
     with pytest.raises(ValueError, match=match):
         create_backbone(*arguments)
+
+
+def test_a_configuration_of_no_network_is_a_mistake_of_the_configuration() -> None:
+    config = method_config().model_validate({"backbone": "timm:no_such_network"})
+    with pytest.raises(ConfigError, match="no_such_network"):
+        create_method(config)
 
 
 @pytest.mark.parametrize("name", [MOBILENET, "resnet18", "timm:convnext_atto"])
