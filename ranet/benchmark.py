@@ -34,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ranet.cli import usable_cores
 from ranet.config import InferenceConfig, TrainConfig, parse_config
 from ranet.datasets.image_io import write_image
-from ranet.datasets.loader import build_loader
+from ranet.datasets.loader import BatchLoader
 from ranet.datasets.video_io import ImageFrames
 from ranet.device import (
     DTYPES,
@@ -456,7 +456,7 @@ def _prepare_training(case: Case) -> Iterator[Work]:
 def _prepare_loader(case: Case) -> Iterator[Work]:
     """Batches of samples that worker processes make, decoding included."""
     config, batches = case.config, case.settings["batches"]
-    loader = build_loader(
+    loader = BatchLoader(
         config.data,
         seed=config.seed,
         batch_size=config.batch_size,

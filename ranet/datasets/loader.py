@@ -16,19 +16,45 @@ from ranet.structures import TrainingBatch
 
 
 class BatchLoader:
-    """The batches of steps ``first_step`` … ``first_step + steps - 1``, in order.
+    """The batches that a training run sees from ``first_step`` on, in order.
 
     Batch s holds samples s·B … s·B + B − 1, whatever the number of workers. Epochs are no
     boundary: the workers go on until the last step.
+
+    Args:
+        config: sources, augmentation, and the number of workers.
+        seed: of the run.
+        batch_size: samples a step, of all processes together; a multiple of their number.
+        first_step: 0 for a new run; the number of steps done for one that goes on.
+        steps: how many batches.
+        pin_memory: put them in page-locked memory, for a GPU.
+        process: number of this process, from 0.
+        processes: how many share each batch; each makes an equal part of it, in order.
+        instances: batches have labels of all that is annotated, beside those of the objects.
+
+    Raises:
+        DataError: a source is not there or holds nothing to train on.
     """
 
-    def __init__(self, batches: Dataset, steps: range, *, workers: int, pin_memory: bool) -> None:
-        """``batches[s]`` is the batch of step s, or the error that making it has raised."""
+    def __init__(
+        self,
+        config: DataConfig,
+        *,
+        seed: int,
+        batch_size: int,
+        first_step: int,
+        steps: int,
+        pin_memory: bool = False,
+        process: int = 0,
+        processes: int = 1,
+        instances: bool = False,
+    ) -> None:
+        samples = TrainingSamples(config, seed=seed, instances=instances)
         self._loader = DataLoader(
-            batches,
+            _Batches(samples, batch_size, process, processes),
             batch_size=None,  # an item is a batch already
-            sampler=steps,
-            num_workers=workers,
+            sampler=range(first_step, first_step + steps),
+            num_workers=config.workers,
             worker_init_fn=_start_worker,
             generator=torch.Generator(),  # leave the global one as it is
             pin_memory=pin_memory,
@@ -48,43 +74,6 @@ class BatchLoader:
             if isinstance(batch, RANetError):
                 raise batch
             yield batch
-
-
-def build_loader(
-    config: DataConfig,
-    *,
-    seed: int,
-    batch_size: int,
-    first_step: int,
-    steps: int,
-    pin_memory: bool = False,
-    process: int = 0,
-    processes: int = 1,
-    instances: bool = False,
-) -> BatchLoader:
-    """The batches that a training run sees from ``first_step`` on.
-
-    Args:
-        config: sources, augmentation, and the number of workers.
-        seed: of the run.
-        batch_size: samples a step, of all processes together; a multiple of their number.
-        first_step: 0 for a new run; the number of steps done for one that goes on.
-        steps: how many batches.
-        pin_memory: put them in page-locked memory, for a GPU.
-        process: number of this process, from 0.
-        processes: how many share each batch; each makes an equal part of it, in order.
-        instances: batches have labels of all that is annotated, beside those of the objects.
-
-    Raises:
-        DataError: a source is not there or holds nothing to train on.
-    """
-    samples = TrainingSamples(config, seed=seed, instances=instances)
-    return BatchLoader(
-        _Batches(samples, batch_size, process, processes),
-        range(first_step, first_step + steps),
-        workers=config.workers,
-        pin_memory=pin_memory,
-    )
 
 
 class _Batches(Dataset):

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ranet.config import OptimizerConfig, TrainConfig, parse_config
 from ranet.config_files import to_yaml
-from ranet.datasets.loader import build_loader
+from ranet.datasets.loader import BatchLoader
 from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name, warn_of_slow_dtype
 from ranet.errors import CheckpointError, OutputError, TrainingError
@@ -91,7 +91,7 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
     if resume and processes.is_first:
         _tell_where_it_goes_on(config, newest)
     first = progress.step
-    batches = build_loader(
+    batches = BatchLoader(
         config.data,
         seed=config.seed,
         batch_size=config.batch_size,

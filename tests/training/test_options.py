@@ -17,7 +17,7 @@ from tiny_ranet import logits_of
 
 from ranet import device as devices
 from ranet.config import TrainConfig
-from ranet.datasets.loader import build_loader
+from ranet.datasets.loader import BatchLoader
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.ranet.network import RANet
 from ranet.training.checkpoint import checkpoints_in
@@ -223,7 +223,7 @@ def test_killed_while_a_checkpoint_is_written(plain_run: TrainConfig, tmp_path: 
 
 def test_each_process_makes_its_own_part_of_a_batch(tiny_run: TrainConfig) -> None:
     def names(process: int, processes: int) -> list[tuple[str, ...]]:
-        loader = build_loader(
+        loader = BatchLoader(
             tiny_run.data,
             seed=0,
             batch_size=4,
