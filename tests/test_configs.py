@@ -93,6 +93,8 @@ def test_names_and_outputs_are_those_of_the_files():
         ("video_davis16", "static_single"),
         ("video_davis17", "static_multi"),
         ("small_clips", "small_static"),
+        ("dmvos_video", "dmvos_static"),
+        ("dmvos_small_clips", "dmvos_small"),
     ],
 )
 def test_a_stage_starts_where_the_one_before_ends(stage, before):
@@ -108,8 +110,10 @@ def listed_videos() -> list[str]:
     return [name for path in FOLDER.glob("lists/*.txt") for name in read_set_file(path)]
 
 
-@pytest.mark.parametrize("name", ["small_static", "small_clips"])
-def test_ranet_small_is_not_trained_on_the_videos_it_is_chosen_by(name):
+@pytest.mark.parametrize(
+    "name", ["small_static", "small_clips", "dmvos_small", "dmvos_small_clips"]
+)
+def test_small_networks_are_not_trained_on_the_videos_they_are_chosen_by(name):
     (source,) = [
         s for s in training_runs()[name].data.sources if s.root == Path("data/video_train")
     ]
@@ -147,6 +151,28 @@ def test_the_papers_numbers(name):
     if name.startswith("video"):
         (source,) = config.data.sources
         assert f"video_davis{source.year % 100}" == name
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [("dmvos_small", "small_static"), ("dmvos_small_clips", "small_clips")]
+)
+def test_small_networks_of_two_methods_see_the_same(ours, theirs):
+    one, other = (training_runs()[name] for name in (ours, theirs))
+    assert one.model.backbone == other.model.backbone
+    assert one.model.frozen_stages == other.model.frozen_stages
+    for field in ("sources", "size", "clip_length"):
+        assert getattr(one.data, field) == getattr(other.data, field)
+    assert (one.batch_size, one.steps, one.optimizer) == (
+        other.batch_size,
+        other.steps,
+        other.optimizer,
+    )
+
+
+@pytest.mark.parametrize("name", ["debug_dmvos", "dmvos_small", "dmvos_small_clips"])
+def test_small_networks_of_dmvos_can_be_built(name):
+    built = build_model(training_runs()[name].model.model_dump())
+    assert sum(parameter.numel() for parameter in built.parameters()) < 20e6
 
 
 @pytest.mark.parametrize("name", ["small_static", "small_clips", "debug", "quickstart"])

@@ -271,7 +271,7 @@ def test_reading_files_needs_no_torch(module):
     assert not any(n.split(".")[0] == "torch" for n in imports_of(PACKAGE / "datasets" / module))
 
 
-@pytest.mark.parametrize("module", ["registry.py", "ranet/config.py"])
+@pytest.mark.parametrize("module", ["registry.py", "ranet/config.py", "dmvos/config.py"])
 def test_configurations_of_methods_need_no_torch(module):
     loaded = imports_at_once(PACKAGE / "methods" / module)
     assert not any(name.split(".")[0] == "torch" for name in loaded)

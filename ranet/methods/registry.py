@@ -71,6 +71,10 @@ _METHODS = {
         _in_package("ranet.methods.dmn_aoa.config", "DMNAOAConfig"),
         _in_package("ranet.methods.dmn_aoa.network", "DMNAOA"),
     ),
+    "dmvos": _Entry(
+        _in_package("ranet.methods.dmvos.config", "DMVOSConfig"),
+        _in_package("ranet.methods.dmvos.method", "DMVOS"),
+    ),
     "ranet": _Entry(
         _in_package("ranet.methods.ranet.config", "RANetConfig"),
         _in_package("ranet.methods.ranet.network", "RANet"),
