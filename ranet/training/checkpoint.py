@@ -14,7 +14,6 @@ from types import NoneType
 from typing import Any
 
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from ranet.config import TrainConfig
 from ranet.errors import CheckpointError, TrainingError
@@ -27,6 +26,7 @@ from ranet.methods.checkpoint_files import (
 )
 from ranet.methods.checkpoints import network_of, save_checkpoint
 from ranet.provenance import revision
+from ranet.training.loop import TrainingStep
 
 _ENTRIES: dict[str, type | tuple[type, ...]] = {
     "model": Mapping,
@@ -105,10 +105,7 @@ def save_network(
 def save_training_state(
     folder: Path,
     progress: Progress,
-    model: VOSMethod,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler,
-    average: AveragedModel | None,
+    step: TrainingStep,
     config: TrainConfig,
 ) -> Path:
     """Write the state of a run, then remove older checkpoints than the newest few.
@@ -120,12 +117,12 @@ def save_training_state(
     path = checkpoint_path(folder, progress.step)
     save_network(
         path,
-        model,
+        step.model,
         config,
         **vars(progress),
-        optimizer=optimizer.state_dict(),
-        scaler=scaler.state_dict(),
-        average=None if average is None else average.state_dict(),
+        optimizer=step.optimizer.state_dict(),
+        scaler=step.scaler.state_dict(),
+        average=None if step.average is None else step.average.state_dict(),
         random_state=_random_state(),
     )
     for old in checkpoints_in(folder)[: -config.keep_checkpoints]:
@@ -184,35 +181,28 @@ class TrainingState:
         """
         return network_of(self.content, self.path)
 
-    def restore(
-        self,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        average: AveragedModel | None,
-    ) -> None:
+    def restore(self, step: TrainingStep) -> None:
         """Put optimiser, scaler, average and random generators into this state.
 
         Args:
-            optimizer: over the parameters of :meth:`network`.
-            scaler: of the gradients.
-            average: of the weights; None for a run without.
+            step: of a run whose model is :meth:`network`.
 
         Raises:
             CheckpointError: an entry does not fit.
         """
         try:
-            optimizer.load_state_dict(self.content["optimizer"])
-            scaler.load_state_dict(self.content["scaler"])
+            step.optimizer.load_state_dict(self.content["optimizer"])
+            step.scaler.load_state_dict(self.content["scaler"])
             _set_random_state(self.content["random_state"])
         except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"The training state in {self.path} does not fit the run: {error}. If it is "
                 f"damaged: {way_on_without(self.path)}."
             ) from error
-        if average is not None:
-            saved = self.content["average"] or {}
-            check_names_and_shapes(saved, average.state_dict(), f"The average in {self.path}")
-            average.load_state_dict(saved)
+        if step.average is not None:
+            saved, own = self.content["average"] or {}, step.average.state_dict()
+            check_names_and_shapes(saved, own, f"The average in {self.path}")
+            step.average.load_state_dict(saved)
 
 
 def way_on_without(spoiled: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 from ranet.config import OptimizerConfig, SampleConfig
 from ranet.errors import TrainingError
@@ -17,14 +18,16 @@ from ranet.structures import Clip, TrainingBatch
 from ranet.training.log import SKIPPED_STEPS
 from ranet.training.losses import compute_losses
 from ranet.training.processes import Processes
-from ranet.training.schedule import learning_rate
 
 _NORM = "gradient_norm"
+
+# Exponent of the poly schedule, as segmentation networks use it since DeepLab.
+_POLY_POWER = 0.9
 
 
 @dataclass(frozen=True)
 class TrainingStep:
-    """One step of gradient descent on one batch.
+    """One step of gradient descent on one batch, and all that it changes.
 
     Attributes:
         model: in training mode, on the device of ``processes``.
@@ -37,6 +40,7 @@ class TrainingStep:
         dtype: of the forward pass; float32 switches autocast off.
         processes: this one and those that have the other parts of the batch.
         accumulate: parts that a process's batch is computed in, one after the other.
+        average: of the weights after every step; None: nobody asks for it.
     """
 
     model: VOSMethod
@@ -49,6 +53,12 @@ class TrainingStep:
     dtype: torch.dtype
     processes: Processes
     accumulate: int = 1
+    average: AveragedModel | None = None
+
+    @property
+    def result(self) -> VOSMethod:
+        """The network that training is for."""
+        return self.model if self.average is None else self.average.module
 
     def __call__(self, batch: TrainingBatch, step: int) -> dict[str, float]:
         """Update the model once.
@@ -88,6 +98,8 @@ class TrainingStep:
         else:
             raise self._not_finite(f"The gradient of step {step + 1}", figures, batch.names)
         self.scaler.update()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return figures
 
     def _gradients(
@@ -154,6 +166,23 @@ class TrainingStep:
         return compute_losses(
             prediction, batch.current_labels, batch.objects, self.losses, batch.instance_labels
         )
+
+
+def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
+    """Learning rate of step ``step`` (0 is the first) of a run of ``steps``.
+
+    It climbs linearly over the warm-up, then stays (``constant``) or falls towards zero
+    (``poly``, ``cosine``). As it follows from the step alone, a resumed run needs no state.
+    """
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    factor = {
+        "constant": 1.0,
+        "poly": (1 - progress) ** _POLY_POWER,
+        "cosine": (1 + math.cos(math.pi * progress)) / 2,
+    }[config.schedule]
+    return config.learning_rate * factor
 
 
 def crops_in_training(config: SampleConfig) -> Options:

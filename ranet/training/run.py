@@ -33,7 +33,6 @@ from ranet.training.checkpoint import (
     checkpoints_in,
     save_network,
     save_training_state,
-    way_on_without,
 )
 from ranet.training.log import Records, TrainingLog
 from ranet.training.loop import TrainingStep, crops_in_training, train_steps
@@ -85,7 +84,7 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
     wait forever for a thread of theirs that waits for Python's lock.
     """
     newest = _newest_checkpoint(config, resume)
-    learner, progress = _learner(config, processes, newest)
+    step, progress = _step_and_progress(config, processes, newest)
     # From here on every process has read its checkpoint: the first may remove it.
     check_agreement(processes, config, progress.step)
     if resume and processes.is_first:
@@ -102,13 +101,13 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
         processes=processes.count,
         instances=reads_instances(config.losses),
     )
-    files = _RunFiles(config, learner, progress, scorers) if processes.is_first else None
+    files = _RunFiles(config, step, progress, scorers) if processes.is_first else None
     with StopRequest() as stop:
-        after = _AfterStep(config, learner, files, stop)
+        after = _AfterStep(config, processes, files, stop)
         done = first
         if after.catch_up(first):
             with _telling_what_is_left(config):
-                done = train_steps(learner.step, batches, first, after.after_step)
+                done = train_steps(step, batches, first, after.after_step)
         stopped = after.stopping() and after.is_left(done)
     if stopped:
         _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
@@ -152,59 +151,24 @@ def _telling_what_is_left(config: TrainConfig) -> Iterator[None]:
         yield
     except TrainingError as error:
         existing = checkpoints_in(config.output / _CHECKPOINTS)
-        left = "There is no checkpoint of the steps before."
-        if existing:
-            left = (
-                f"The last checkpoint, {existing[-1]}, is untouched. Where it is from just before, "
-                f"it may be spoiled itself: {way_on_without(existing[-1])}. To go on with other "
-                "settings, begin another run with start_from=CHECKPOINT."
-            )
+        left = f"The last checkpoint is {existing[-1]}." if existing else "There is no checkpoint."
         raise TrainingError(f"{error} {left}") from error
 
 
-@dataclass(frozen=True)
-class _Learner:
-    """What learns: the state that a checkpoint keeps, and the step that changes it."""
-
-    model: VOSMethod
-    step: TrainingStep
-    average: AveragedModel | None
-
-    def average_weights(self) -> None:
-        if self.average is not None:
-            self.average.update_parameters(self.model)
-
-    @property
-    def result(self) -> VOSMethod:
-        """The network that this is all for."""
-        return self.model if self.average is None else self.average.module
-
-
-def _learner(
+def _step_and_progress(
     config: TrainConfig, processes: Processes, newest: Path | None
-) -> tuple[_Learner, Progress]:
-    """The learner as it is before the first step to do, and how far it has come."""
+) -> tuple[TrainingStep, Progress]:
+    """The step as it is before the first one to do, and how far the run has come."""
     state = _state_of_the_same_run(newest, config) if newest else None
     torch.manual_seed(config.seed)
     # A run that goes on needs nothing of what it began with.
     model = state.network() if state else starting_model(config)
-    model = model.to(processes.device).train()
     model.stages[-1] = _stage_of(config)  # the number of steps may have been raised
-    model.options = crops_in_training(config.data)
-    if config.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    average = None
-    if config.average_decay is not None:
-        average = AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay)
-        ).requires_grad_(False)
-    if config.recompute_activations:
-        model.recompute_activations()
-    learner = _Learner(model, _training_step(config, model, processes), average)
+    step = _training_step(config, model, processes)
     if state is None:
-        return learner, Progress(step=0)
-    state.restore(learner.step.optimizer, learner.step.scaler, average)
-    return learner, state.progress
+        return step, Progress(step=0)
+    state.restore(step)
+    return step, state.progress
 
 
 @dataclass(frozen=True)
@@ -212,14 +176,14 @@ class _AfterStep:
     """What every process does between two steps, so that all of them go on or stop together."""
 
     config: TrainConfig
-    learner: _Learner
+    processes: Processes
     files: "_RunFiles | None"
     """In the first process."""
     stop: StopRequest
 
     def stopping(self) -> bool:
         """Whether any process was asked to stop."""
-        return self.learner.step.processes.any(self.stop.requested)
+        return self.processes.any(self.stop.requested)
 
     def is_left(self, done: int) -> bool:
         """Whether there is anything to do after ``done`` steps but to write the result."""
@@ -227,7 +191,6 @@ class _AfterStep:
 
     def after_step(self, done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
         """Do what is due after ``done`` steps; returns whether to go on."""
-        self.learner.average_weights()
         stopping = self.stopping()
         if self.files:
             self.files.after_step(done, figures, batch, stopping)
@@ -242,7 +205,7 @@ class _AfterStep:
     def _validation_is_due(self) -> bool:
         """Whether the first process is still to score the network; no other one's files count."""
         due = self.files is not None and self.files.validation_due
-        return self.learner.step.processes.any(due)
+        return self.processes.any(due)
 
     def _validate(self, done: int) -> bool:
         if self.files:
@@ -255,20 +218,20 @@ class _RunFiles:
 
     Args:
         config: of the run.
-        learner: what is kept.
+        step: what is kept.
         progress: of the run so far.
         scorers: threads that score a validation.
     """
 
     def __init__(
-        self, config: TrainConfig, learner: _Learner, progress: Progress, scorers: int
+        self, config: TrainConfig, step: TrainingStep, progress: Progress, scorers: int
     ) -> None:
         first = self._began_at = progress.step
-        self._config, self._learner, self._progress = config, learner, progress
+        self._config, self._step, self._progress = config, step, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
         remove_leftovers(self._folder)
         remove_leftovers(config.output, _RESULT, CANDIDATE)
-        _describe_run(config, learner)
+        _describe_run(config, step)
         self._log = TrainingLog(
             config.output / _LOG, first, config.steps, config.log_every, progress.noted
         )
@@ -287,7 +250,7 @@ class _RunFiles:
         if means:
             self._board.figures(done, means, "training")
         if done % self._config.pictures_every == 0:
-            self._board.pictures(done, self._learner.model, batch)
+            self._board.pictures(done, self._step.model, batch)
         due = validation_is_due(self._config, done)
         self._progress = replace(
             self._progress, step=done, validation_due=due, noted=self._log.noted
@@ -301,7 +264,7 @@ class _RunFiles:
     def validate(self, done: int, stop: StopRequest) -> None:
         """Score the network after ``done`` steps; if asked to stop meanwhile, that remains due."""
         try:
-            scores = self._validation(self._learner.result, done, stop)
+            scores = self._validation(self._step.result, done, stop)
         except KeyboardInterrupt:
             if not stop.requested:
                 raise
@@ -322,16 +285,7 @@ class _RunFiles:
         return self._validation is not None and self._progress.validation_due
 
     def _save(self) -> None:
-        learner = self._learner
-        save_training_state(
-            self._folder,
-            self._progress,
-            learner.model,
-            learner.step.optimizer,
-            learner.step.scaler,
-            learner.average,
-            self._config,
-        )
+        save_training_state(self._folder, self._progress, self._step, self._config)
 
     def finish(self, done: int) -> None:
         """Write the result of the whole run; one that was finished before stays as it is."""
@@ -340,7 +294,7 @@ class _RunFiles:
         was_finished = self._began_at == done
         keep = was_finished and final.exists()
         if not keep:
-            save_network(final, self._learner.result, self._config, done)
+            save_network(final, self._step.result, self._config, done)
         before = f"already finished at step {done}; " if was_finished else ""
         _logger.info("%s%s %s", before, "kept" if keep else "wrote", final)
 
@@ -351,8 +305,8 @@ def new_training_step(config: TrainConfig, processes: Processes) -> TrainingStep
     Raises:
         CheckpointError: as :func:`starting_model`.
     """
-    learner, _ = _learner(config, processes, newest=None)
-    return learner.step
+    step, _ = _step_and_progress(config, processes, newest=None)
+    return step
 
 
 def starting_model(config: TrainConfig) -> VOSMethod:
@@ -405,6 +359,17 @@ def _stage_of(config: TrainConfig) -> dict[str, Any]:
 
 
 def _training_step(config: TrainConfig, model: VOSMethod, processes: Processes) -> TrainingStep:
+    model = model.to(processes.device).train()
+    model.options = crops_in_training(config.data)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    average = None
+    if config.average_decay is not None:
+        average = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(config.average_decay)
+        ).requires_grad_(False)
+    if config.recompute_activations:
+        model.recompute_activations()
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.optimizer),
         lr=config.optimizer.learning_rate,
@@ -424,6 +389,7 @@ def _training_step(config: TrainConfig, model: VOSMethod, processes: Processes) 
         dtype=DTYPES[config.dtype],
         processes=processes,
         accumulate=config.accumulate,
+        average=average,
     )
 
 
@@ -541,14 +507,14 @@ def _tell_where_it_goes_on(config: TrainConfig, newest: Path | None) -> None:
         _logger.info("resuming from %s", newest)
 
 
-def _describe_run(config: TrainConfig, learner: _Learner) -> None:
+def _describe_run(config: TrainConfig, step: TrainingStep) -> None:
     write_text(config.output / "config.yaml", to_yaml(config))
-    processes = learner.step.processes
+    processes = step.processes
     _logger.info(
         "%s: %s, %.1f M parameters, on %s%s",
         config.name,
         config.model.summary,
-        sum(p.numel() for p in learner.model.parameters()) / 1e6,
+        sum(p.numel() for p in step.model.parameters()) / 1e6,
         f"{processes.count} × " if processes.count > 1 else "",
         device_name(processes.device),
     )

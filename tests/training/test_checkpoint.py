@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -35,11 +36,12 @@ def content() -> dict[str, Any]:
 
 def restore(content: Mapping[str, Any], average: bool = False) -> None:
     layer = nn.Linear(2, 1)
-    TrainingState(Path("step-3.pt"), content).restore(
-        optimiser_of(layer),
-        torch.amp.GradScaler("cpu", enabled=False),
-        AveragedModel(layer) if average else None,
+    step = SimpleNamespace(
+        optimizer=optimiser_of(layer),
+        scaler=torch.amp.GradScaler("cpu", enabled=False),
+        average=AveragedModel(layer) if average else None,
     )
+    TrainingState(Path("step-3.pt"), content).restore(step)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 
 from ranet.config import OptimizerConfig
-from ranet.training.schedule import learning_rate
+from ranet.training.loop import learning_rate
 
 
 def rates(schedule: str, warmup: int = 0, steps: int = 100) -> list[float]:
