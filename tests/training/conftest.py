@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs import tiny_config, validated
+from runs import TINY_RANET, tiny_config, validated
 
 from ranet.config import TrainConfig
 from ranet.datasets.synthetic import write_synthetic_davis
@@ -24,18 +24,23 @@ def tiny_run(synthetic_tree: Path, tmp_path: Path) -> TrainConfig:
 
 
 @pytest.fixture
+def ranet_run(synthetic_tree: Path, tmp_path: Path) -> TrainConfig:
+    return tiny_config(synthetic_tree, tmp_path / "run", TINY_RANET)
+
+
+@pytest.fixture
 def validated_run(tiny_run: TrainConfig, synthetic_tree: Path) -> TrainConfig:
     return validated(tiny_run, synthetic_tree)
 
 
 @pytest.fixture
-def slow_run(tiny_run: TrainConfig) -> TrainConfig:
-    """A run whose batch can be shared and split, and whose steps are small.
+def slow_run(ranet_run: TrainConfig) -> TrainConfig:
+    """A run of RANet whose batch can be shared and split, and whose steps are small.
 
     Adam divides a gradient by its own size: where it is almost zero, rounding counts.
     """
-    slow = tiny_run.optimizer.model_copy(update={"learning_rate": 1e-5})
-    return tiny_run.model_copy(update={"batch_size": 4, "steps": 2, "optimizer": slow})
+    slow = ranet_run.optimizer.model_copy(update={"learning_rate": 1e-5})
+    return ranet_run.model_copy(update={"batch_size": 4, "steps": 2, "optimizer": slow})
 
 
 @pytest.fixture

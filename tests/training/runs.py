@@ -5,28 +5,35 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import fake_method
 import pytest
 import torch
 
 from ranet.config import EvalConfig, InferenceConfig, TrainConfig, ValidationConfig, parse_config
+from ranet.config_files import to_yaml
 from ranet.training import loop
 from ranet.training import run as training_run
+from ranet.training.log import read_log
+
+FAKE = {"name": "fake"}
+TINY_RANET = {
+    "backbone": "tiny",
+    "objects": "multi",
+    "template_grid": [3, 4],
+    "ranked": 8,
+    "width": 0.25,
+}
 
 
-def tiny_config(data: Path, output: Path) -> TrainConfig:
-    """A run of ten steps of a small network on a DAVIS tree."""
+def tiny_config(data: Path, output: Path, model: dict[str, Any] = FAKE) -> TrainConfig:
+    """A run of ten steps on a DAVIS tree; of RANet where a test is about what it computes."""
     return parse_config(
         TrainConfig,
         {
+            "plugins": [fake_method.PLUGIN],
             "name": "tiny",
             "output": output,
-            "model": {
-                "backbone": "tiny",
-                "objects": "multi",
-                "template_grid": [3, 4],
-                "ranked": 8,
-                "width": 0.25,
-            },
+            "model": model,
             "data": {
                 "sources": [{"kind": "davis", "root": data}],
                 "size": [64, 96],
@@ -74,13 +81,29 @@ def changed(config: Any, **changes: object) -> Any:
     return config
 
 
-def stop_after(step: int, patch: pytest.MonkeyPatch) -> None:
-    """Ask the next run to stop, as Ctrl-C does, while it computes ``step``."""
+def written(run: TrainConfig, path: Path) -> Path:
+    """The file ``path`` that says what the run is."""
+    path.write_text(to_yaml(run))
+    return path
+
+
+def figures(run: TrainConfig) -> list[dict[str, float]]:
+    """The log without its times."""
+    return [
+        {name: value for name, value in record.items() if not name.endswith("_time")}
+        for record in read_log(run.output / "log.jsonl")
+    ]
+
+
+def stop_after(
+    step: int, patch: pytest.MonkeyPatch, number: signal.Signals = signal.SIGINT
+) -> None:
+    """Ask the next run to stop, as Ctrl-C or another signal does, while it computes ``step``."""
     compute = loop.learning_rate
 
     def ask(config: object, done: int, steps: int) -> float:
         if done == step - 1:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
         return compute(config, done, steps)
 
     patch.setattr(loop, "learning_rate", ask)

@@ -30,9 +30,9 @@ def ablated(config: TrainConfig, **model: object) -> TrainConfig:
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablation_trains_and_evaluates(
-    name: str, tiny_run: TrainConfig, synthetic_tree: Path, tmp_path: Path
+    name: str, ranet_run: TrainConfig, synthetic_tree: Path, tmp_path: Path
 ) -> None:
-    config = ablated(tiny_run, **ABLATIONS[name])
+    config = ablated(ranet_run, **ABLATIONS[name])
     torch.manual_seed(config.seed)
     before = starting_model(config).state_dict()
     checkpoint = train(config)
@@ -52,11 +52,11 @@ def test_an_ablation_trains_and_evaluates(
 
 
 def test_what_has_other_weights_cannot_be_started_from(
-    tiny_run: TrainConfig, tmp_path: Path
+    ranet_run: TrainConfig, tmp_path: Path
 ) -> None:
     """Each ablation is a chain of stages of its own."""
     first = tmp_path / "first.pt"
-    save_checkpoint(first, starting_model(ablated(tiny_run, matching="maximum")))
-    second = ablated(tiny_run, matching="unranked").model_copy(update={"start_from": first})
+    save_checkpoint(first, starting_model(ablated(ranet_run, matching="maximum")))
+    second = ablated(ranet_run, matching="unranked").model_copy(update={"start_from": first})
     with pytest.raises(CheckpointError, match="Make their `model` sections agree"):
         train(second)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
-from runs import in_float64, tiny_config
+from runs import TINY_RANET, figures, in_float64, stop_after, tiny_config, written
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_ranet import logits_of
 
@@ -44,7 +43,7 @@ def same(first: Path, second: Path) -> bool:
 def plain_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     """Two steps without any option, a checkpoint of each; finished."""
     output = tmp_path_factory.mktemp("plain") / "run"
-    run = changed(tiny_config(synthetic_tree, output), steps=2, checkpoint_every=1)
+    run = changed(tiny_config(synthetic_tree, output, TINY_RANET), steps=2, checkpoint_every=1)
     run = changed(run, pictures_every=2)
     train(run)
     return run
@@ -104,6 +103,20 @@ def _fail_at_step(step: int, patch: pytest.MonkeyPatch) -> None:
         return compute(config, done, steps)
 
     patch.setattr(loop, "learning_rate", fail)
+
+
+def test_a_run_goes_on_where_there_is_less_memory(
+    plain_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = changed(plain_run, output=tmp_path / "smaller")
+    with monkeypatch.context() as patch:
+        stop_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(run)
+    smaller = changed(run, accumulate=2, recompute_activations=True, channels_last=True)
+    train(smaller, resume=True)
+    assert losses(run) == pytest.approx(losses(plain_run), rel=3e-2)  # but for rounding
+    train(changed(run, compile=True), resume=True)  # it has nothing left to compile
 
 
 def test_recomputing_activations_changes_no_bit(plain_run: TrainConfig, tmp_path: Path) -> None:
@@ -176,12 +189,12 @@ def test_a_compiled_network_trains_to_the_same_losses(
 
 @pytest.mark.slow
 def test_half_precision_trains_and_tells_where_it_is_slow(
-    tiny_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ranet_run: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(devices, "_is_fast_on_this_cpu", lambda dtype: False)
-    small = tiny_run.data.model_copy(update={"size": (40, 40)})  # float16 is slow on a CPU
+    small = ranet_run.data.model_copy(update={"size": (40, 40)})  # float16 is slow on a CPU
     for dtype in ("bfloat16", "float16"):
-        run = changed(tiny_run, steps=3, data=small, dtype=dtype, output=tmp_path / dtype)
+        run = changed(ranet_run, steps=1, data=small, dtype=dtype, output=tmp_path / dtype)
         with pytest.warns(UserWarning, match=f"dtype is {dtype}, .*no instructions"):
             train(run)
         assert all(0 < loss < 10 for loss in losses(run))
@@ -208,8 +221,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.mark.slow
 def test_killed_while_a_checkpoint_is_written(plain_run: TrainConfig, tmp_path: Path) -> None:
     killed = changed(plain_run, output=tmp_path / "killed")
-    file = tmp_path / "killed.yaml"
-    file.write_text(yaml.safe_dump(killed.model_dump(mode="json")))
+    file = written(killed, tmp_path / "killed.yaml")
     command = [sys.executable, "-c", DIES_WHILE_WRITING, TRAIN, "--config", file]
     assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
     left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
@@ -219,6 +231,7 @@ def test_killed_while_a_checkpoint_is_written(plain_run: TrainConfig, tmp_path: 
     left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
     assert left == ["step-00000001.pt", "step-00000002.pt"]
     assert same(plain_run.output / "model.pt", killed.output / "model.pt")
+    assert figures(plain_run) == figures(killed)  # the line of the second step is there once
 
 
 def test_each_process_makes_its_own_part_of_a_batch(tiny_run: TrainConfig) -> None:

@@ -1,11 +1,10 @@
-"""The debug run through the real entry points: eight pairs are learnt by heart."""
+"""The debug run through the real entry points: its pairs are learnt by heart."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from scripts_in_process import ScriptRunner
 from tiny_ranet import logits_of
 
 from ranet.config import TrainConfig, load_config
@@ -15,16 +14,7 @@ from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "configs" / "debug.yaml"
-
-
-def command(script: str, *arguments: object) -> None:
-    subprocess.run(
-        [sys.executable, ROOT / "scripts" / script, *map(str, arguments)],
-        check=True,
-        capture_output=True,
-    )
+CONFIG = Path(__file__).parents[2] / "configs" / "debug.yaml"
 
 
 def different_samples(config: TrainConfig) -> list[TrainingSample]:
@@ -37,17 +27,20 @@ def mean_overlap(masks: torch.Tensor, truth: torch.Tensor) -> float:
     return ((masks & truth).sum((1, 2)) / (masks | truth).sum((1, 2))).mean().item()
 
 
-def test_the_debug_run_learns_eight_pairs_by_heart(tmp_path: Path) -> None:
-    data = f"data.sources.0.root={tmp_path / 'data'}"
-    output = f"output={tmp_path / 'training'}"
-    command(
-        *("make_synthetic.py", "--out", tmp_path / "data", "--train", 4, "--val", 2),
+def test_the_debug_run_learns_its_pairs_by_heart(run_script: ScriptRunner, tmp_path: Path) -> None:
+    """Half the pairs and a third of the steps of what the file says."""
+    few = [f"data.sources.0.root={tmp_path / 'data'}", "data.samples_per_epoch=4"]
+    few += [f"output={tmp_path / 'training'}", "steps=60"]
+    drawn = run_script(
+        *("make_synthetic.py", "--out", tmp_path / "data", "--train", 2, "--val", 0),
         *("--frames", 2, "--size", 64, 96, "--max-objects", 1, "--clutter", 0),
     )
-    command("train.py", "--config", CONFIG, data, output)
+    assert drawn.status == 0, drawn.error
+    trained = run_script("train.py", "--config", CONFIG, *few)
+    assert trained.status == 0, trained.error
 
-    samples = different_samples(load_config(TrainConfig, CONFIG, [data, output]))
-    assert len(samples) == 8
+    samples = different_samples(load_config(TrainConfig, CONFIG, few))
+    assert len(samples) == 4
     batch = TrainingBatch.collate(samples)
     truth = batch.current_labels[:, 0] == 1
     with torch.inference_mode():

@@ -12,9 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-import yaml
 from ranks import in_two_ranks
-from runs import changed, in_float64
+from runs import changed, in_float64, written
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
@@ -44,8 +43,7 @@ def test_a_run_in_a_notebook_does_not_seed_the_users_random_numbers(
 
 
 def test_torchrun_starts_the_processes_of_a_run(slow_run: TrainConfig, tmp_path: Path) -> None:
-    config = tmp_path / "run.yaml"
-    config.write_text(yaml.safe_dump(slow_run.model_dump(mode="json")))
+    config = written(slow_run, tmp_path / "run.yaml")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*torchrun, ROOT / "scripts/train.py", "--config", config, "steps=1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)

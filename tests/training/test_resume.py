@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 import torch
-from runs import changed, stop_after
+from runs import changed, figures, stop_after
 
 from ranet.config import TrainConfig
 from ranet.training.checkpoint import checkpoints_in
-from ranet.training.log import read_log
 from ranet.training.run import train
 
 
@@ -30,14 +29,6 @@ def state(run: TrainConfig) -> dict[str, Any]:
     }
 
 
-def figures(run: TrainConfig) -> list[dict[str, float]]:
-    """The log without its times."""
-    return [
-        {name: value for name, value in record.items() if not name.endswith("_time")}
-        for record in read_log(run.output / "log.jsonl")
-    ]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
@@ -49,14 +40,14 @@ def figures(run: TrainConfig) -> list[dict[str, float]]:
 )
 def test_two_steps_are_one_and_one_more(
     options: dict[str, object],
-    tiny_run: TrainConfig,
+    ranet_run: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # In float16, let the scale of the gradients change with every step.
     scaler = partial(torch.amp.GradScaler, init_scale=1.0, growth_interval=1)
     monkeypatch.setattr(torch.amp, "GradScaler", scaler)
-    straight = changed(tiny_run, steps=2, output=tmp_path / "straight", **options)
+    straight = changed(ranet_run, steps=2, output=tmp_path / "straight", **options)
     train(straight)
     halved = changed(straight, output=tmp_path / "halved")
     in_two_parts(halved, 1, monkeypatch)
@@ -64,8 +55,8 @@ def test_two_steps_are_one_and_one_more(
     torch.testing.assert_close(state(halved), state(straight), rtol=0, atol=0)
 
 
-def test_steps_may_be_raised(tiny_run: TrainConfig, tmp_path: Path) -> None:
-    straight = changed(tiny_run, output=tmp_path / "straight", optimizer__schedule="constant")
+def test_steps_may_be_raised(ranet_run: TrainConfig, tmp_path: Path) -> None:
+    straight = changed(ranet_run, output=tmp_path / "straight", optimizer__schedule="constant")
     train(straight)
     raised = changed(straight, output=tmp_path / "raised")
     train(changed(raised, steps=5))

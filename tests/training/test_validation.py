@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
-from runs import changed, stop_after, tiny_config, validated
+from runs import changed, stop_after, tiny_config, validated, written
 from scripts_in_process import ScriptRunner
 
 from ranet.commands import train as train_command
@@ -88,8 +87,7 @@ def test_the_script_scores_on_all_cores(
 
     monkeypatch.setattr(validation, "evaluate_split", evaluate)
     monkeypatch.setattr(train_command, "usable_cores", lambda: 7)
-    config = tmp_path / "run.yaml"
-    config.write_text(yaml.safe_dump(validated_run.model_dump(mode="json")))
+    config = written(validated_run, tmp_path / "run.yaml")
     assert run_script("train.py", "--config", config, "validation.every=1").status == 1
     assert workers == [7]
 
