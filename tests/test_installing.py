@@ -163,5 +163,5 @@ def test_type_checkers_see_the_types_of_an_installed_package(tmp_path):
     )
     said = done.stdout.replace("builtins.", "")
     assert 'right.py:4: note: Revealed type is "str"' in said
-    assert "right.py:4: error" not in said
-    assert 'wrong.py:3: error: Missing positional argument "mask"' in said
+    (wrong,) = [line for line in said.splitlines() if " error: " in line]
+    assert wrong.startswith('wrong.py:3: error: Missing positional argument "mask"')

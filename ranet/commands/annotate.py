@@ -79,14 +79,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    from ranet import VideoSegmenter, load_checkpoint
     from ranet.annotator.journal import journal_path, open_journal
     from ranet.annotator.marks import marks_of_masks
-    from ranet.annotator.server import AnnotatorServer
-    from ranet.annotator.session import Session
     from ranet.config import InferenceConfig, load_config
     from ranet.inference.marked_frames import masks_by_name
-    from ranet.methods.checkpoints import pretrained_path
 
     config = load_config(InferenceConfig, options.config, options.overrides)
     out = options.out.absolute()
@@ -94,6 +90,11 @@ def run(options: argparse.Namespace) -> None:
     source = _frame_source(options.video)
     masks = masks_by_name(options.masks, source) if options.masks else {}
     place, beginning = journal_path(out, options.video), marks_of_masks(masks, source.size)
+    from ranet import VideoSegmenter, load_checkpoint
+    from ranet.annotator.server import AnnotatorServer
+    from ranet.annotator.session import Session
+    from ranet.methods.checkpoints import pretrained_path
+
     with (
         tempfile.TemporaryDirectory(prefix="ranet-annotate-") as work,
         open_journal(place, _identity(source, masks), beginning, fresh=options.fresh) as journal,

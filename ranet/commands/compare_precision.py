@@ -40,15 +40,16 @@ def run(options: argparse.Namespace) -> None:
     from ranet.config import InferenceConfig, load_config
 
     config = load_config(InferenceConfig, options.config, options.overrides)
-    from tqdm import tqdm
-
     from ranet.datasets.annotations import first_labels
     from ranet.datasets.video_io import open_frames
-    from ranet.inference.precision import compare_with_plain, table
-    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
 
     source = open_frames(options.video)
     labels, _ = first_labels(options.mask, source.size)
+    from tqdm import tqdm
+
+    from ranet.inference.precision import compare_with_plain, table
+    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
+
     checkpoint = options.checkpoint or pretrained_path()
     total = min((n for n in (options.frames, source.count) if n is not None), default=None)
     frames = tqdm(itertools.islice(source, options.frames), total=total, unit="frame", disable=None)

@@ -70,12 +70,12 @@ def run(options: argparse.Namespace) -> None:
 
     config = load_config(InferenceConfig, options.config, options.overrides)
     source = _frame_source(options)
+    masks = _annotated_frames(options, source)
     from ranet.inference.outputs import Outputs
     from ranet.inference.segmenter import VideoSegmenter
     from ranet.inference.video import segment_video
     from ranet.methods.checkpoints import fingerprint, load_checkpoint, pretrained_path
 
-    masks = _annotated_frames(options, source)
     checkpoint = options.checkpoint or pretrained_path()
     model = load_checkpoint(checkpoint, options.released_objects)
     segment_video(
