@@ -23,8 +23,10 @@ from ranet.inference.tracker import Tracker
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.layers import InstanceNorm, resize
 from ranet.methods.ranet.network import RANet
+from ranet.structures import Clip
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
+from ranet.training.losses import compute_losses
 from ranet.training.run import train
 
 pytestmark = pytest.mark.skipif(
@@ -189,6 +191,28 @@ def test_a_cuda_graph_replays_the_step(
                 np.testing.assert_allclose(
                     replayed.probabilities, plain.probabilities, rtol=0, atol=5e-3
                 )
+
+
+def test_compiled_gradients_are_right() -> None:
+    """What torch.compile does to bilinear resampling on a CPU must not happen here either."""
+    model = tiny_network().to("cuda").train().requires_grad_(True)
+    generator = torch.Generator().manual_seed(1)
+    template, image = torch.rand(2, 2, 3, 96, 160, generator=generator).to("cuda")
+    masks = torch.zeros(2, 2, 96, 160, device="cuda")
+    masks[:, 0, 10:50, 20:70] = 1
+    masks[:, 1, 50:90, 80:140] = 1
+    jitter = torch.zeros(2, 1, 4, device="cuda")
+    objects = torch.tensor([2, 2], device="cuda")
+    clip = Clip(template, masks, image[:, None], masks.roll(5, 3), objects, jitter)
+    labels = (masks[:, 0] + 2 * masks[:, 1]).long()[:, None]
+    gradients = []
+    for forward in (model, torch.compile(model)):
+        model.zero_grad()
+        compute_losses(forward(clip), labels, objects, {"cross_entropy": 1})["total"].backward()
+        learned = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        gradients.append(torch.cat(learned))
+    plain, compiled = gradients
+    assert (compiled - plain).norm() < 0.05 * plain.norm()
 
 
 def network_of(config: InferenceConfig) -> Network:

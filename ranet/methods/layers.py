@@ -45,8 +45,32 @@ def resize(x: Tensor, size: Sequence[int], *, align_corners: bool) -> Tensor:
     """
     if tuple(x.shape[-2:]) == tuple(size):
         return x
+    if torch.is_grad_enabled() and torch.compiler.is_compiling():
+        # What torch.compile makes of the interpolation's backward pass is wrong in some networks,
+        # without a word (torch 2.13 on a CPU; pytorch issue 185509 is alike).
+        return _resize_by_products(x, size, align_corners)
     with nullcontext() if torch.is_grad_enabled() else no_autocast(x.device.type):
         return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+def _resize_by_products(x: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    rows, columns = (
+        _interpolation(length, new, align_corners, x)
+        for length, new in zip(x.shape[-2:], size, strict=True)
+    )
+    with no_autocast(x.device.type):
+        return (rows @ _at_least_float32(x) @ columns.T).to(x.dtype)
+
+
+def _interpolation(length: int, new: int, align_corners: bool, x: Tensor) -> Tensor:
+    """Linear resampling of ``length`` values to ``new`` ones, as a matrix new×length for ``x``."""
+    places = torch.arange(new, device=x.device, dtype=_at_least_float32(x[:0]).dtype)
+    if align_corners:
+        places = places * ((length - 1) / max(new - 1, 1))
+    else:
+        places = (places + 0.5) * (length / new) - 0.5
+    distances = places.clamp(0, length - 1)[:, None] - torch.arange(length, device=x.device)
+    return (1 - distances.abs()).clamp(min=0)
 
 
 def average_pool(x: Tensor, size: Sequence[int]) -> Tensor:

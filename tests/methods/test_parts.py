@@ -111,6 +111,29 @@ def test_resampling_keeps_half_precision_where_nothing_learns(
     assert seen == [learns]
 
 
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [(10, 26), (11, 8), (1, 40)])
+def test_resampling_that_is_compiled_to_learn_is_no_interpolation(
+    size: tuple[int, int], align_corners: bool
+) -> None:
+    called: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        called.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    def resized(x: torch.Tensor) -> torch.Tensor:
+        return resize(x, size, align_corners=align_corners)
+
+    x = torch.rand(2, 3, 5, 13, dtype=torch.float64, requires_grad=True)
+    torch.compiler.reset()
+    compiled = torch.compile(resized, backend=backend)
+    torch.testing.assert_close(compiled(x), resized(x), rtol=0, atol=1e-12)
+    assert called
+    assert not any("interpolate" in name for name in called)
+    torch.testing.assert_close(compiled(x.half()), resized(x.half()), rtol=0, atol=1e-3)
+
+
 def test_res_block_adds_its_input() -> None:
     block = ResBlock(4, 2, dilation=2)
     torch.nn.init.zeros_(block.conv3.weight)
