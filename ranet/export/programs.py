@@ -138,7 +138,7 @@ def export_programs(
         if [leaf.shape for leaf in later] != [leaf.shape for leaf in leaves]:
             raise RANetError(
                 f"The state of the method {method.label} grows from frame to frame, so that it "
-                "cannot be exported as a graph, whose sizes are fixed."
+                "cannot be exported as a graph, whose sizes are fixed, unless memory_limit is set."
             )
         changes = [new is not old for old, new in zip(leaves, later, strict=True)]
         keeps = [not changed for changed in changes]

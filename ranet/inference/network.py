@@ -107,7 +107,15 @@ class Network:
                 f"cuda_graph: true has no effect on the device {device}, as only a CUDA GPU "
                 "replays graphs.",
             )
-        if config.compile or self._replays:
+        if self.asked and self.method.state_grows:
+            for name in self.asked:
+                self._tell(
+                    name,
+                    f"{name}: true has no effect, as the state of {method.label} grows from frame "
+                    "to frame; memory_limit keeps it from growing.",
+                    warn=name == self.asked[0],
+                )
+        elif config.compile or self._replays:
             self._compiled = torch.compile(
                 self.method.step,
                 fullgraph=True,

@@ -234,7 +234,7 @@ class Tracker:
             before, stacked = self._stacked
             if all(a is b for a, b in zip(before, states, strict=True)):
                 return stacked
-        return pytree.tree_map(lambda *tensors: torch.cat(tensors), *states)
+        return videos[0].network.method.stack(states)
 
     def _filling(self, group: Group, videos: int) -> int:
         """How many a batch lacks to be as large as others were.

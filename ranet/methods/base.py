@@ -16,6 +16,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 from ranet.errors import RANetError
 from ranet.methods.backbones import Backbone, fold_batch_norms
@@ -207,6 +208,15 @@ class VOSMethod(nn.Module):
             The prediction, and the state of this frame.
         """
         raise NotImplementedError
+
+    @property
+    def state_grows(self) -> bool:
+        """Whether states are larger from step to step, so that each would be compiled anew."""
+        return False
+
+    def stack(self, states: Sequence[Any]) -> Any:
+        """The states of videos, each of equally many objects and frames of one size, as one."""
+        return pytree.tree_map(lambda *tensors: torch.cat(tensors), *states)
 
     def sees(self, state: Any) -> Tensor:
         """Of each object, K bool, whether it is large enough for the network to see."""

@@ -30,6 +30,7 @@ from ranet.methods.dmn_aoa.memory import (
     Memory,
     empty_memory,
     remember,
+    with_places,
     with_targets,
 )
 from ranet.methods.dmn_aoa.proposals import (
@@ -198,6 +199,11 @@ class DMNAOA(VOSMethod):
         fixed = {"first": 1, "first_last": 2}
         return fixed.get(self.arguments.memory, self.options.memory_limit)
 
+    @property
+    def state_grows(self) -> bool:
+        """See :class:`.VOSMethod`."""
+        return self.memory_limit is None
+
     # --- The seam
 
     def new_state(self, image: Tensor) -> DMNAOAState:
@@ -236,6 +242,14 @@ class DMNAOA(VOSMethod):
         """See :class:`.VOSMethod`."""
         kept = list(index)
         return pytree.tree_map(lambda of_targets: of_targets[:, kept], state)
+
+    def stack(self, states: Sequence[DMNAOAState]) -> DMNAOAState:
+        """See :class:`.VOSMethod`; memories get the places of the largest."""
+        places = max(state.memory.stored.shape[2] for state in states)
+        memories = [with_places(state.memory, places) for state in states]
+        return super().stack(
+            [state._replace(memory=m) for state, m in zip(states, memories, strict=True)]
+        )
 
     def sees(self, state: DMNAOAState) -> Tensor:
         """See :class:`.VOSMethod`: whether anything of the object is in its mask."""

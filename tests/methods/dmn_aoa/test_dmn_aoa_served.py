@@ -1,0 +1,153 @@
+"""Whatever trains, follows, batches, compiles and exports serves the method as any other."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from moving_squares import iou, moving
+from tiny_dmn_aoa import SIZE, tiny_dmn_aoa
+
+from ranet import InferenceConfig, VideoSegmenter, load_checkpoint
+from ranet.config import TrainConfig, load_config
+from ranet.datasets.synthetic import write_synthetic_davis
+from ranet.errors import RANetError
+from ranet.export.programs import export_programs
+from ranet.inference.tracker import Tracker
+from ranet.methods.dmn_aoa.proposals import truth_proposals
+from ranet.structures import one_hot_masks
+from ranet.training.log import read_log
+from ranet.training.run import train
+
+CONFIG = Path(__file__).parents[3] / "configs" / "debug_dmn_aoa.yaml"
+VIDEOS = [
+    moving(SIZE, 5, {1: (4, 4), 2: (36, 50)}, step=(0, 6)),
+    moving(SIZE, 5, {1: (30, 60), 2: (2, 10)}, step=(1, -4)),
+]
+
+
+def inference(**changes):
+    return InferenceConfig(**({"device": "cpu", "input_size": SIZE, "frame_size": SIZE} | changes))
+
+
+class Detector:
+    """A source of proposals that finds the squares by their colours, in any order."""
+
+    def __call__(self, image, limit):
+        colours = torch.tensor([[40, 200, 60], [220, 40, 40]]) / 255
+        near = (image[:, None] - colours[None, :, :, None, None]).abs().amax(dim=2) < 0.1
+        return truth_proposals(near.float(), limit)
+
+
+def test_a_segmenter_follows_what_a_source_proposes():
+    method = tiny_dmn_aoa(iou_weight=0.6, refine=False)
+    method.source = Detector()
+    segmenter = VideoSegmenter(method, inference())
+    (frame, labels), *rest = VIDEOS[0]
+    segmenter.start(frame, labels)
+    for frame, labels in rest:
+        found = segmenter.step(frame)
+        assert min(iou(found == k, labels == k) for k in (1, 2)) > 0.9
+
+
+def test_half_precision_finds_the_same():
+    found = []
+    for dtype in ("float32", "float16"):
+        method = tiny_dmn_aoa(iou_weight=0.6)
+        method.source = Detector()
+        segmenter = VideoSegmenter(method, inference(dtype=dtype))
+        segmenter.start(*VIDEOS[0][0])
+        found.append([segmenter.step(frame) for frame, _ in VIDEOS[0][1:3]])
+        assert segmenter.video.state.memory.values.dtype == torch.float32
+    assert np.mean([a == b for a, b in zip(*found, strict=True)]) > 0.98
+
+
+@pytest.mark.parametrize("limit", [None, 3])
+def test_videos_that_began_at_different_times_are_followed_together(limit):
+    method = tiny_dmn_aoa()
+    config = inference(memory_limit=limit)
+    alone = []
+    for video in VIDEOS:
+        segmenter = VideoSegmenter(method, config)
+        segmenter.start(*video[0])
+        alone.append([segmenter.step(frame) for frame, _ in video[1:4]])
+    tracker = Tracker(method, config)
+    first = tracker.start(*VIDEOS[0][0])
+    together = [tracker.step([first], [VIDEOS[0][1][0]])]
+    second = tracker.start(*VIDEOS[1][0])
+    for number in (1, 2):
+        frames = [VIDEOS[0][number + 1][0], VIDEOS[1][number][0]]
+        together.append(tracker.step([first, second], frames))
+    places = {video.state.memory.stored.shape[2] for video in (first, second)}
+    assert places == {limit or 4}
+    for ours, truth in (
+        ([together[0][0], together[1][0], together[2][0]], alone[0]),
+        ([together[1][1], together[2][1]], alone[1][:2]),
+    ):
+        assert np.mean([a == b for a, b in zip(ours, truth, strict=True)]) > 0.99
+
+
+def test_a_growing_state_is_not_compiled_and_says_so():
+    with pytest.warns(UserWarning, match="memory_limit"):
+        segmenter = VideoSegmenter(tiny_dmn_aoa(), inference(compile=True))
+    segmenter.start(*VIDEOS[0][0])
+    segmenter.step(VIDEOS[0][1][0])
+    assert segmenter.video.network.problem == "ran without compile"
+
+
+@pytest.mark.slow
+def test_a_limited_memory_can_be_exported():
+    method = tiny_dmn_aoa()
+    with pytest.raises(RANetError, match="memory_limit"):
+        export_programs(method, frame_size=SIZE, objects=2, config=inference())
+    config = inference(memory_limit=3)
+    graphs = export_programs(method, frame_size=SIZE, objects=2, config=config)
+    segmenter = VideoSegmenter(method, config)
+    (frame, labels), *rest = VIDEOS[0]
+    segmenter.start(frame, labels)
+
+    def image(pixels):
+        return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
+
+    masks = one_hot_masks(torch.from_numpy(labels)[None], 2)
+    step = graphs["step"]
+    known = dict(
+        zip(graphs["template"].outputs, graphs["template"].program.module()(image(frame), masks),
+            strict=True)
+    )  # fmt: skip
+    for pixels, _ in rest[:3]:
+        expected = segmenter.step(pixels)
+        given = {"previous": known["probabilities"], "image": image(pixels)}
+        given |= {f"previous_{name}": tensor for name, tensor in known.items()} | known
+        *changed, found = step.program.module()(*(given[name] for name in step.inputs))
+        known |= dict(zip(step.outputs[:-1], changed, strict=True))
+        assert (found[0].numpy() == expected).mean() > 0.99
+
+
+@pytest.mark.slow
+def test_the_debug_run_learns_and_goes_on_where_it_stopped(tmp_path):
+    write_synthetic_davis(
+        tmp_path / "clips", train=4, val=0, frames=4, size=SIZE, seed=0, max_objects=2, clutter=0
+    )
+
+    def run(name, steps):
+        words = [f"data.sources.0.root={tmp_path / 'clips'}", f"output={tmp_path / name}"]
+        words += [f"steps={steps}", "checkpoint_every=15", "log_every=1", "pictures_every=7"]
+        return load_config(TrainConfig, CONFIG, [*words, "optimizer.schedule=constant"])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        train(run("whole", 30))
+        train(run("parts", 15))
+        train(run("parts", 30), resume=True)
+    whole, parts = (read_log(tmp_path / name / "log.jsonl") for name in ("whole", "parts"))
+    assert [r["total"] for r in whole] == [r["total"] for r in parts]
+    for name in ("jaccard", "proposal_matching"):
+        values = [record[name] for record in whole]
+        assert np.mean(values[-5:]) < 0.7 * np.mean(values[:5])
+    model = load_checkpoint(tmp_path / "whole" / "model.pt")
+    assert model.label == "DMN-AOA-style"
+    segmenter = VideoSegmenter(model, inference())
+    segmenter.start(*VIDEOS[0][0])
+    assert segmenter.step(VIDEOS[0][1][0]).shape == SIZE
