@@ -9,9 +9,14 @@ from typing import Any
 # than one thread each. Scripts that tests start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import pytest
 from headless_chromium import headless_chromium
 from scripts_in_process import ScriptRunner
+
+# How long an example takes tells of the machine's other work.
+hypothesis.settings.register_profile("any pace", deadline=None)
+hypothesis.settings.load_profile("any pace")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

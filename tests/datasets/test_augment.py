@@ -68,7 +68,7 @@ def test_flipping_twice_changes_no_bit(size):
         np.testing.assert_array_equal(view(array, flip, flip), array)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seeds)
 def test_image_and_mask_move_together(seed):
     mask = disc((120, 160), (70, 50), 30)
@@ -80,7 +80,7 @@ def test_image_and_mask_move_together(seed):
     assert overlap(painted, warp_labels(mask, sampling)) > 0.96
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seeds, sizes)
 def test_no_new_labels(seed, size):
     labels = noisy_labels((30, 40), seed) * 50

@@ -620,9 +620,7 @@ def test_decompression_bomb(tmp_path, monkeypatch):
 label_maps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=20))
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(labels=label_maps)
 def test_labels_come_back_exactly(tmp_path, labels):
     path = tmp_path / "labels.png"
@@ -630,9 +628,7 @@ def test_labels_come_back_exactly(tmp_path, labels):
     assert np.array_equal(read_labels(path), labels)
 
 
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_images_come_back_exactly(tmp_path, data):
     shape = data.draw(st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3)))

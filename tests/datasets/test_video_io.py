@@ -42,10 +42,13 @@ def written(path: Path, frames, frame_rate=25, **options) -> Path:
     return path
 
 
+FAST = {"libvpx": {"deadline": "realtime", "cpu-used": "8"}}
+
+
 def encoded(path: Path, codec: str, count: int, **options) -> Path:
     """A video of ``count`` frames in any container, by PyAV alone; 25 frames a second."""
     with av.open(str(path), "w", **options) as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = container.add_stream(codec, rate=25, options=FAST.get(codec, {}))
         stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
         for number in range(count):
             picture = av.VideoFrame.from_ndarray(busy_frame(number), format="rgb24")
@@ -443,7 +446,7 @@ def test_frames_that_ffmpeg_skips_without_a_word(tmp_path, name, codec):
 def timed(path: Path, ticks, codec="h264", pixels="yuv420p", *, rate=25, options=None) -> Path:
     """A video whose frames are shown at multiples of 1/rate s, with transparency if it has any."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream = container.add_stream(codec, rate=rate, options=options or FAST.get(codec, {}))
         stream.width, stream.height, stream.pix_fmt = 96, 64, pixels
         for tick in ticks:
             image = busy_frame(tick)
