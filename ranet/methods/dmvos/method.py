@@ -30,7 +30,7 @@ from ranet.methods.dmvos.config import DMVOSConfig
 from ranet.methods.dmvos.correlation import BestSimilarities, TemplateVector
 from ranet.methods.dmvos.network import EncodedCrop, Fusion, PyramidDecoder, SiameseEncoder
 from ranet.methods.dmvos.offset import OffsetHead, centre_map
-from ranet.methods.layers import average_pool, initialise
+from ranet.methods.layers import average_pool
 from ranet.methods.objects import FUSIONS, to_labels
 from ranet.structures import Clip, add_background, one_hot_masks
 
@@ -162,8 +162,6 @@ class DMVOS(VOSMethod):
         )
         self.matching = _matching(correlation, k, embedding_channels)
         self.offset = OffsetHead(embedding_channels) if centre_offset else None
-        if self.offset is not None:
-            initialise(self.offset)
         fused = max(1, round(256 * width))
         channels = self.encoder.backbone.channels
         self.fuse = Fusion(self.matching.channels, fused)

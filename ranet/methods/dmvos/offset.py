@@ -15,11 +15,14 @@ from torch.nn import functional as F
 
 from ranet.methods.crops import extents
 from ranet.methods.dmvos.correlation import OBJECT_SHARE, cut_labels, mean_of_objects
-from ranet.methods.layers import ConvBlock, average_pool
+from ranet.methods.layers import ConvBlock, average_pool, initialise
 from ranet.structures import one_hot_masks
 
 INSTANCES = 15
 """Ids of a frame that votes are learned of; higher ones are left out."""
+
+_FIRST_VOTES = 0.05
+"""Deviation of the votes before anything is learned, about."""
 
 _BETA = 0.05
 """Of the smooth L1 loss: larger errors count by their size, smaller ones by its square."""
@@ -28,12 +31,18 @@ _BETA = 0.05
 class OffsetHead(nn.Sequential):
     """Two Conv-blocks: features B×C×h×w → offsets B×2×h×w, down and right.
 
+    They begin near zero, a pixel voting for its own place, and not crops away from everything.
+
     Args:
         channels: C.
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(ConvBlock(channels, channels // 2), ConvBlock(channels // 2, 2))
+        inside = max(1, channels // 2)
+        super().__init__(ConvBlock(channels, inside), ConvBlock(inside, 2))
+        initialise(self)
+        with torch.no_grad():
+            self[1].conv.weight.mul_(_FIRST_VOTES)
 
 
 def places(size: tuple[int, int], device: torch.device) -> Tensor:
