@@ -103,6 +103,12 @@ class VideoWriter:
                 f"its ending is {self.path.suffix!r}."
             )
         self._av = import_av()
+        if self._format.encoder not in self._av.codecs_available:
+            raise RANetError(
+                f"Such videos are written by the encoder {self._format.encoder}, which this build "
+                f"of PyAV {self._av.__version__} lacks; PyAV's own wheel has it: "
+                "`pip install --force-reinstall --only-binary=av av`."
+            )
         self._rate = Fraction(frame_rate).limit_denominator(100_000)
         # So that a frame's duration is a whole number of them.
         ticks = self._rate.numerator * math.ceil(_TICKS / self._rate.numerator)
@@ -116,31 +122,6 @@ class VideoWriter:
         self._durations: dict[int, int] = {}  # of frames that are being encoded, by their time
         self.end: Fraction | None = None
         """Seconds at which the last frame ends; None: it is shown as long as the one before."""
-        self.check((2, 2))
-
-    def check(self, size: tuple[int, int]) -> None:
-        """Say before the work that frames of a size cannot be written at its end.
-
-        Raises:
-            OutputError: the format has no frames of this size.
-            RANetError: PyAV was built without the encoder.
-        """
-        try:
-            codec = self._av.CodecContext.create(self._format.encoder, "w")
-        except self._av.codec.codec.UnknownCodecError as error:
-            raise RANetError(
-                f"Such videos are written by the encoder {self._format.encoder}, which this build "
-                f"of PyAV {self._av.__version__} lacks; PyAV's own wheel has it: "
-                "`pip install --force-reinstall --only-binary=av av`."
-            ) from error
-        self._set_up(codec, size)
-        try:
-            codec.open()
-        except (self._av.error.FFmpegError, OSError) as error:
-            raise OutputError(
-                f"Cannot write {self.path}: {self._format.encoder} takes no frames of "
-                f"{size_text(size)} (height×width)."
-            ) from error
 
     def __enter__(self) -> Self:
         self._temporary = self._stack.enter_context(atomic_path(self.path))
@@ -204,9 +185,7 @@ class VideoWriter:
             )
         self._stack.callback(container.close)
         self._stream = container.add_stream(self._format.encoder, rate=self._rate)
-        self._set_up(self._stream.codec_context, size)
-
-    def _set_up(self, codec: "av.VideoCodecContext", size: tuple[int, int]) -> None:
+        codec = self._stream.codec_context
         codec.height, codec.width = (side + side % 2 for side in size)
         codec.pix_fmt, codec.framerate = self._format.pixel_format, self._rate
         codec.time_base = self._time_base

@@ -75,7 +75,7 @@ def check_outputs(
 
     Raises:
         OutputError: a path is the video, or that of a folder, or of another output; it cannot be
-            written, has a wrong ending, or its format has no frames of this size.
+            written, or has a wrong ending.
         RANetError: a library is missing.
     """
     for what, path in outputs.wanted().items():
@@ -95,9 +95,9 @@ def check_outputs(
     for place in places:
         if sum(other.is_relative_to(place) for other in places) > 1:
             raise OutputError(f"Two of the outputs would be at {place}.")
-    _exports(outputs, source)  # they know what endings they take, and what they need
-    for video, _ in _videos(outputs, source, frame_rate):
-        video.check(source.size)
+    # They know what endings they take, and what they need.
+    _exports(outputs, source)
+    _videos(outputs, source, frame_rate)
 
 
 def check_free(folder: Path, called: str) -> None:
