@@ -91,6 +91,12 @@ def test_a_split_is_segmented_scored_and_reported(tree, out):
     assert result["device"].startswith("CPU")
     assert result["memory"]["peak_bytes"] > 2**20
     assert result["memory"]["counted"] == "resident, whole process"
+    with Image.open(out / "masks/one/00003.png") as mask:
+        assert mask.mode == "P"
+        assert mask.size == SIZE[::-1]
+        assert (np.array(mask.getpalette()).reshape(-1, 3)[:3] == PALETTE[:3]).all()
+    given = read_labels(tree / "Annotations/480p/one/00000.png")
+    assert (read_labels(out / "masks/one/00000.png") == given).all()
 
 
 def test_the_papers_numbers_stand_beside_sequences_of_its_split_only(tmp_path, out):
@@ -125,20 +131,6 @@ def test_times_leave_out_the_first_step_of_every_sequence(tree, out):
     assert times["step_ms"] == pytest.approx(2.5)
     assert result_of(out)["times"] == times
     assert result_of(out)["sequences"]["two"]["times"]["timed_steps"] == 4
-
-
-def test_masks_are_indexed_with_the_davis_palette_at_the_frames_size(tree, out):
-    evaluate_split(YEAR_2017, colours(), tree, out)
-    with Image.open(out / "masks/one/00003.png") as mask:
-        assert mask.mode == "P"
-        assert mask.size == SIZE[::-1]
-        assert (np.array(mask.getpalette()).reshape(-1, 3)[:3] == PALETTE[:3]).all()
-
-
-def test_the_first_mask_is_written_as_given(tree, out):
-    evaluate_split(YEAR_2017, colours(), tree, out)
-    given = read_labels(tree / "Annotations/480p/one/00000.png")
-    assert (read_labels(out / "masks/one/00000.png") == given).all()
 
 
 def test_in_2016_all_that_is_not_black_is_one_object(tmp_path, out):
@@ -248,13 +240,17 @@ def test_online_learning_follows_one_video_at_a_time(tree, out):
 # --- again
 
 
-def test_a_finished_run_is_scored_again_without_segmenting(tree, out):
+def test_a_finished_run_segments_only_what_is_missing(tree, out):
     evaluate_split(YEAR_2017, colours(), tree, out)
     before = result_of(out)
     again = colours()
     evaluate_split(YEAR_2017, again, tree, out)
     assert again.tracker.videos == 0
     assert result_of(out) == before  # times and memory of the first run included
+    (out / "masks/two/00003.png").unlink()  # then its sequence is done again
+    evaluate_split(YEAR_2017, again, tree, out)
+    assert again.tracker.videos == 1
+    assert masks_of(out)["two"] == FRAMES
 
 
 def test_scores_go_where_a_set_can_no_longer_be_scored(tree, out):
@@ -337,15 +333,6 @@ def test_results_and_data_may_be_moved(tmp_path):
     # Other data, where the first are still in their place, are another thing.
     with pytest.raises(OutputError, match="davis"):
         evaluate_split(YEAR_2017, colours(), write_tree(tmp_path / "other"), now / "out")
-
-
-def test_a_sequence_that_lacks_a_mask_is_done_again(tree, out):
-    evaluate_split(YEAR_2017, colours(), tree, out)
-    (out / "masks/two/00003.png").unlink()
-    again = colours()
-    evaluate_split(YEAR_2017, again, tree, out)
-    assert again.tracker.videos == 1
-    assert masks_of(out)["two"] == FRAMES
 
 
 def test_what_a_killed_run_left_is_removed(tree, out):

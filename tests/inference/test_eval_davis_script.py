@@ -55,15 +55,18 @@ def assert_error(outcome, *parts):
 
 
 def test_the_main_job(evaluate, tmp_path):
-    outcome = evaluate()
+    """Overrides may stand anywhere."""
+    given = ("inference.crop=whole_frame", "--overwrite", "inference.objects_at_once=1")
+    outcome = evaluate(*given)
     assert outcome.status == 0, outcome.error
     assert "DAVIS-2017 val: 2 sequences, 4 objects" in outcome.out
     assert "2/2 two: 6 frames" in outcome.error
     assert masks_of(tmp_path / "out") == {"one": FRAMES, "two": FRAMES}
     result = json.loads((tmp_path / "out/result.json").read_text())
-    assert result["settings"]["config"]["inference"]["input_size"] == [48, 80]
+    settings = result["settings"]["config"]["inference"]
+    assert (settings["input_size"], settings["crop"]) == ([48, 80], "whole_frame")
     assert result["times"]["timed_steps"] == 8
-    again = evaluate()
+    again = evaluate(*given)
     assert again.status == 0, again.error
     assert "2 of 2 sequences finished already, kept" in again.error
 
@@ -84,13 +87,6 @@ def test_other_settings_are_refused_then_overwrite(evaluate, tmp_path):
     assert "--overwrite" in refused.error
     assert evaluate("--overwrite", checkpoint=other).status == 0
     assert evaluate("inference.fusion=softmax", checkpoint=other).status == 0
-
-
-def test_overrides_may_stand_anywhere(evaluate, tmp_path):
-    outcome = evaluate("inference.crop=whole_frame", "--overwrite", "inference.dtype=bfloat16")
-    assert outcome.status == 0, outcome.error
-    settings = json.loads((tmp_path / "out/result.json").read_text())["settings"]
-    assert settings["config"]["inference"]["crop"] == "whole_frame"
 
 
 def test_several_videos_at_once(evaluate, tmp_path):

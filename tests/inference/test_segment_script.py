@@ -100,18 +100,14 @@ def test_the_overlay_may_lie_among_the_masks(segment, tmp_path):
     assert names(tmp_path) == ["first.png", "frames", "out"]
 
 
-def test_overrides_may_stand_anywhere(segment, tmp_path):
-    outcome = segment("crop=whole_frame", "--start", 3, "objects_at_once=1")
-    assert outcome.status == 0, outcome.error
-    assert len(names(tmp_path / "out")) == 3
-
-
 def test_a_video_file_from_a_later_frame(segment, tmp_path, video):
     with VideoWriter(tmp_path / "film.mp4", frame_rate=12) as writer:
         for frame, _ in video:
             writer.write(frame)
     outcome = segment(
-        *("--start", 2, "--overlay", tmp_path / "overlay.mp4"), video=tmp_path / "film.mp4"
+        *("crop=whole_frame", "--start", 2, "objects_at_once=1"),  # overrides may stand anywhere
+        *("--overlay", tmp_path / "overlay.mp4"),
+        video=tmp_path / "film.mp4",
     )
     assert outcome.status == 0, outcome.error
     assert names(tmp_path / "out") == [f"{index:05d}.png" for index in range(2, 6)]
