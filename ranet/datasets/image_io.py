@@ -46,8 +46,6 @@ _UPRIGHT = {
 }
 """What turns an image of each EXIF orientation upright."""
 
-_JPEG_SUFFIXES = (".jpg", ".jpeg")
-
 _OF_SEVERAL = ("AVIF", "GIF", "HEIF", "MPO", "PNG", "TIFF", "WEBP")
 """Pillow's formats of which a file may be an animation, or hold several pages or views."""
 
@@ -249,23 +247,17 @@ def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) 
         ValueError: ``image`` is not an image.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".png", *_JPEG_SUFFIXES):
+    formats = {".png": ("PNG", (3, 4)), ".jpg": ("JPEG", (3,)), ".jpeg": ("JPEG", (3,))}
+    if path.suffix.lower() not in formats:
         raise OutputError(
             f"Cannot write {path}: expected .png, .jpg or .jpeg, found {path.suffix!r}."
         )
-    channels = (3,) if suffix in _JPEG_SUFFIXES else (3, 4)
-    if (
-        image.dtype != np.uint8
-        or image.ndim != 3
-        or image.shape[2] not in channels
-        or not image.size
-    ):
+    file_format, channels = formats[path.suffix.lower()]
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in channels:
         raise ValueError(
-            f"An image for a {suffix} file is H×W×{' or '.join(map(str, channels))} uint8, "
+            f"An image for a {file_format} file is H×W×{' or '.join(map(str, channels))} uint8, "
             f"but got {image.dtype} of shape {image.shape}."
         )
-    file_format = "JPEG" if suffix in _JPEG_SUFFIXES else "PNG"
     pixels = Image.fromarray(np.ascontiguousarray(image))
     _put(path, _encoded(pixels, file_format, quality=jpeg_quality))
 

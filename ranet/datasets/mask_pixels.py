@@ -17,8 +17,9 @@ the object, and a few greys between, as along soft edges, are parted at half whi
 What is transparent counts as black. Where the colour is the same all over, what is opaque is the
 object, with a warning.
 
-All functions take an image that is decoded and upright, and its path for messages. Some data sets
-have rules of their own: :func:`saliency_of` reads black and white whose edges may be smoothed,
+All rules take an image that is decoded and upright, and its path for messages; they raise DataError
+where its colours or values are not ids, or can be understood in two ways. Some data sets have rules
+of their own: :func:`saliency_of` reads black and white whose edges may be smoothed,
 :func:`instances_of` colours that are the authors' own.
 """
 
@@ -57,20 +58,12 @@ class _Labels(NamedTuple):
 
 
 def labels_of(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W uint8 labels of a decoded mask, by the rules at the top of this file.
-
-    Raises:
-        DataError: its colours or values are not ids, or can be understood in two ways.
-    """
+    """H×W uint8 labels of a mask, by the rules at the top of this file."""
     return _read(image, path).values
 
 
 def marks_of(image: Image.Image, path: Path) -> np.ndarray:
-    """:func:`labels_of` a mask that marks objects: without void, and with ids as they are given.
-
-    Raises:
-        DataError: as there; or the colours are those of objects 1, 2, … in the order BGR.
-    """
+    """:func:`labels_of` a mask that marks objects: without void, and not in the order BGR."""
     labels, by_colour = _read(image, path)
     ids = np.unique(labels[(labels > 0) & (labels < VOID)]).tolist()
     numbered = list(range(1, len(ids) + 1))
@@ -84,11 +77,7 @@ def marks_of(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def object_of(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W bool of a decoded mask: where it is not black (the rule of DAVIS 2016).
-
-    Raises:
-        DataError: it is no mask.
-    """
+    """H×W bool of a mask: where it is not black (the rule of DAVIS 2016)."""
     image = _opaque(image, path)
     if image.mode == "P":
         indices, black = np.array(image), _packed(_palette(image)) == _BLACK
@@ -108,11 +97,7 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W uint8 of a decoded black and white mask: 1 where it is at least half white.
-
-    Raises:
-        DataError: it is no such mask.
-    """
+    """H×W uint8 of a black and white mask: 1 where it is at least half white."""
     if image.mode not in ("1", "L", "LA", "P", *_COLOUR_MODES):
         raise DataError(
             f"{path} is no mask: expected black and white with 8 bits a channel, found "
@@ -125,14 +110,11 @@ def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def instances_of(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W uint8 labels of a decoded mask in which each object has a colour, whichever.
+    """H×W uint8 labels of a mask in which each object has a colour, whichever.
 
     Indexed and grey masks are read as ever. In a colour mask the objects are numbered in the order
     of their colours 0xRRGGBB; black is background, and a colour that nowhere fills 2×2 pixels, as
     along smoothed edges, is void.
-
-    Raises:
-        DataError: its values are not ids, or it has more colours than labels.
     """
     if image.mode not in _COLOUR_MODES:
         return labels_of(image, path)

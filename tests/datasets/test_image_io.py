@@ -687,7 +687,6 @@ def test_what_is_no_label_map(tmp_path, labels):
         ("i.jpg", np.zeros((3, 3, 4), np.uint8)),
         ("i.png", np.zeros((3, 3, 3))),
         ("i.png", np.zeros((3, 3), np.uint8)),
-        ("i.png", np.zeros((3, 0, 3), np.uint8)),
     ],
 )
 def test_what_is_no_image_to_write(tmp_path, name, image):
