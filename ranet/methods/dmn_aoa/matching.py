@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ranet.errors import RANetError
 
@@ -65,12 +64,15 @@ def matching_layer(
 
 def _cheapest(cost: Tensor) -> Tensor:
     """The start: one-hot rows B×n×m."""
-    rows = torch.arange(cost.shape[1], device=cost.device)[None, :, None]
-    cheapest_of_column = rows == cost.argmin(dim=1, keepdim=True)
+    cheapest_of_column = _one_hot(cost.argmin(dim=1), cost.shape[1]).transpose(1, 2)
     most = cost.amax(dim=(1, 2), keepdim=True)
-    return F.one_hot(cost.where(cheapest_of_column, most).argmin(dim=2), cost.shape[2]).to(
-        cost.dtype
-    )
+    taken = cost.where(cheapest_of_column, most).argmin(dim=2)
+    return _one_hot(taken, cost.shape[2]).to(cost.dtype)
+
+
+def _one_hot(index: Tensor, count: int) -> Tensor:
+    """…×count bool; torch's own looks at the values, for which the host would wait."""
+    return index[..., None] == torch.arange(count, device=index.device)
 
 
 def _not_negative(x: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ def greedy(cost: Tensor) -> Tensor:
     left, assignment = cost.detach(), torch.zeros_like(cost)
     for _ in range(min(cost.shape[1:])):
         index = left.flatten(1).argmin(dim=1)
-        pair = F.one_hot(index, cost[0].numel()).unflatten(1, cost.shape[1:]).bool()
+        pair = _one_hot(index, cost[0].numel()).unflatten(1, cost.shape[1:])
         assignment = torch.where(pair, 1, assignment)
         taken = pair.any(dim=1, keepdim=True) | pair.any(dim=2, keepdim=True)
         left = left.masked_fill(taken, torch.inf)
@@ -172,9 +174,8 @@ def one_column_each(assignment: Tensor, otherwise: Tensor) -> Tensor:
     Returns:
         B×n×m of 0 and 1.
     """
-    chosen = F.one_hot(assignment.argmax(dim=2), assignment.shape[2])  # B×n×m
-    strongest = (assignment * chosen).argmax(dim=1, keepdim=True)  # B×1×m
-    rows = torch.arange(assignment.shape[1], device=assignment.device)[None, :, None]
-    kept = chosen * (rows == strongest)
-    lost = kept.sum(dim=2, keepdim=True) == 0
-    return torch.where(lost, otherwise.to(kept.dtype), kept).to(assignment.dtype)
+    chosen = _one_hot(assignment.argmax(dim=2), assignment.shape[2])  # B×n×m
+    strongest = (assignment * chosen).argmax(dim=1)  # B×m
+    kept = chosen & _one_hot(strongest, assignment.shape[1]).transpose(1, 2)
+    lost = ~kept.any(dim=2, keepdim=True)
+    return torch.where(lost, otherwise.to(assignment.dtype), kept.to(assignment.dtype))

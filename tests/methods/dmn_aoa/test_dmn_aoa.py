@@ -4,7 +4,9 @@ import io
 
 import pytest
 import torch
+from device_questions import NoQuestions, on_meta
 from tiny_dmn_aoa import SIZE, clip_of, passing_squares, started, tiny_dmn_aoa
+from torch.utils import _pytree as pytree
 
 from ranet.datasets.image_io import read_image, read_labels
 from ranet.datasets.synthetic import write_synthetic_davis
@@ -181,6 +183,20 @@ def test_neighbours_that_were_not_chosen_are_proposed_too():
     prediction = method(clip)
     assert prediction.aux["valid"].sum() == 2
     assert prediction.aux["coarse"].shape[2] == 1
+
+
+@pytest.mark.parametrize("changes", [{}, {"matching": "greedy", "memory": "first_last"}])
+def test_a_step_asks_the_device_for_nothing(changes):
+    method = tiny_dmn_aoa(**changes)
+    frames, labels = passing_squares(2)
+    state = started(method, frames, labels)
+    with torch.no_grad(), NoQuestions():
+        method.step(state, frames[1])
+    with torch.inference_mode(), on_meta():
+        state = pytree.tree_map(lambda tensor: tensor.to("meta"), state)
+        prediction, after = method.to("meta").step(state, frames[1].to("meta"))
+    assert prediction.logits.shape == (1, 2, *SIZE)
+    assert after.probabilities.device.type == "meta"
 
 
 def test_a_state_can_be_written_and_read():
