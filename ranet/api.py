@@ -15,7 +15,8 @@ import numpy as np
 
 from ranet.config import InferenceConfig
 from ranet.datasets.annotations import first_labels
-from ranet.datasets.video_io import FrameSource, no_such_frame, open_frames
+from ranet.datasets.frames import FrameSource
+from ranet.datasets.video_io import no_such_frame, open_frames
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.base import VOSMethod
 from ranet.methods.checkpoints import load_pretrained

@@ -33,9 +33,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.cli import usable_cores
 from ranet.config import InferenceConfig, TrainConfig, parse_config
+from ranet.datasets.frames import ImageFrames
 from ranet.datasets.image_io import write_image
 from ranet.datasets.loader import BatchLoader
-from ranet.datasets.video_io import ImageFrames
 from ranet.device import (
     DTYPES,
     exact_float32,

@@ -46,9 +46,11 @@ MAY_IMPORT = {
     "inference": {
         "config",
         "datasets.annotations",
+        "datasets.frames",
         "datasets.image_io",
         "datasets.index",
         "datasets.mask_exports",
+        "datasets.mask_pixels",  # arrays mean what files do
         "datasets.video_io",
         "datasets.video_writer",
         "datasets.youtube_vos",
@@ -72,9 +74,10 @@ MAY_IMPORT = {
     },
     "annotator": {  # a person marks objects and watches them being followed
         "datasets.annotations",
+        "datasets.frames",
         "datasets.image_io",
+        "datasets.mask_pixels",
         "datasets.random_access",
-        "datasets.video_io",
         "inference",
         "visual.overlay",
     },
@@ -108,7 +111,14 @@ MAY_IMPORT = {
         "tables.benchmark",
     },
     "export": {"config", "inference", "methods", "structures"},
-    "api": {"config", "datasets.annotations", "datasets.video_io", "inference", "methods"},
+    "api": {
+        "config",
+        "datasets.annotations",
+        "datasets.frames",
+        "datasets.video_io",
+        "inference",
+        "methods",
+    },
     "demo": {"config", "datasets", "inference", "report", "training", "visual"},
     # Each calls the one thing that it is for; nobody imports a command.
     "commands": {
@@ -258,6 +268,7 @@ def test_optional_packages_are_loaded_when_they_are_used():
     "module",
     [
         "annotations.py",
+        "frames.py",
         "index.py",
         "image_io.py",
         "image_sets.py",

@@ -16,9 +16,9 @@ from pydantic import validate_call
 from ranet import VideoSegmenter
 from ranet.annotator.journal import Journal
 from ranet.annotator.marks import FrameMarks, Marks
+from ranet.datasets.frames import FrameSource
 from ranet.datasets.image_io import read_labels, write_labels
 from ranet.datasets.random_access import random_access
-from ranet.datasets.video_io import FrameSource
 from ranet.errors import DataError, RANetError
 from ranet.files import atomic_folder, output_errors
 from ranet.inference.outputs import Outputs, write_outputs

@@ -38,7 +38,7 @@ from ranet.files import check_writable
 
 if TYPE_CHECKING:
     from ranet.annotator.server import AnnotatorServer
-    from ranet.datasets.video_io import FrameSource
+    from ranet.datasets.frames import FrameSource
 
 _logger = logging.getLogger(__name__)
 

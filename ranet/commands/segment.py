@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ranet.datasets.annotations import PixelBox
-    from ranet.datasets.video_io import FrameSource
+    from ranet.datasets.frames import FrameSource
 
 _PIXEL_FORMATS = ("rgb24", "bgr24", "gray", "rgba", "bgra")
 

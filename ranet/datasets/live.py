@@ -10,7 +10,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from ranet.datasets.video_io import FrameSource
+from ranet.datasets.frames import FrameSource
 from ranet.errors import DataError
 from ranet.wording import size_text
 
@@ -25,7 +25,7 @@ PIXEL_FORMATS: dict[str, tuple[int, int | None]] = {
 
 
 class RawFrames(FrameSource):
-    """A :class:`~ranet.datasets.video_io.FrameSource` of bytes, as ``ffmpeg -f rawvideo`` writes.
+    """A :class:`~ranet.datasets.frames.FrameSource` of bytes, as ``ffmpeg -f rawvideo`` writes.
 
     Args:
         stream: frame after frame, row after row, without any header.
@@ -89,7 +89,7 @@ def camera_index(source: str) -> int | None:
 
 
 class CameraFrames(FrameSource):
-    """A :class:`~ranet.datasets.video_io.FrameSource` of a camera, through OpenCV.
+    """A :class:`~ranet.datasets.frames.FrameSource` of a camera, through OpenCV.
 
     It ends when the camera delivers nothing more. Frames that the camera takes while one is being
     segmented may be lost; the others keep their times.

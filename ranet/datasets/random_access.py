@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ranet.datasets.frames import FrameSource, ImageFrames
 from ranet.datasets.video_file import Decoding, decoded, opened_video
-from ranet.datasets.video_io import AnimationFrames, FrameSource, ImageFrames, VideoFrames
+from ranet.datasets.video_io import AnimationFrames, VideoFrames
 from ranet.errors import DataError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ranet.config import EvalConfig, InferenceConfig
-from ranet.datasets.annotations import checked_labels, naming_mask
+from ranet.datasets.frames import ImageFrames
 from ranet.datasets.image_io import MaskReader, image_size, marks_reader, read_marks
 from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file, index_davis
-from ranet.datasets.video_io import ImageFrames
+from ranet.datasets.mask_pixels import checked_labels, naming_mask
 from ranet.datasets.youtube_vos import index_youtube_vos_test
 from ranet.device import device_name, peak_memory, reset_peak_memory
 from ranet.errors import ConfigError, DataError, OutputError

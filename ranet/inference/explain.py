@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from ranet.config import InferenceConfig
 from ranet.datasets.annotations import first_labels
-from ranet.datasets.video_io import FrameSource, open_frames
+from ranet.datasets.frames import FrameSource
+from ranet.datasets.video_io import open_frames
 from ranet.device import exact_float32
 from ranet.errors import DataError
 from ranet.inference.segmenter import VideoSegmenter

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ranet.datasets.annotations import checked_labels, marks_in, marks_of_frame, naming_mask
+from ranet.datasets.annotations import marks_in, marks_of_frame
+from ranet.datasets.frames import FrameSource, ImageFrames
 from ranet.datasets.index import images_in, is_image
-from ranet.datasets.video_io import FrameSource, ImageFrames
+from ranet.datasets.mask_pixels import checked_labels, naming_mask
 from ranet.errors import DataError
 from ranet.wording import count, some_of
 

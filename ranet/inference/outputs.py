@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ranet.datasets.frames import FrameSource, ImageFrames
 from ranet.datasets.image_io import read_labels, write_image
 from ranet.datasets.mask_exports import CocoWriter, MaskExport, YouTubeVisWriter, ZipWriter
-from ranet.datasets.video_io import FrameSource, ImageFrames
 from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, check_writable, output_errors

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ranet.datasets.annotations import naming_mask
+from ranet.datasets.frames import FrameSource, ImageFrames
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.datasets.video_io import FrameSource, ImageFrames, backwards, no_such_frame
+from ranet.datasets.mask_pixels import naming_mask
+from ranet.datasets.video_io import backwards, no_such_frame
 from ranet.errors import DataError
 from ranet.inference.canvas import Frame
 from ranet.inference.marked_frames import MarkedFrames, Mask, Way

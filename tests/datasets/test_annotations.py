@@ -9,13 +9,12 @@ import pytest
 from PIL import Image
 
 from ranet.datasets.annotations import (
-    checked_labels,
     first_labels,
     labels_of_boxes,
     marks_in,
     marks_of_frame,
-    naming_mask,
 )
+from ranet.datasets.mask_pixels import checked_labels, naming_mask
 from ranet.errors import DataError
 from ranet.palette import PALETTE
 

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image, features
 
 from ranet.datasets import video_writer
+from ranet.datasets.frames import FrameSource
 from ranet.datasets.image_io import write_image
 from ranet.datasets.random_access import random_access
-from ranet.datasets.video_io import FrameSource, open_frames, position_of
+from ranet.datasets.video_io import open_frames, position_of
 from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError, OutputError, RANetError
 
