@@ -1,7 +1,7 @@
 # make demo        segment drawn videos with the network that is here: half a minute
 # make demo-train  train a small network on drawn videos, and show it: some minutes
 # make test        formatting, lint, types and all tests
-# make test-fast   the tests but the slow ones
+# make test-fast   the core: model, metrics, data, tracker, a training, an evaluation
 # make docs        build the documentation: outputs/site/index.html
 # make clean       remove the virtual environment; results stay
 #
@@ -24,11 +24,18 @@ demo-train: $(VENV)/ready
 	OMP_WAIT_POLICY=passive $(BIN)/python scripts/demo.py --train
 
 # A file's tests run in one process: what they share is made once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+CORE := tests/methods tests/metrics tests/datasets \
+    tests/inference/test_tracker.py tests/inference/test_segmenter.py \
+    tests/inference/test_step.py tests/inference/test_davis_split.py \
+    tests/training/test_clip.py tests/training/test_loop.py tests/training/test_losses.py \
+    tests/training/test_overfit.py tests/training/test_resume.py
+
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 test-fast: $(VENV)/ready-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow" $(CORE)
 
 # The variable hides an advertisement for a successor of mkdocs-material.
 docs: $(VENV)/ready-docs

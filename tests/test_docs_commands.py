@@ -47,7 +47,7 @@ def test_most_scripts_are_shown():
 
 
 def test_the_files_exist():
-    text = "".join(page.read_text("utf-8") for page in PAGES)
+    text = "".join(page.read_text("utf-8") for page in [*PAGES, ROOT / "Makefile"])
     named = set(re.findall(r"(?:configs|scripts|tests)/[\w/]+\.(?:yaml|py)", text))
     example = {"configs/ablations/mean_static.yaml", "configs/ablations/mean_video.yaml"}
     assert len(named) > 30

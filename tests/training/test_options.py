@@ -1,8 +1,6 @@
 """Options of a training run: each does what it says, and nothing else."""
 
 import logging
-import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -10,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import TINY_RANET, figures, in_float64, stop_after, tiny_config, written
+from runs import TINY_RANET, in_float64, stop_after, tiny_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_ranet import logits_of
 
@@ -198,40 +196,6 @@ def test_half_precision_trains_and_tells_where_it_is_slow(
         with pytest.warns(UserWarning, match=f"dtype is {dtype}, .*no instructions"):
             train(run)
         assert all(0 < loss < 10 for loss in losses(run))
-
-
-DIES_WHILE_WRITING = """
-import os, runpy, signal, sys, torch
-
-write = torch.save
-
-def save(content, file):
-    if content["step"] == 2:
-        file.write(b"the first half")
-        file.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
-    write(content, file)
-
-torch.save = save
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-@pytest.mark.slow
-def test_killed_while_a_checkpoint_is_written(plain_run: TrainConfig, tmp_path: Path) -> None:
-    killed = changed(plain_run, output=tmp_path / "killed")
-    file = written(killed, tmp_path / "killed.yaml")
-    command = [sys.executable, "-c", DIES_WHILE_WRITING, TRAIN, "--config", file]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
-    left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
-    assert left[0].startswith(".step-00000002.")  # the temporary file
-    assert left[1:] == ["step-00000001.pt"]
-    train(killed, resume=True)
-    left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
-    assert left == ["step-00000001.pt", "step-00000002.pt"]
-    assert same(plain_run.output / "model.pt", killed.output / "model.pt")
-    assert figures(plain_run) == figures(killed)  # the line of the second step is there once
 
 
 def test_each_process_makes_its_own_part_of_a_batch(tiny_run: TrainConfig) -> None:

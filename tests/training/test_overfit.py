@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from scripts_in_process import ScriptRunner
 from tiny_ranet import logits_of
@@ -11,8 +10,6 @@ from ranet.config import TrainConfig, load_config
 from ranet.datasets.sampling import TrainingSamples
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
-
-pytestmark = pytest.mark.slow
 
 CONFIG = Path(__file__).parents[2] / "configs" / "debug.yaml"
 

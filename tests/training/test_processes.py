@@ -42,15 +42,15 @@ def test_a_run_in_a_notebook_does_not_seed_the_users_random_numbers(
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_torchrun_starts_the_processes_of_a_run(slow_run: TrainConfig, tmp_path: Path) -> None:
-    config = written(slow_run, tmp_path / "run.yaml")
+def test_torchrun_starts_the_processes_of_a_run(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    config = written(tiny_run, tmp_path / "run.yaml")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*torchrun, ROOT / "scripts/train.py", "--config", config, "steps=1"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "on 2 × CPU" in done.stderr
     assert done.stderr.count("step 1/1") == 1  # one process speaks
-    assert (slow_run.output / "model.pt").is_file()
+    assert (tiny_run.output / "model.pt").is_file()
 
 
 def train_with_others(rank: int, run: TrainConfig) -> None:

@@ -29,7 +29,6 @@ def state(run: TrainConfig) -> dict[str, Any]:
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

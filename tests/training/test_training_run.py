@@ -5,6 +5,8 @@ import logging
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,8 @@ from ranet.training import loop
 from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
+
+TRAIN = Path(__file__).parents[2] / "scripts" / "train.py"
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -179,6 +183,40 @@ def test_a_full_disk_leaves_the_last_checkpoint(
     assert [p.name for p in (full.output / "checkpoints").iterdir()] == ["step-00000001.pt"]
     train(full, resume=True)
     assert_same_weights(two_steps_run.output / "model.pt", full.output / "model.pt")
+
+
+DIES_WHILE_WRITING = """
+import os, runpy, signal, sys, torch
+
+write = torch.save
+
+def save(content, file):
+    if content["step"] == 2:
+        file.write(b"the first half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(content, file)
+
+torch.save = save
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_killed_while_a_checkpoint_is_written(two_steps_run: TrainConfig, tmp_path: Path) -> None:
+    killed = changed(two_steps_run, output=tmp_path / "killed")
+    file = written(killed, tmp_path / "killed.yaml")
+    command = [sys.executable, "-c", DIES_WHILE_WRITING, TRAIN, "--config", file]
+    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+    left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
+    assert left[0].startswith(".step-00000002.")  # the temporary file
+    assert left[1:] == ["step-00000001.pt"]
+    train(killed, resume=True)
+    left = sorted(path.name for path in (killed.output / "checkpoints").iterdir())
+    assert left == ["step-00000001.pt", "step-00000002.pt"]
+    assert_same_weights(two_steps_run.output / "model.pt", killed.output / "model.pt")
+    assert figures(two_steps_run) == figures(killed)  # the line of the second step is there once
 
 
 def _flip_a_byte(path: Path) -> None:
