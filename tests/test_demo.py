@@ -18,6 +18,12 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 VIDEOS = DemoVideos(train=2, val=2, frames=3, size=(64, 96), max_objects=2, clutter=1.0)
 
 
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They take longer to draw than all else of a report, whose own tests look at them."""
+    monkeypatch.setattr("ranet.report.page.has_matplotlib", lambda: False)
+
+
 @pytest.fixture
 def evaluation() -> EvalConfig:
     overrides = ["inference.input_size=null"]

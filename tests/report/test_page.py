@@ -155,7 +155,9 @@ def test_plots_for_papers(one, two):
     assert "differences.png" not in {path.name for path in one.plots}
 
 
-def test_without_matplotlib_there_are_no_plots_and_that_is_said(scored, tmp_path, monkeypatch):
+def test_without_matplotlib_there_are_no_plots_and_that_is_said(
+    plots, scored, tmp_path, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     written = write_report([scored], tmp_path, pictures=None)
     assert written.page.is_file()

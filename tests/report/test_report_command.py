@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_written(run_script, copied, tmp_path):
     assert_error(run_script("report.py", copied, "--out", tmp_path / "file"), "not a folder")
 
 
-def test_an_evaluation_ends_with_a_report(run_script, tree, tmp_path):
+def test_an_evaluation_ends_with_a_report(plots, run_script, tree, tmp_path):
     outcome = run_script(
         "eval_davis.py",
         *("--config", PROJECT / "configs/eval_davis17.yaml", "--davis", tree),
