@@ -219,8 +219,8 @@ def test_a_stopped_export_leaves_nothing(session, tmp_path, monkeypatch):
     source = session.source
 
     class Stopping:
-        live, size, paths, times = False, source.size, source.paths, source.times
-        frame_rate, count = source.frame_rate, source.count
+        def __getattr__(self, name):
+            return getattr(source, name)
 
         def __iter__(self):
             for number, named in enumerate(source):
