@@ -28,7 +28,7 @@ class RawFrames(FrameSource):
     """A :class:`~ranet.datasets.frames.FrameSource` of bytes, as ``ffmpeg -f rawvideo`` writes.
 
     Args:
-        stream: frame after frame, row after row, without any header.
+        stream: frame after frame, row after row, without any header; buffered.
         size: (height, width) of the frames.
         pixel_format: one of :data:`PIXEL_FORMATS`.
         name: what to call the stream in a message.
@@ -54,7 +54,7 @@ class RawFrames(FrameSource):
         shape = (*self.size, self._channels)
         expected = int(np.prod(shape))
         number = 0
-        while data := self._read(expected):
+        while data := self._stream.read(expected):
             if len(data) < expected:
                 raise DataError(
                     f"{self._called} ends within frame {number} (counted from 0): expected "
@@ -70,14 +70,6 @@ class RawFrames(FrameSource):
                 f"No frame came from {self._called}: expected raw frames, as "
                 "`ffmpeg -i … -f rawvideo -pix_fmt rgb24 -` writes them."
             )
-
-    def _read(self, size: int) -> bytes:
-        """``size`` bytes, or as many as are left; a pipe may hand them over in pieces."""
-        pieces = []
-        while size > 0 and (piece := self._stream.read(size)):
-            pieces.append(piece)
-            size -= len(piece)
-        return b"".join(pieces)
 
 
 def camera_index(source: str) -> int | None:

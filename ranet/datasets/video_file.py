@@ -5,7 +5,6 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -86,12 +85,6 @@ def _shown_stream(path: Path, container: "av.container.InputContainer") -> "av.V
     return max(streams, key=lambda s: (bool(s.disposition & kinds.default), s.frames != 1))
 
 
-def claimed_rate(stream: "av.VideoStream") -> Fraction | None:
-    """Frames a second, as the container tells or FFmpeg guesses."""
-    rate = stream.average_rate or stream.guessed_rate
-    return Fraction(rate.numerator, rate.denominator) if rate else None
-
-
 def frame_rate(
     container: "av.container.InputContainer", stream: "av.VideoStream"
 ) -> Fraction | None:
@@ -99,7 +92,7 @@ def frame_rate(
 
     Recorders that do not know their rate claim some other number, such as 1000.
     """
-    claimed = claimed_rate(stream)
+    claimed: Fraction | None = stream.average_rate or stream.guessed_rate or None
     times = [packet.dts for packet in itertools.islice(container.demux(stream), 50)]
     pairs = itertools.pairwise(time for time in times if time is not None)
     steps = [after - before for before, after in pairs if after > before]
@@ -162,22 +155,6 @@ def decoded(
             yield from frames
 
 
-@dataclass(frozen=True)
-class _Hole:
-    """A time without frames that others of the video would have filled."""
-
-    number: int  # of the frame behind it, counted from 0
-    before: float  # seconds: when the last frame before it is shown
-    after: float  # seconds: when the first one behind it is shown
-    missing: int  # frames, about
-
-    def __str__(self) -> str:
-        return (
-            f"no frame between {self.before:.2f} and {self.after:.2f} s, before frame {self.number}"
-            f" (about {self.missing} missing)"
-        )
-
-
 class Decoding:
     """One go through a video file, from its first frame; iterate once.
 
@@ -206,7 +183,7 @@ class Decoding:
         self._offset: Fraction | None = None  # from the times of the container to ours
         self._failed: list[str] = []  # packets: where and why
         self._incomplete: list[int] = []  # numbers of frames
-        self._holes: list[_Hole] = []
+        self._holes: list[str] = []  # times without frames that others would have filled
         self._container_end = Fraction(0)  # of the frames, by the container's own times
         self._ending = ""  # what is wrong with the end
 
@@ -234,10 +211,8 @@ class Decoding:
             frames = count(self._incomplete, "frame")
             found.append(f"{frames} came incomplete, the first as frame {self._incomplete[0]}")
         told = "is damaged" if found else "may lack frames"
-        few = 0 < len(self._holes) <= max(1, _FEW * self.frames)
-        if few and not self._failed:
-            holes = some_of([str(hole) for hole in self._holes], at_most=3)
-            found.append(f"there is {holes}")
+        if 0 < len(self._holes) <= max(1, _FEW * self.frames):
+            found.append(f"there is {some_of(self._holes, at_most=3)}")
         if self._ending:
             found.append(self._ending)
         if not found:
@@ -274,7 +249,10 @@ class Decoding:
                 self._step = step
         if self._rate and self.time - before > _HOLE / self._rate:
             missing = round((self.time - before) * self._rate) - 1
-            self._holes.append(_Hole(self.frames, float(before), float(self.time), missing))
+            self._holes.append(
+                f"no frame between {float(before):.2f} and {float(self.time):.2f} s, before frame "
+                f"{self.frames} (about {missing} missing)"
+            )
         lasts = (frame.duration or 0) * self._unit
         usual = 1 / self._rate if self._rate else self._step
         self.end = self.time + (lasts if lasts > usual / 2 else usual)

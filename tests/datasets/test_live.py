@@ -25,13 +25,16 @@ class Dribble(io.RawIOBase):
     def __init__(self, data: bytes) -> None:
         self._stream = io.BytesIO(data)
 
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(min(size, 5))
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        return self._stream.readinto(memoryview(buffer)[:5])
 
 
 def test_raw_frames_in_pieces():
     sent = frames(3)
-    source = RawFrames(Dribble(sent.tobytes()), SIZE)
+    source = RawFrames(io.BufferedReader(Dribble(sent.tobytes())), SIZE)
     assert (source.size, source.count, source.frame_rate, source.live) == (SIZE, None, None, True)
     names, came = zip(*source, strict=True)
     assert names == ("00000", "00001", "00002")

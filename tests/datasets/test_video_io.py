@@ -335,8 +335,9 @@ def came_with_a_word(path: Path, *words: str) -> int:
     """Frames of a damaged file, whose damage a warning tells."""
     with pytest.warns(UserWarning, match=re.escape(path.name)) as told:
         number = len(shown(open_frames(path)))
+    (message,) = (str(w.message) for w in told if path.name in str(w.message))
     for word in (*words, f"The {number} frame"):
-        assert word in str(told[0].message)
+        assert word in message
     return number
 
 
@@ -435,7 +436,7 @@ def test_frames_that_ffmpeg_skips_without_a_word(tmp_path, name, codec):
         times = [picture.time for picture in container.decode(video=0)]
     behind = int(np.diff(times).argmax()) + 1
     assert len(times) < 40  # this is what makes the test one
-    words = ("may lack frames", f"before frame {behind}", f"{40 - len(times)} missing")
+    words = (f"before frame {behind}", f"{40 - len(times)} missing")
     assert came_with_a_word(path, *words) == len(times)
 
 
