@@ -68,7 +68,7 @@ _TRAIN_CONFIG = CONFIGS / "static_single.yaml"
 _INFERENCE = ("network", "frame", "step", "video")
 _SWEPT = (*_INFERENCE, "training")
 _PARTS = (*_SWEPT, "evaluation", "loader")
-_SLOW = ("evaluation", "loader")  # calls that take seconds
+_SLOW = ("evaluation", "loader")  # whose calls take seconds
 
 
 # --- Options
@@ -146,7 +146,14 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Any, Callable[[str], Any], str, str], 
     ),
     ("annotations", ("evaluation",), None, Path, "DIR", "the true masks"),
     ("predictions", ("evaluation",), None, Path, "DIR", "the masks to score"),
-    ("year", ("evaluation",), None, int, "2016|2017", "whose rules hold"),
+    (
+        "year",
+        ("evaluation",),
+        None,
+        number_within(int, 2016, 2017),
+        "Y",
+        "2016 or 2017: whose rules hold",
+    ),
     ("set", ("evaluation",), None, Path, "FILE", "list of sequences (default: all)"),
     (
         *("workers", _SLOW, None, _each(number_within(int, 0)), "N,N,…"),
@@ -172,15 +179,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         told = f"{told} [{','.join(parts)}]"
         action = "append" if name in ("checkpoint", "vary") else "store"
         parser.add_argument(f"--{name}", type=kind, action=action, metavar=metavar, help=told)
-    for name, kind, told in (
-        ("warm-up", number_within(int, 0), "calls before any is timed (default: 3, if slow 1)"),
-        ("repeats", positive_int, "calls that are timed, at least (default: 10, if slow 5)"),
-        ("seconds", number_within(float, 0), "go on for so long (default: 1, if slow 0)"),
-        ("threads", positive_int, "of the network on a CPU"),
-        ("json", Path, "write all figures there, after each row"),
-        ("baseline", Path, "compare with what --json wrote earlier"),
+    for name, kind, metavar, told in (
+        ("warm-up", number_within(int, 0), "N", "calls before any is timed (3, of slow parts 1)"),
+        ("repeats", positive_int, "N", "calls that are timed, at least (10, of slow parts 5)"),
+        ("seconds", number_within(float, 0), "S", "go on for so long (1, of slow parts 0)"),
+        ("threads", positive_int, "N", "of the network on a CPU"),
+        ("json", Path, "FILE", "write all figures there, after each row"),
+        ("baseline", Path, "FILE", "compare with what --json wrote earlier"),
     ):
-        parser.add_argument(f"--{name}", type=kind, help=told)
+        parser.add_argument(f"--{name}", type=kind, metavar=metavar, help=told)
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     add_overrides(parser, "crop=whole_frame")
 
