@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 from moving_squares import iou, moving
-from tiny_dmn_aoa import SIZE, tiny_dmn_aoa
+from tiny_dmn_aoa import SIZE, as_tensors, started, tiny_dmn_aoa
 
 from ranet import InferenceConfig, VideoSegmenter, load_checkpoint
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.errors import RANetError
 from ranet.export.programs import export_programs
+from ranet.inference.network import Network, resolved
 from ranet.inference.tracker import Tracker
 from ranet.methods.dmn_aoa.proposals import truth_proposals
 from ranet.structures import one_hot_masks
@@ -94,6 +95,21 @@ def test_a_growing_state_is_not_compiled_and_says_so():
     segmenter.start(*VIDEOS[0][0])
     segmenter.step(VIDEOS[0][1][0])
     assert segmenter.video.network.problem == "ran without compile"
+
+
+@pytest.mark.slow
+def test_a_limited_memory_goes_through_the_compiler():
+    method = tiny_dmn_aoa()
+    config = resolved(inference(memory_limit=3, compile=True), method)
+    network = Network(method, config, backend="eager")
+    frames, labels = as_tensors(VIDEOS[0])
+    compiled = plain = started(network.method, frames, labels)
+    with torch.inference_mode():
+        for image in frames[1:]:
+            prediction, compiled = network.step(compiled, image)
+            expected, plain = network.method.step(plain, image)
+            assert torch.allclose(prediction.logits, expected.logits, atol=1e-5)
+    assert network.problem is None
 
 
 @pytest.mark.slow

@@ -70,6 +70,15 @@ def test_all_frames_are_kept_in_which_a_target_was_found():
     assert memory.written.tolist() == [[4]]
 
 
+def test_a_place_is_as_large_as_the_documentation_says():
+    memory = empty_memory(torch.zeros(1), 0, (64, 64), 49)
+    memory = with_targets(
+        memory, Entry(*(torch.zeros(1, 1, *shape) for shape in ((64, 49), (64, 49), (49,))))
+    )
+    floats = (memory.keys, memory.values, memory.cover)
+    assert sum(part.nbytes for part in floats) == (64 + 64 + 1) * 49 * 4 == 25_284
+
+
 @pytest.mark.parametrize(
     ("limit", "kept"), [(1, [0]), (2, [0, 7]), (4, [0, 7, 5, 6]), (9, [0, *range(1, 8), None])]
 )
