@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -430,24 +430,15 @@ def _newest_checkpoint(config: TrainConfig, resume: bool) -> Path | None:
     Raises:
         OutputError: there is a run already, and nobody said to go on with it.
     """
-    existing = checkpoints_in(config.output / _CHECKPOINTS)
-    if not resume:
-        _refuse_another_run(config.output, existing)
-    return existing[-1] if existing else None
-
-
-def _refuse_another_run(output: Path, checkpoints: Sequence[Path]) -> None:
-    remains = [*checkpoints, *filter(_is_filled, (output / _RESULT, output / _LOG))]
-    if remains:
+    output, checkpoints = config.output, checkpoints_in(config.output / _CHECKPOINTS)
+    others = [p for p in (output / _RESULT, output / _LOG) if p.exists() and p.stat().st_size]
+    if not resume and (remains := [*checkpoints, *others]):
         how = "Go on with it" if checkpoints else "It has no checkpoint left: begin it once more"
         raise OutputError(
             f"{output} already holds a run ({remains[0].name}). {how} with --resume, or choose "
             "another folder with output=FOLDER."
         )
-
-
-def _is_filled(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    return checkpoints[-1] if checkpoints else None
 
 
 def _state_of_the_same_run(path: Path, config: TrainConfig) -> TrainingState:
