@@ -321,7 +321,7 @@ def _check_seen(
     method: VOSMethod, state: State, canvas: Canvas, labels: np.ndarray, ids: Sequence[int]
 ) -> None:
     """Warn of new objects that are too small for the network; all of them are an error."""
-    seen = method.sees(state)[-len(ids) :].tolist()
+    seen = method.sees(state)[-len(ids) :].cpu().tolist()
     unseen = [label for label, is_seen in zip(ids, seen, strict=True) if not is_seen]
     if not unseen:
         return

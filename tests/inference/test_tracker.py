@@ -105,9 +105,9 @@ def test_states_are_stacked_only_when_other_videos_are_given(monkeypatch):
     videos = [video(number) for number in range(3)]
     tracker = Tracker(ColourNetwork(), config())
     followed = [tracker.start(*video[0]) for video in videos]
-    given, step = [], ColourNetwork.step
+    given, step = [], tracker.network.step
     monkeypatch.setattr(
-        ColourNetwork, "step", lambda *of: given.append(of[1].templates[0].masks) or step(*of)
+        tracker.network, "step", lambda *of: given.append(of[0].templates[0].masks) or step(*of)
     )
     for members in ([0, 1], [0, 1], [1, 2], [1, 2]):
         frames = [videos[index][1][0] for index in members]
