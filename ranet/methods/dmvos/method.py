@@ -274,16 +274,21 @@ class DMVOS(VOSMethod):
         after = state._replace(probabilities=probabilities, sides=look.sides, centre=look.centre)
         return prediction, after
 
-    def look(self, state: DMVOSState) -> Look:
+    def look(self, state: DMVOSState, smoothing: float | None = None) -> Look:
         """Where the objects are looked for in the frame that follows.
 
         The sides follow Equation 1 of the supplement: as it needs the mask of a frame, it serves
         the frame after it.
+
+        Args:
+            state: of a frame.
+            smoothing: None: as the options have it.
         """
         probabilities = state.probabilities
         labels = to_labels(FUSIONS[self.options.fusion], [probabilities])
         masks = one_hot_masks(labels, probabilities.shape[1]) > 0
-        smoothing = self.options.crop_smoothing or 0
+        if smoothing is None:
+            smoothing = self.options.crop_smoothing or 0
         return self._look(masks, state.sides, state.centre, smoothing=smoothing)
 
     def _look(self, masks: Tensor, sides: Tensor, centre: Tensor, *, smoothing: float) -> Look:
@@ -301,11 +306,20 @@ class DMVOS(VOSMethod):
         wanted = self.options.crop_scale * (last - first + 1)
         sides = smooth_sides(sides.flatten(0, 1), wanted, found, smoothing, size)
         centre = torch.where(found[:, None], (first + last + 1) / 2, centre.flatten(0, 1))
-        # Where it is searched for, the box stays inside the frame, so that it comes to hold it all.
-        limits = whole_frame(len(centre), size, centre.device)[:, 2:]
+        sides, centre, found = (x.unflatten(0, masks.shape[:2]) for x in (sides, centre, found))
+        return self.look_at(sides, centre, found, size)
+
+    def look_at(self, sides: Tensor, centre: Tensor, found: Tensor, size: tuple[int, int]) -> Look:
+        """The boxes of these sides, in frames of a size (H, W).
+
+        Where an object is searched for, its box stays inside the frame, so that it comes to hold
+        all of it.
+        """
+        limits = whole_frame(1, size, centre.device)[:, None, 2:]
         inside = centre.maximum(sides / 2).minimum(limits - sides / 2)
-        boxes = self._boxes(torch.where(found[:, None], centre, inside), sides, size)
-        return Look(*(part.unflatten(0, masks.shape[:2]) for part in (boxes, sides, centre, found)))
+        middle = torch.where(found[..., None], centre, inside)
+        boxes = self._boxes(middle.flatten(0, 1), sides.flatten(0, 1), size)
+        return Look(boxes.unflatten(0, found.shape), sides, centre, found)
 
     def _boxes(self, centre: Tensor, sides: Tensor, size: tuple[int, int]) -> Tensor:
         if self.options.crop != "around_objects":

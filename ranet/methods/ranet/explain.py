@@ -18,9 +18,10 @@ from ranet.methods.crops import crop_resize, crop_resize_nearest
 from ranet.methods.objects import FUSIONS, to_labels
 from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.encoder import EncodedFrame, Template
-from ranet.methods.ranet.figures import CropBox, Explanation, Pixel, Region, View
+from ranet.methods.ranet.figures import Explanation, Pixel, Region
 from ranet.methods.ranet.network import RANet, RANetState
 from ranet.methods.ranet.ranking_attention import RankingAttentionModule
+from ranet.visual.panels import CropBox, View
 
 _PIXELS = 4
 """Chosen on the object, and as many beside it, as in the paper's Figure 4."""

@@ -3,17 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
 from ranet.datasets.image_io import write_image
-from ranet.files import atomic_path, make_folder
-from ranet.palette import PALETTE
+from ranet.files import make_folder
 from ranet.visual.contact_sheet import SheetRow, Strip, contact_sheet, similarity_colours
-from ranet.visual.overlay import overlay
-from ranet.visual.plots import new_figure
+from ranet.visual.panels import (
+    View,
+    aspect,
+    outline,
+    show,
+    show_crop,
+    show_frame,
+    show_map,
+    show_probability,
+    titled_figure,
+    video_sheet,
+    write_figures,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,30 +33,6 @@ if TYPE_CHECKING:
 _MAP_COLUMNS = 16  # of the sheet of kept maps
 _ZERO_MAP = 225  # grey
 _FEATURES, _FEATURE_COLUMNS = 16, 8  # of the sheet of merged features
-
-
-class CropBox(NamedTuple):
-    """A part of a frame, half-open, in pixels."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-
-class View(NamedTuple):
-    """A frame, and the part of it that the network saw."""
-
-    frame: np.ndarray
-    """H×W×3 uint8 RGB, as it lies on its canvas."""
-    labels: np.ndarray
-    """H×W uint8: the objects that were known when the network looked at it."""
-    box: CropBox
-    """What was cropped."""
-    crop: np.ndarray
-    """h×w×3 uint8 RGB: the network's input."""
-    mask: np.ndarray
-    """h×w float32 in [0, 1]: of the object explained, in the crop."""
 
 
 class Region(NamedTuple):
@@ -154,34 +140,26 @@ def draw_explanation(explanation: Explanation, strips: Sequence[Strip], out: str
         "6_result": _result(e),
         "summary": _summary(e),
     }
-    for name, figure in figures.items():
-        with atomic_path(out / f"{name}.png") as temporary:
-            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.1)
+    write_figures(figures, out)
     sheets = {
         "4_foreground_maps": _kept_maps(e, e.foreground, "foreground"),
         "4_background_maps": _kept_maps(e, e.background, "background"),
         "5_merged_features": _merged_features(e),
-        "7_video": _video(strips),
+        "7_video": video_sheet(strips),
     }
     for name, sheet in sheets.items():
         write_image(out / f"{name}.png", sheet)
 
 
-def _titled_figure(width: float, height: float, title: str) -> "Figure":
-    figure = new_figure(width, height, dots_per_inch=130)
-    figure.suptitle(title, fontsize="large", fontweight="bold")
-    return figure
-
-
 def _frames(e: Explanation) -> "Figure":
-    height = 5 * (_aspect(e.current.frame) + _aspect(e.current.crop)) + 1.2
-    figure = _titled_figure(10, height, "What the network is given")
+    height = 5 * (aspect(e.current.frame) + aspect(e.current.crop)) + 1.2
+    figure = titled_figure(10, height, "What the network is given")
     (template, current), crops = figure.subplots(2, 2)
-    _show_frame(template, e.template, e.template.labels, "template, frame 0: marked objects")
+    show_frame(template, e.template, e.template.labels, "template, frame 0: marked objects")
     before = f"current frame {e.frame_number}: objects of the frame before"
-    _show_frame(current, e.current, e.current.labels, before)
+    show_frame(current, e.current, e.current.labels, before)
     for axes, view in zip(crops, (e.template, e.current), strict=True):
-        _show_crop(axes, view, e, f"its crop, with the mask of object {e.object_id}")
+        show_crop(axes, view, e.object_id, f"its crop, with the mask of object {e.object_id}")
     return figure
 
 
@@ -190,15 +168,15 @@ def _similarity_maps(e: Explanation) -> "Figure":
     rows = [pixels for pixels in _by_region(e.pixels) if pixels]
     columns = max(map(len, rows))
     crop, maps = 3.6, 2.7 * columns + 0.8  # inches
-    figure = _titled_figure(
+    figure = titled_figure(
         crop + maps,
-        2 * crop * _aspect(e.current.crop) + 1.4,
+        2 * crop * aspect(e.current.crop) + 1.4,
         f"Where in frame {e.frame_number} chosen pixels of the template are found (Eq. 1)",
     )
     left, right = figure.subfigures(1, 2, width_ratios=[crop, maps], squeeze=False)[0]
     template, current = left.subplots(2, 1)
-    _show_crop(template, e.template, e, "template: chosen pixels")
-    _show(current, e.current.crop, "current frame: where each is found")
+    show_crop(template, e.template, e.object_id, "template: chosen pixels")
+    show(current, e.current.crop, "current frame: where each is found")
     for number, pixel in enumerate(e.pixels, start=1):
         _mark(template, e.centre(pixel), number, pixel.of_object)
         _mark(current, e.peak(pixel), number, pixel.of_object)
@@ -211,10 +189,10 @@ def _similarity_maps(e: Explanation) -> "Figure":
 
 def _ranking_scores(e: Explanation) -> "Figure":
     """The scores of the paper's Figure 3."""
-    height = 4.3 * _aspect(e.template.crop) + 1.2
-    figure = _titled_figure(14, height, "Ranking scores of the template's positions (Eq. 2)")
+    height = 4.3 * aspect(e.template.crop) + 1.2
+    figure = titled_figure(14, height, "Ranking scores of the template's positions (Eq. 2)")
     template, *others = figure.subplots(1, 3)
-    _show_crop(template, e.template, e, f"template, with object {e.object_id}")
+    show_crop(template, e.template, e.object_id, f"template, with object {e.object_id}")
     high = max(e.foreground.scores.max(), e.background.scores.max())
     for axes, (name, region) in zip(others, e.regions.items(), strict=True):
         image = _show_scores(axes, e, region, name, high)
@@ -223,23 +201,23 @@ def _ranking_scores(e: Explanation) -> "Figure":
 
 
 def _result(e: Explanation) -> "Figure":
-    height = 4.3 * max(_aspect(e.current.crop), _aspect(e.current.frame)) + 1.2
-    figure = _titled_figure(14, height, f"The result in frame {e.frame_number}")
+    height = 4.3 * max(aspect(e.current.crop), aspect(e.current.frame)) + 1.2
+    figure = titled_figure(14, height, f"The result in frame {e.frame_number}")
     previous, probability, result = figure.subplots(1, 3)
-    _show_crop(previous, e.current, e, f"crop, with object {e.object_id} before")
-    _show_probability(probability, e)
-    _show_frame(result, e.current, e.labels, "all objects, in the frame")
+    show_crop(previous, e.current, e.object_id, f"crop, with object {e.object_id} before")
+    show_probability(probability, e.probability, e.object_id)
+    show_frame(result, e.current, e.labels, "all objects, in the frame")
     return figure
 
 
 def _summary(e: Explanation) -> "Figure":
     """One page, in the order of the paper's Figure 2."""
-    height = 3.4 * (4 * _aspect(e.current.crop) + _aspect(e.current.frame)) + 2.6
+    height = 3.4 * (4 * aspect(e.current.crop) + aspect(e.current.frame)) + 2.6
     title = f"Object {e.object_id} in frame {e.frame_number}: from template to result"
-    figure = _titled_figure(14, height, title)
+    figure = titled_figure(14, height, title)
     given, similar, *ranked, result = figure.subplots(5, 4)
-    _show_crop(given[0], e.template, e, "template, with its object")
-    _show_crop(given[1], e.current, e, "current frame, with the mask before")
+    show_crop(given[0], e.template, e.object_id, "template, with its object")
+    show_crop(given[1], e.current, e.object_id, "current frame, with the mask before")
     on_object, beside = _by_region(e.pixels)
     half = len(similar) // 2
     pixels = [*on_object[: len(similar) - min(half, len(beside))], *beside][: len(similar)]
@@ -249,10 +227,10 @@ def _summary(e: Explanation) -> "Figure":
     for row, axes, (name, region) in zip(ranked, given[2:], e.regions.items(), strict=True):
         _show_scores(axes, e, region, f"{name} scores")
         _show_ranked(row, e, region, name)
-    _show_frame(result[0], e.template, e.template.labels, "template, in its frame")
-    _show_frame(result[1], e.current, e.current.labels, "frame, with the masks before")
-    _show_probability(result[2], e)
-    _show_frame(result[3], e.current, e.labels, "result")
+    show_frame(result[0], e.template, e.template.labels, "template, in its frame")
+    show_frame(result[1], e.current, e.current.labels, "frame, with the masks before")
+    show_probability(result[2], e.probability, e.object_id)
+    show_frame(result[3], e.current, e.labels, "result")
     return figure
 
 
@@ -296,15 +274,6 @@ def _merged_features(e: Explanation) -> np.ndarray:
     return contact_sheet(rows, image_width=180)
 
 
-def _video(strips: Sequence[Strip]) -> np.ndarray:
-    """The paper's Figure 7; with several networks, the supplement's Figure 3."""
-    rows = []
-    for strip in strips:
-        pictures = list(map(overlay, strip.frames, strip.labels))
-        rows.append(SheetRow(strip.network, pictures, [f"frame {n}" for n in strip.numbers]))
-    return contact_sheet(rows)
-
-
 def _telling_channels(merged: np.ndarray, probability: np.ndarray) -> list[int]:
     """Channels by how far their mean on the object is from that elsewhere, in deviations."""
     small = cv2.resize(probability, merged.shape[:0:-1], interpolation=cv2.INTER_AREA)
@@ -321,58 +290,7 @@ def _by_region(pixels: Sequence[Pixel]) -> tuple[list[Pixel], list[Pixel]]:
     return [p for p in pixels if p.of_object], [p for p in pixels if not p.of_object]
 
 
-def _aspect(image: np.ndarray) -> float:
-    """Height over width."""
-    return float(image.shape[0] / image.shape[1])
-
-
 # --- single panels
-
-
-def _show(
-    axes: "Axes",
-    picture: np.ndarray,
-    title: str,
-    *,
-    size: Sequence[int] | None = None,
-    **options: Any,
-) -> "AxesImage":
-    """A picture or a map, as large as ``size`` (height, width; None: its own); as ``imshow``."""
-    height, width = (size or picture.shape)[:2]
-    image = axes.imshow(picture, extent=(0, width, height, 0), **options)
-    axes.set_title(title, fontsize="small")
-    axes.set(xticks=[], yticks=[])
-    return image
-
-
-def _show_frame(axes: "Axes", view: View, labels: np.ndarray, title: str) -> None:
-    """A whole frame with objects on it, and the box that the network saw."""
-    _show(axes, overlay(view.frame, labels), title)
-    top, left, bottom, right = view.box
-    x, y = (left, right, right, left, left), (top, top, bottom, bottom, top)
-    axes.plot(
-        x, y, color="#ffd23f", linewidth=1.8, solid_joinstyle="miter", scalex=False, scaley=False
-    )
-
-
-def _show_crop(axes: "Axes", view: View, e: Explanation, title: str) -> None:
-    """What the network saw of a frame, with the mask that it was given."""
-    _show(axes, view.crop, title)
-    # Halfway to white, as in overlays.
-    _outline(axes, view.mask, tuple((PALETTE[e.object_id] // 2 + 127) / 255))
-
-
-def _show_map(
-    axes: "Axes", values: np.ndarray, title: str, e: Explanation, **limits: float
-) -> "AxesImage":
-    """A map of the current crop, smoothly enlarged."""
-    size = e.current.crop.shape
-    return _show(axes, values, title, size=size, interpolation="bilinear", **limits)
-
-
-def _show_probability(axes: "Axes", e: Explanation) -> None:
-    title = f"probability of object {e.object_id}"
-    _show(axes, e.probability, title, vmin=0, vmax=1, cmap="magma")
 
 
 def _show_similarities(
@@ -394,7 +312,7 @@ def _show_similarities(
     for axes, pixel, number in zip(row, pixels, numbers, strict=False):
         where = "on the object" if pixel.of_object else "beside it"
         title = f"{number}: {where} (row {pixel.row}, column {pixel.column})"
-        images.append(_show_map(axes, e.similarity_of(pixel), title, e, **limits))
+        images.append(show_map(axes, e.similarity_of(pixel), title, e.current, **limits))
         axes.plot(*e.peak(pixel), "+", color="white", markersize=9, markeredgewidth=1.6)
     return images
 
@@ -406,7 +324,7 @@ def _show_scores(
     scores = np.ma.masked_where(region.weights == 0, region.scores)
     kept = min(len(region.maps), scores.count())
     axes.set_facecolor("0.88")
-    image = _show(
+    image = show(
         axes,
         scores,
         f"{name}: {scores.count()} of {scores.size} positions, {kept} kept",
@@ -416,7 +334,7 @@ def _show_scores(
         cmap="magma",
         interpolation="nearest",
     )
-    _outline(axes, e.template.mask, "white")
+    outline(axes, e.template.mask, "white")
     return image
 
 
@@ -424,17 +342,11 @@ def _show_ranked(row: Sequence["Axes"], e: Explanation, region: Region, name: st
     """Maps of the first half of the ranks, the best one first, and a merged feature."""
     high = float(region.maps.max())
     for axes, rank in zip(row, (0, region.filled // 4, region.filled // 2), strict=False):
-        _show_map(axes, region.maps[rank], f"{name} map, rank {rank + 1}", e, vmin=0, vmax=high)
+        show_map(
+            axes, region.maps[rank], f"{name} map, rank {rank + 1}", e.current, vmin=0, vmax=high
+        )
     channel = _telling_channels(region.merged, e.probability)[0]
-    _show_map(row[-1], region.merged[channel], f"{name}, merged: channel {channel}", e)
-
-
-def _outline(axes: "Axes", mask: np.ndarray, colour: str | tuple[float, ...]) -> None:
-    """The line around a mask; nothing where there is none."""
-    if mask.min() < 0.5 < mask.max():
-        height, width = mask.shape
-        x, y = np.arange(width) + 0.5, np.arange(height) + 0.5
-        axes.contour(x, y, mask, levels=[0.5], colors=[colour], linewidths=1.6)
+    show_map(row[-1], region.merged[channel], f"{name}, merged: channel {channel}", e.current)
 
 
 def _mark(axes: "Axes", place: tuple[float, float], number: int, of_object: bool) -> None:

@@ -1,4 +1,5 @@
 import sys
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).parents[2] / "inference"))  # how steps are tested
+TESTS = Path(__file__).parents[2]
+sys.path += [str(TESTS / "inference"), str(TESTS / "training")]  # helpers for steps and for runs

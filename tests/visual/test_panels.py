@@ -1,7 +1,7 @@
 import numpy as np
 
-from ranet.methods.ranet.figures import _video
 from ranet.visual.contact_sheet import Strip
+from ranet.visual.panels import video_sheet
 
 
 def strip(name, label):
@@ -13,6 +13,6 @@ def strip(name, label):
 
 def test_networks_that_are_compared_have_a_row_each():
     one, other = strip("one", 1), strip("other", 2)
-    rows = np.split(_video([one, other]), 2)
-    np.testing.assert_array_equal(rows[0], _video([one]))
-    np.testing.assert_array_equal(rows[1], _video([other]))
+    rows = np.split(video_sheet([one, other]), 2)
+    np.testing.assert_array_equal(rows[0], video_sheet([one]))
+    np.testing.assert_array_equal(rows[1], video_sheet([other]))
