@@ -36,9 +36,12 @@ files = [path for path in frames.iterdir() if path.suffix.lower() in (".jpg", ".
 files.sort(key=lambda path: re.sub("[0-9]+", lambda n: n[0].zfill(20), path.stem))  # 9, 10
 first, *others = files or sys.exit(f"{frames}: expected .jpg, .jpeg or .png files, found none")
 masks = np.stack([pixels == i for i in ids]).astype(np.float32)[None]
-*template, probabilities = template_graph.run(None, {"image": read(first), "masks": masks})
-given = dict(zip(["template_embedding", "template_masks"], template, strict=True))
 out.mkdir(parents=True, exist_ok=True)
+
+
+def run(graph, given):  # → the outputs by name
+    inputs = {one.name: given[one.name] for one in graph.get_inputs()}
+    return dict(zip([o.name for o in graph.get_outputs()], graph.run(None, inputs), strict=True))
 
 
 def write(path, labels):
@@ -47,7 +50,9 @@ def write(path, labels):
 
 
 write(first, np.where(pixels == 255, 0, pixels))
+state = run(template_graph, {"image": read(first), "masks": masks})
 for path in others:
-    given |= {"image": read(path), "previous": probabilities}
-    probabilities, labels = step_graph.run(None, given)
-    write(path, np.array([0, *ids])[labels])
+    before = {f"previous_{name}": value for name, value in state.items()}
+    before |= {"previous": state["probabilities"], "image": read(path)}
+    state |= run(step_graph, state | before)
+    write(path, np.array([0, *ids])[state["labels"]])

@@ -19,9 +19,9 @@ def test_every_link_leads_somewhere():
     assert [link for link in links if not (ROOT / "docs" / link).exists()] == []
 
 
-def test_every_ablation_has_its_commands():
+def test_every_ablation_of_the_paper_has_its_commands():
     paths = (ROOT / "configs/ablations").glob("*.yaml")
-    names = sorted(path.stem for path in paths)
+    names = sorted(path.stem for path in paths if not path.stem.startswith("dmvos_"))
     assert len(names) > 10
     assert [name for name in names if f"configs/ablations/{name}.yaml" not in TEXT] == []
 

@@ -38,7 +38,7 @@ def cells_of(masks: Tensor) -> tuple[Tensor, Tensor]:
     """
     foreground = masks >= OBJECT_SHARE
     fullest = torch.arange(masks.shape[1], device=masks.device) == masks.argmax(1, keepdim=True)
-    foreground = torch.where(foreground.any(dim=1, keepdim=True), foreground, fullest)
+    foreground = foreground | (fullest & ~foreground.any(dim=1, keepdim=True))
     return foreground, (masks <= BACKGROUND_SHARE) & ~foreground
 
 
