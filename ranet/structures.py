@@ -101,6 +101,15 @@ class Clip(NamedTuple):
     """B×T×H×W integers: the truth, for what learns from more than its own predictions; of all that
     is annotated, what was not chosen with ids above a sample's objects, where a loss reads that."""
 
+    def first_frame(self) -> "Clip":
+        """The clip with T = 1."""
+        labels = self.current_labels
+        return self._replace(
+            images=self.images[:, :1],
+            crop_jitter=self.crop_jitter[:, :1],
+            current_labels=None if labels is None else labels[:, :1],
+        )
+
 
 @dataclass(frozen=True)
 class TrainingBatch:

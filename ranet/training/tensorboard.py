@@ -82,8 +82,8 @@ class TensorBoard:
     def _row(model: VOSMethod, sample: TrainingBatch) -> SheetRow:
         """Template, current frame, previous mask, prediction and truth of the first frame."""
         objects = sample.object_count
-        clip = sample.clip(objects)
-        prediction = model.forward(clip._replace(images=clip.images[:, :1]))  # not as compiled
+        clip = sample.clip(objects).first_frame()
+        prediction = model.forward(clip)  # not as compiled
         predicted = add_background(prediction.logits[:, 0], sample.objects).argmax(dim=1).byte()
         current, previous = sample.current_image[:, :1], sample.previous_labels
         truth = labels_seen(prediction, sample.current_labels[:, :1])[0, 0]

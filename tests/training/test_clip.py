@@ -155,7 +155,7 @@ def test_a_crop_may_be_off_and_never_leaves_the_frame() -> None:
 @pytest.mark.parametrize("crop_clips", ["once", "each_frame"])
 def test_a_run_on_clips(ranet_run: TrainConfig, crop_clips: str) -> None:
     data = ranet_run.data.model_copy(update={"clip_length": 3, "crop_clips": crop_clips})
-    final = train(ranet_run.model_copy(update={"data": data, "steps": 2}))
+    final = train(ranet_run.model_copy(update={"data": data, "steps": 2, "pictures_every": 2}))
     records = read_log(ranet_run.output / "log.jsonl")
     assert final.is_file()
     assert len(records) == 2
