@@ -149,7 +149,8 @@ class VideoSegmenter:
     def correct(self, frame: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """:meth:`add_objects`, also for known objects, which begin anew from this frame.
 
-        Objects that are not marked go on, behind those that are.
+        Objects that are not marked go on, behind those that are. Where this is the next frame, it
+        is segmented first, with all objects as they were known.
         """
         return self.tracker.correct(self.video, frame, labels).copy()
 

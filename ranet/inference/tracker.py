@@ -23,7 +23,7 @@ import itertools
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -184,9 +184,7 @@ class Tracker:
                 f"Objects {known} are followed already: expected new ids, with known objects set "
                 "to 0."
             )
-        image = self._place(video.canvas, [frame])
-        if not torch.equal(image, video.image):
-            self.step([video], [PlacedFrame(video.canvas, image)])
+        self._reach(video, frame)
         self._mark(video, labels, ids)
         return video.labels
 
@@ -194,11 +192,23 @@ class Tracker:
         """As :meth:`.VideoSegmenter.correct`."""
         _check_next(frame, video)
         labels, ids = checked_labels(labels, frame.shape[:2])
+        self._reach(video, frame)
         kept = [channel for channel, label in enumerate(video.ids) if label not in ids]
-        video.state = video.network.method.keep_objects(video.state, kept)
-        video.labels = np.where(np.isin(video.labels, ids), 0, video.labels).astype(np.uint8)
-        video.ids = tuple(video.ids[channel] for channel in kept)
-        return self.add_objects(video, frame, labels)
+        corrected = replace(  # the video stays as it is where nothing can be seen of the new marks
+            video,
+            state=video.network.method.keep_objects(video.state, kept),
+            labels=np.where(np.isin(video.labels, ids), 0, video.labels).astype(np.uint8),
+            ids=tuple(video.ids[channel] for channel in kept),
+        )
+        self._mark(corrected, labels, ids)
+        video.state, video.labels, video.ids = corrected.state, corrected.labels, corrected.ids
+        return video.labels
+
+    def _reach(self, video: FollowedVideo, frame: np.ndarray) -> None:
+        """Segment a frame, unless it is the one that was segmented last."""
+        image = self._place(video.canvas, [frame])
+        if not torch.equal(image, video.image):
+            self.step([video], [PlacedFrame(video.canvas, image)])
 
     def _canvas(self, size: tuple[int, int]) -> Canvas:
         return Canvas.for_frames(size, self.config.frame_size)

@@ -188,6 +188,27 @@ def test_all_objects_begin_anew(by_colour):
     assert iou(by_colour.step(first) == 5, labels == 1) > 0.8
 
 
+def test_all_objects_begin_anew_in_the_next_frame(by_colour):
+    first, labels = draw(SIZE, [(1, 4, 6, 14), (5, 20, 50, 14)])
+    after, moved = draw(SIZE, [(1, 8, 10, 14), (5, 20, 44, 14)])
+    by_colour.start(first, labels)
+    assert (by_colour.correct(after, moved) == moved).all()
+    assert by_colour.ids == (1, 5)
+
+
+def test_a_correction_that_cannot_be_seen_leaves_the_video_as_it_was(by_colour, monkeypatch):
+    first, labels = draw(SIZE, [(1, 4, 6, 14), (5, 20, 50, 14)])
+    by_colour.start(first, labels)
+    with monkeypatch.context() as patch:
+        patch.setattr(by_colour.method, "sees", lambda state: torch.zeros(2, dtype=torch.bool))
+        with pytest.raises(DataError, match="too small"):
+            by_colour.correct(first, only(labels, 1))
+    assert by_colour.ids == (1, 5)
+    after = by_colour.step(first)
+    assert iou(after == 1, labels == 1) > 0.8
+    assert iou(after == 5, labels == 5) > 0.8
+
+
 class PreparedFrame(NamedTuple):
     """What the segmenter below makes of a frame ahead of its step."""
 
