@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from colour_network import ColourNetwork
 from moving_squares import draw, iou, moving
 from tiny_ranet import tiny_ranet
