@@ -108,7 +108,7 @@ def test_an_example_of_a_docstring_stands_as_it_was_written(site):
 def test_the_fields_of_what_is_returned_are_told(site):
     page = site / "api/videos.html"
     told = section(page, "ranet.methods.ranet.figures")
-    assert "h×w float32 in [0, 1]: of the object explained, in the crop." in told
+    assert "h×w float32: of the object, in the current crop." in told
     assert 'id="ranet.methods.ranet.figures.Explanation.similarity"' in told
 
 

@@ -75,7 +75,7 @@ def by_segmenter(network):
     """What it makes of the first two frames: template, masks, probabilities, labels."""
     segmenter = VideoSegmenter(network, CONFIG)
     segmenter.start(*VIDEO[0])
-    (template,), masks = segmenter.video.state
+    (template,), masks, _ = segmenter.video.state
     labels = segmenter.step(VIDEO[1][0])
     return template, masks, segmenter.video.state.probabilities, labels
 
