@@ -27,7 +27,7 @@ def test_it_is_better_than_copying_on_drawn_videos(tmp_path: Path) -> None:
         masks = [segmenter.step(read_image(frame)) > 0 for frame in video.frames[1:]]
         ours.append(jaccard(masks[-1], truth[-1]))
         copied.append(jaccard(truth[0], truth[-1]))
-    assert np.mean(ours) > np.mean(copied) + 0.1  # though it learned from photographs
+    assert np.mean(ours) > np.mean(copied) + 0.2
 
 
 @pytest.mark.slow
