@@ -279,11 +279,11 @@ def test_the_frames_of_a_clip_are_cropped_around_the_predictions():
     assert prediction.logits.shape == (1, 3, 1, *SIZE)
     first, second, _ = prediction.aux["object_boxes"][0, :, 0].tolist()
     assert first == [15, 5, 45, 35]  # of the previous mask
-    found = prediction.logits[0, 0, 0] > 0
-    expected = found.any(dim=0).nonzero().flatten()
-    if len(expected):
-        middle = (expected[0] + expected[-1] + 1).item() / 2
-        assert (second[1] + second[3]) / 2 == pytest.approx(middle, abs=1) or 0 in second
+    rows = (prediction.logits[0, 0, 0] > 0).any(dim=1).nonzero().flatten()
+    middle = (rows[0] + rows[-1] + 1).item() / 2
+    assert 0 < second[0] < second[2] < SIZE[0]  # not cut off by the frame
+    assert (second[0] + second[2]) / 2 == pytest.approx(middle, abs=1)
+    assert second[2] - second[0] == pytest.approx(1.5 * (rows[-1] - rows[0] + 1).item(), abs=1)
 
 
 def test_an_object_without_a_previous_mask_is_looked_for_everywhere():
