@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from torch.utils import _pytree as pytree
 
 from ranet.config import PLAIN_STEP, InferenceConfig
 from ranet.device import device_name
 from ranet.errors import ConfigError, DataError
 from ranet.inference.tracker import FollowedVideo, Tracker
-from ranet.methods.base import VOSMethod
+from ranet.methods.base import State, VOSMethod
 from ranet.metrics.measures import jaccard
 from ranet.wording import aligned_table, count
 
@@ -23,7 +24,7 @@ class Agreement(NamedTuple):
     """
 
     step: list[float]
-    """Overlap of single steps, each from the plain step's result of the frame before."""
+    """Overlap of single steps, each from what the plain step made of the frame before."""
     video: list[float]
     """Overlap in the video, each frame following from its own result of the frame before."""
 
@@ -87,16 +88,17 @@ def compare_with_plain(
         if number == 0:
             reference = plain.start(frame, labels)
             alone = [t.start(each, labels) for t, each in zip(trackers, seen, strict=True)]
-            guided = [copy.copy(video) for video in alone]  # from the reference's masks
+            # From what the reference makes of each frame; of the first, all have the same masks.
+            guided = [copy.copy(video) for video in alone]
             continue
-        for video in guided:
-            video.state = video.state._replace(probabilities=reference.state.probabilities)
+        before = reference.state
         plain.step([reference], [frame])
         for i, tracker in enumerate(trackers):
             tracker.step([guided[i]], [seen[i]])
             tracker.step([alone[i]], [seen[i]])
             agreements[i].step.extend(_overlaps(guided[i], reference))
             agreements[i].video.extend(_overlaps(alone[i], reference))
+            guided[i].state = _guided(alone[i].state, before, reference.state)
     if number == 0:
         raise DataError("A comparison needs at least two frames: one with its masks, and the next.")
     return Comparison(
@@ -106,6 +108,14 @@ def compare_with_plain(
         device=device_name(faster.device),
         problem=faster.network.problem,
     )
+
+
+def _guided(own: State, before: State, after: State) -> State:
+    """A video's own state, but what a step of the reference has changed, ``before`` to ``after``.
+
+    So templates, say, stay those of the video's own first frame.
+    """
+    return pytree.tree_map(lambda o, b, a: o if a is b else a, own, before, after)
 
 
 def with_noise(frame: np.ndarray, generator: np.random.Generator) -> np.ndarray:

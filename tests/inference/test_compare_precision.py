@@ -2,11 +2,13 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from colour_network import ColourNetwork
+from fake_method import Fake
 from moving_squares import draw, moving
 from torch import Tensor
 
@@ -20,6 +22,7 @@ from ranet.inference.precision import (
     table,
     with_noise,
 )
+from ranet.methods.base import Prediction
 
 SCRIPT = Path(__file__).parents[2] / "scripts/compare_precision.py"
 SIZE = (48, 80)
@@ -74,6 +77,34 @@ def test_what_is_lost_in_a_step_adds_up_in_the_video():
     )
     assert comparison.noisy.step == comparison.noisy.video == [1] * 6
     assert comparison.problem is None
+
+
+class CountedState(NamedTuple):
+    probabilities: Tensor
+    first: Tensor
+    steps: Tensor
+
+
+class Losing(Fake):
+    """Keeps the masks, but for a column a step so far; in half precision, of each step two."""
+
+    def add_objects(self, state, image, masks) -> CountedState:
+        return CountedState(masks, masks, torch.zeros(1))
+
+    def step(self, state, image) -> tuple[Prediction, CountedState]:
+        half = self.options.dtype == torch.bfloat16
+        steps = state.steps + (2 if half else 1)
+        columns = torch.arange(image.shape[-1])
+        kept = (state.first * (columns >= 5 + steps)).clamp(0, 1)
+        return Prediction(kept), state._replace(probabilities=kept, steps=steps)
+
+
+def test_a_single_step_goes_on_from_all_that_the_plain_step_has_changed():
+    frame, labels = draw(SIZE, [(1, 5, 5, SIDE)])
+    comparison = compare_with_plain(Losing(), config(dtype="bfloat16"), [frame] * 4, labels)
+    # Of 20 columns, the plain step has lost 1, 2, 3; a faster step from its states 2, 3, 4.
+    assert comparison.faster.step == pytest.approx([18 / 19, 17 / 18, 16 / 17])
+    assert comparison.faster.video == pytest.approx([18 / 19, 16 / 18, 14 / 17])
 
 
 def test_every_object_counts_for_itself():
