@@ -44,6 +44,7 @@ from ranet.device import (
     resolve_device,
     synchronise,
 )
+from ranet.errors import CheckpointError
 from ranet.inference.network import Network, resolved
 from ranet.inference.sequences import Job, segment
 from ranet.inference.tracker import Tracker
@@ -274,10 +275,12 @@ def network_config(name: str) -> MethodConfig | None:
 
     Raises:
         ConfigError: there is no such backbone.
-        CheckpointError: there is no such network.
+        CheckpointError: there is no such network, or it is the path of a file.
     """
     objects, dash, backbone = name.partition("-")
     if objects not in ("single", "multi"):
+        if Path(name).is_file():
+            raise CheckpointError(f"{name} is a file and no name of a network: use --checkpoint.")
         pretrained_path(name)
         return None
     values = {"objects": objects, **({"backbone": backbone} if dash else {})}

@@ -184,9 +184,10 @@ def _mistakes(error: ValidationError) -> dict[str, tuple[int | str, ...]]:
 
 def _line(mistake: ErrorDetails) -> str:
     location = ".".join(str(part) for part in mistake["loc"]) or "(all together)"
+    message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] in ("missing", "value_error", "extra_forbidden"):
-        return f"  {location}: {mistake['msg']}"
-    return f"  {location}: {mistake['msg']}, found {mistake['input']!r}"
+        return f"  {location}: {message}"
+    return f"  {location}: {message}, found {mistake['input']!r}"
 
 
 def _with_known_keys(section: type[Section], mistake: ErrorDetails) -> InitErrorDetails:

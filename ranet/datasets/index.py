@@ -269,7 +269,7 @@ def choose_resolution(root: str | Path, resolution: str | None) -> str:
     if not frames.is_dir():
         raise DataError(
             f"No DAVIS data in {root}: expected JPEGImages/480p/<sequence>/00000.jpg, …, "
-            "Annotations/480p/<sequence>/00000.png, … and ImageSets/2017/val.txt, as "
+            "Annotations/480p/<sequence>/00000.png, … and ImageSets/<year>/<split>.txt, as "
             f"data/README.md tells, but {contents_of(root)}.{did_you_mean(root, ['JPEGImages'])}"
         )
     folders = [path.name for path in entries(frames) if path.is_dir()]

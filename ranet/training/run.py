@@ -328,6 +328,12 @@ def starting_model(config: TrainConfig) -> VOSMethod:
     # The ranking gradient and the kind of regions have no weights; a stage may change them.
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in start.state_dict().items()} != shapes:
+        there, here = start.Config.method(), model.Config.method()
+        if there != here:
+            raise CheckpointError(
+                f"start_from, {config.start_from}, holds a network of the method {there!r}, but "
+                f"the configuration asks for one of {here!r}."
+            )
         different = "; ".join(
             f"{name} is {there!r} there, but {here!r} here"
             for name, there, here in differences(start.architecture, model.architecture)

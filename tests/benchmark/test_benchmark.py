@@ -100,6 +100,7 @@ def test_fields_of_the_configuration_vary_and_files_are_compared(run_script, che
         (["network", "--dtype", "float8"], 1, "dtype"),
         (["network", "--network", "single,huge"], 1, "huge"),
         (["network", "--network", "single-resnet9"], 1, "resnet9"),
+        (["network", "--network", DEBUG], 1, "use --checkpoint"),
         (["network", "crop_size=2"], 1, "crop_scale"),
         (["network", "--device", "cuda:99"], 1, "cuda:99"),
         (["network", "--baseline", "none.json"], 1, "none.json"),

@@ -103,7 +103,8 @@ def test_a_loss_that_reads_what_the_method_does_not_give_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(REGISTERED, "offset", RegisteredLoss(None, frozenset({"offset"})))
-    with pytest.raises(ConfigError, match=r"loss 'offset' needs offset .*'ranet' does not give"):
+    message = r"together\): the loss 'offset' needs offset .*'ranet' does not give"
+    with pytest.raises(ConfigError, match=message):
         with_value("losses", {"offset": 1.0})
 
 

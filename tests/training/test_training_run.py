@@ -404,6 +404,14 @@ def test_a_start_from_another_architecture_is_refused(
         train(other)
 
 
+def test_a_start_from_another_method_is_refused(
+    ranet_run: TrainConfig, short_run: TrainConfig
+) -> None:
+    other = changed(ranet_run, start_from=short_run.output / "model.pt")
+    with pytest.raises(CheckpointError, match=r"of the method '\w+', but .* one of 'ranet'"):
+        train(other)
+
+
 def test_a_start_from_nothing_says_what_to_do(tiny_run: TrainConfig, tmp_path: Path) -> None:
     stage = changed(tiny_run, start_from=tmp_path / "none.pt")
     with pytest.raises(CheckpointError, match=r"none\.pt, but .* Run the stage before, or set"):
