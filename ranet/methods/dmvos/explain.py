@@ -5,7 +5,6 @@ The parts of the network are called as its own code calls them; nothing is hooke
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from ranet.methods.crops import crop_resize, crop_resize_nearest
 from ranet.methods.dmvos.figures import Explanation
 from ranet.methods.dmvos.method import DMVOS, DMVOSState, Look
 from ranet.methods.objects import FUSIONS, to_labels
+from ranet.methods.pictures import array_of, labels_of, picture_of
 from ranet.structures import one_hot_masks
 from ranet.visual.panels import CropBox, View
 
@@ -46,7 +46,7 @@ def explained(
     seen = model.see_objects(before, watched.image, look, slice(k, k + 1))
     assert seen.offset is not None
     assert seen.margin_logit is not None  # both by check_explains
-    maps = _array(seen.maps[0])
+    maps = array_of(seen.maps[0])
     return Explanation(
         object_id=object_id,
         frame_number=watched.number,
@@ -54,13 +54,13 @@ def explained(
         current=_view(model, watched, k, watched.image, watched.before, look),
         foreground=maps[: model.architecture["k"]],
         background=maps[model.architecture["k"] :],
-        margin=_array(seen.margin_logit[0].sigmoid()),
-        offset=_array(seen.offset[0]),
-        centre=_array(look.centre_in_crop[0, k]),
+        margin=array_of(seen.margin_logit[0].sigmoid()),
+        offset=array_of(seen.offset[0]),
+        centre=array_of(look.centre_in_crop[0, k]),
         found=bool(look.found[0, k]),
-        nearness=_array(seen.centre[0]),
-        probability=_array(seen.logits[0, 0].sigmoid()),
-        labels=_labels(model, watched, state.probabilities),
+        nearness=array_of(seen.centre[0]),
+        probability=array_of(seen.logits[0, 0].sigmoid()),
+        labels=labels_of(model, watched, state.probabilities),
     )
 
 
@@ -87,24 +87,9 @@ def _view(
     marked = probabilities is watched.first_masks
     cut = crop_resize_nearest(masks, box, size) if marked else crop_resize(masks, box, size)
     return View(
-        frame=_picture(image),
-        labels=_labels(model, watched, probabilities),
+        frame=picture_of(image),
+        labels=labels_of(model, watched, probabilities),
         box=CropBox(*box[0].tolist()),
-        crop=_picture(crop_resize(image, box, size)),
-        mask=_array(cut[0, 0]),
+        crop=picture_of(crop_resize(image, box, size)),
+        mask=array_of(cut[0, 0]),
     )
-
-
-def _labels(model: DMVOS, watched: Watched, probabilities: Tensor) -> np.ndarray:
-    """Ids of the objects on the canvas: H×W uint8."""
-    channels = to_labels(FUSIONS[model.options.fusion], [probabilities])[0]
-    return np.take(np.array((0, *watched.ids), np.uint8), channels.cpu().numpy())
-
-
-def _picture(image: Tensor) -> np.ndarray:
-    """1×3×H×W in [0, 1] → H×W×3 uint8."""
-    return np.asarray((image[0] * 255).round().byte().permute(1, 2, 0).cpu())
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.asarray(tensor.float().cpu())

@@ -15,7 +15,8 @@ from torch import Tensor
 from ranet.errors import CheckpointError, DataError
 from ranet.methods.base import Fitted, Watched
 from ranet.methods.crops import crop_resize, crop_resize_nearest
-from ranet.methods.objects import FUSIONS, to_labels
+from ranet.methods.objects import FUSIONS
+from ranet.methods.pictures import array_of, labels_of, picture_of
 from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.encoder import EncodedFrame, Template
 from ranet.methods.ranet.figures import Explanation, Pixel, Region
@@ -67,8 +68,8 @@ def explained(
         pixels=chosen or (*_well_ranked(foreground, True), *_well_ranked(background, False)),
         foreground=foreground,
         background=background,
-        probability=_array(fusion.to_probabilities(logits.float())[0, k]),
-        labels=_labels(model, watched, state.probabilities),
+        probability=array_of(fusion.to_probabilities(logits.float())[0, k]),
+        labels=labels_of(model, watched, state.probabilities),
     )
 
 
@@ -86,14 +87,16 @@ def _ranked(
     streams = ranking.rank(similarity, template.masks)  # each 1×K×R×h/16×w/16
     foreground, background = (
         Region(
-            weights=_array(regions.weights[0, members[k]].amax(dim=0)).reshape(model.template_grid),
-            scores=_array(scores[0, members[k]].amax(dim=0)).reshape(model.template_grid),
-            maps=_array(maps[0, k]),
-            merged=_array(model.merge(maps[:, k], frame.skips.f8.shape[-2:])[0]),
+            weights=array_of(regions.weights[0, members[k]].amax(dim=0)).reshape(
+                model.template_grid
+            ),
+            scores=array_of(scores[0, members[k]].amax(dim=0)).reshape(model.template_grid),
+            maps=array_of(maps[0, k]),
+            merged=array_of(model.merge(maps[:, k], frame.skips.f8.shape[-2:])[0]),
         )
         for maps, members in zip(streams, (regions.foreground, regions.background), strict=True)
     )
-    maps = _array(similarity[0])
+    maps = array_of(similarity[0])
     return maps.reshape(*model.template_grid, *maps.shape[1:]), foreground, background
 
 
@@ -108,27 +111,12 @@ def _view(
 ) -> View:
     """``masks`` are those the network was given, in the box."""
     return View(
-        frame=_picture(image),
-        labels=_labels(model, watched, probabilities),
+        frame=picture_of(image),
+        labels=labels_of(model, watched, probabilities),
         box=CropBox(*box[0].tolist()),
-        crop=_picture(crop_resize(image, box, (masks.shape[-2], masks.shape[-1]))),
-        mask=_array(masks[0, k]),
+        crop=picture_of(crop_resize(image, box, (masks.shape[-2], masks.shape[-1]))),
+        mask=array_of(masks[0, k]),
     )
-
-
-def _labels(model: RANet, watched: Watched, probabilities: Tensor) -> np.ndarray:
-    """Ids of the objects on the canvas: H×W uint8."""
-    channels = to_labels(FUSIONS[model.options.fusion], [probabilities])[0]
-    return np.take(np.array((0, *watched.ids), np.uint8), channels.cpu().numpy())
-
-
-def _picture(image: Tensor) -> np.ndarray:
-    """1×3×H×W in [0, 1] → H×W×3 uint8."""
-    return np.asarray((image[0] * 255).round().byte().permute(1, 2, 0).cpu())
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    return np.asarray(tensor.float().cpu())
 
 
 def _pixel_at(point: tuple[int, int], canvas: Fitted, box: Tensor, foreground: Region) -> Pixel:
