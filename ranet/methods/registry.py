@@ -8,7 +8,9 @@ or from a module that registers it and that a configuration's ``plugins`` name.
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
+
+from pydantic import AfterValidator, Field
 
 from ranet.config_files import DEFAULT_METHOD, Section
 from ranet.errors import ConfigError
@@ -17,6 +19,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ranet.methods.base import Prediction, VOSMethod
+
+
+_FEWEST_CHANNELS = 8
+"""At width 1, of the narrowest layer of the methods' decoders, inside their last Res-block."""
+
+
+def _channels_everywhere(width: float) -> float:
+    if round(_FEWEST_CHANNELS * width) < 1:
+        raise ValueError(
+            f"the decoder's narrowest layer has {_FEWEST_CHANNELS} channels times width, and at "
+            f"{width} none is left: use more than {0.5 / _FEWEST_CHANNELS}"
+        )
+    return width
+
+
+Width = Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)]
+"""Factor on the channels of a decoder."""
 
 
 class MethodConfig(Section):

@@ -2,27 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from ranet.config_files import PositiveInt
-from ranet.methods.registry import MethodConfig, register_loss
+from ranet.methods.registry import MethodConfig, Width, register_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ranet.methods.base import Prediction
-
-_NARROWEST = 8
-"""Channels at width 1 of the narrowest layer: inside the last Res-block of the decoder."""
-
-
-def _channels_everywhere(width: float) -> float:
-    if round(_NARROWEST * width) < 1:
-        raise ValueError(
-            f"the narrowest layer has {_NARROWEST} channels times width, and at {width} none is "
-            f"left: use more than {0.5 / _NARROWEST}"
-        )
-    return width
 
 
 class DMVOSConfig(MethodConfig):
@@ -71,9 +59,7 @@ class DMVOSConfig(MethodConfig):
     dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
         (1, 3, 6), description="of the Multi-scale blocks' branches"
     )
-    width: Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)] = Field(
-        1.0, description="factor on the channels of fusion and decoder"
-    )
+    width: Width = Field(1.0, description="factor on the channels of fusion and decoder")
 
     @property
     def aux(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from ranet.config_files import PositiveInt, Size
-from ranet.methods.registry import MethodConfig
+from ranet.methods.registry import MethodConfig, Width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,9 +16,6 @@ MATCHINGS: "dict[str, Callable[..., nn.Module] | None]" = dict.fromkeys(
 )
 """By name, what makes a :class:`.Matching`; those of the project are added as torch is loaded."""
 
-_FEWEST_CHANNELS = 8
-"""Of a layer whose channels ``width`` scales (:mod:`ranet.methods.decoder`)."""
-
 
 def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:
     if grid == (1, 1):
@@ -27,15 +24,6 @@ def _two_positions(grid: tuple[int, int]) -> tuple[int, int]:
             "the grid [1, 1]"
         )
     return grid
-
-
-def _channels_everywhere(width: float) -> float:
-    if round(_FEWEST_CHANNELS * width) < 1:
-        raise ValueError(
-            f"the decoder's narrowest layer has {_FEWEST_CHANNELS} channels times width, and at "
-            f"{width} none is left: use more than {0.5 / _FEWEST_CHANNELS}"
-        )
-    return width
 
 
 def _known_matching(name: str) -> str:
@@ -87,9 +75,7 @@ class RANetConfig(MethodConfig):
     dilations: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
         (1, 3, 6), description="of the Multi-scale blocks' branches"
     )
-    width: Annotated[float, Field(gt=0, le=4), AfterValidator(_channels_everywhere)] = Field(
-        1.0, description="factor on the channels of merge module and decoder"
-    )
+    width: Width = Field(1.0, description="factor on the channels of merge module and decoder")
     merge_stride: Literal[8, 16] = Field(8, description="of the merge module; 16 is faster")
     finest_stride: Literal[2, 4] = Field(
         2, description="of the decoder's last level; 4 halves its time"
