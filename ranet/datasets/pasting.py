@@ -48,8 +48,13 @@ def paste_beside(
     labels = np.where(visible > 0, np.uint8(label), frame.labels)
     if label > 0:
         return Frame(image, labels)
-    unused = np.setdiff1d(np.arange(1, 256), frame.labels)[0]
+    unused = unused_labels(frame.labels)[0]
     return Frame(image, labels, np.where(visible > 0, np.uint8(unused), np.uint8(0)))
+
+
+def unused_labels(labels: np.ndarray) -> np.ndarray:
+    """Those of 1…255 that no pixel of uint8 labels has, the smallest first."""
+    return 1 + np.flatnonzero(np.bincount(labels.ravel(), minlength=256)[1:] == 0)
 
 
 def cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

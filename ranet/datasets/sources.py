@@ -18,7 +18,7 @@ from ranet.datasets.colour import change_colours, random_colour_map
 from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image, read_labels
 from ranet.datasets.image_sets import IMAGE_SETS, ImageMaskPair, choose_pairs, index_image_set
 from ranet.datasets.index import VideoSequence, index_davis, index_images
-from ranet.datasets.pasting import paste_beside, paste_over
+from ranet.datasets.pasting import paste_beside, paste_over, unused_labels
 from ranet.datasets.views import Frame, RawSample
 from ranet.datasets.youtube_vos import index_youtube_vos
 from ranet.errors import DataError
@@ -166,7 +166,7 @@ class StaticSource:
         if not frame.labels.any():
             return frame
         feather = self.config.feather
-        unused = np.setdiff1d(np.arange(1, VOID), frame.labels)
+        unused = unused_labels(frame.labels)
         if new_background < self.config.new_background:
             path = self._backgrounds[rng.integers(len(self._backgrounds))]
             frame = paste_over(frame, read_image(path), feather)
