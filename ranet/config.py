@@ -263,11 +263,13 @@ class SampleConfig(Section):
     )
     smallest_crop: PositiveInt = Field(32, description="a narrower crop becomes the whole frame")
     augment: AugmentConfig = AugmentConfig()
-    crop_clips: Literal["once", "each_frame", "all_frames"] = Field(
+    crop_clips: Literal["once", "each_frame", "all_frames", "patch"] = Field(
         "once",
         description="once: all frames of a clip in the crop of the first; each_frame: anew around "
         "the network's own prediction of the frame before, with augment's scale and crop_shift; "
-        "all_frames: the template is left to the network, too",
+        "all_frames: the template is left to the network, too; patch: one part of the frames, "
+        "anywhere and of exactly size, after augment's scale, the same for the template, which is "
+        "the frame before the clip (DMN-AOA's supplement)",
     )
     clip_size: Size | None = Field(
         None,
@@ -277,6 +279,11 @@ class SampleConfig(Section):
     clip_context: PositiveRange = Field(
         (1.5, 3.0), description="side of those frames over the side of the first crop"
     )
+
+    @property
+    def network_crops(self) -> bool:
+        """Whether samples are not the crops yet that the network sees."""
+        return self.crop_clips in ("each_frame", "all_frames")
 
 
 class DataConfig(SampleConfig):

@@ -36,7 +36,7 @@ def open_source(source: Source, config: DataConfig) -> "StaticSource | VideoSour
     """
     if isinstance(source, ImageSource):
         return StaticSource(source, config.static)
-    return VideoSource(source, config.video)
+    return VideoSource(source, config.video, template_leads=config.crop_clips == "patch")
 
 
 def shows_motion(source: Source) -> bool:
@@ -45,10 +45,21 @@ def shows_motion(source: Source) -> bool:
 
 
 class VideoSource:
-    """Two frames of one video, and the mask of a frame near the second. Annotated frames only."""
+    """Two frames of one video, and the mask of a frame near the second. Annotated frames only.
 
-    def __init__(self, source: DavisSource | YouTubeVOSSource, config: VideoConfig) -> None:
+    With ``template_leads``, the template is the first frame of the clip instead, and its mask the
+    previous one.
+    """
+
+    def __init__(
+        self,
+        source: DavisSource | YouTubeVOSSource,
+        config: VideoConfig,
+        *,
+        template_leads: bool = False,
+    ) -> None:
         self.config = config
+        self._template_leads = template_leads
         self._read_mask: MaskReader = read_labels
         if isinstance(source, YouTubeVOSSource):
             self._sequences = index_youtube_vos(source.root, split=source.split)
@@ -79,7 +90,11 @@ class VideoSource:
         template = rng.choice(annotated)
         current = rng.choice([i for i in annotated if i != template] or annotated)
         previous = rng.choice(self._near(sequence, annotated, current) or [current])
-        clip = self._clip(sequence, annotated, current, length, rng)
+        if self._template_leads:
+            template, *clip = self._clip(sequence, annotated, current, length + 1, rng)
+            current, previous = clip[0], template
+        else:
+            clip = self._clip(sequence, annotated, current, length, rng)
         frames = {i: self._read(sequence, i) for i in {template, *clip}}
         previous_labels = self._read_labels(sequence, previous)
         _check_size(previous_labels, frames[current].image, sequence.annotations[previous])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -73,7 +74,8 @@ def make_sample(
 
     With ``config.crop_clips`` ``"each_frame"``, the frames of a clip are not cropped but to a wider
     part of the video, of which the network will crop its own part; with ``"all_frames"``, the
-    template neither.
+    template neither. With ``"patch"``, template and frames show one part of the video, drawn until
+    an object is seen in the template; those that are, are chosen from.
 
     Up to ``config.max_objects`` objects of the template are chosen at random and re-numbered
     1…K; all others are background. Every one of them is to be seen in the template: views are
@@ -87,18 +89,11 @@ def make_sample(
     Returns:
         The sample, or None if the template has no object that is large enough.
     """
-    chosen = choose_objects(raw.template.labels, config, rng)
-    if chosen.size == 0:
+    views = (_one_view if config.crop_clips == "patch" else _two_views)(raw, previous, config, rng)
+    if views is None:
         return None
-    flip = rng.random() < config.augment.flip
-    template_labels = renumber(raw.template.labels, chosen)
-    template_map = _template_map(template_labels, len(chosen), flip, config, rng)
-    if template_map is None:
-        return None
+    chosen, template_map, deformed, box, previous_labels = views
     size = frame_size(config)
-    deformed, box, previous_labels = _current_view(
-        renumber(raw.previous_labels, chosen), flip, previous, config, rng
-    )
     jitter = _crop_jitter(len(raw.current), config, rng)
     template_colours, current_colours = (
         random_colour_map(rng, config.augment.colour) for _ in range(2)
@@ -118,7 +113,7 @@ def make_sample(
 
     return TrainingSample(
         template_image=_show(raw.template.image, template_map, template_colours),
-        template_labels=warp_labels(template_labels, template_map),
+        template_labels=warp_labels(renumber(raw.template.labels, chosen), template_map),
         current_image=shown(lambda f, sampling: _show(f.image, sampling, current_colours)),
         current_labels=shown(lambda f, sampling: warp_labels(renumber(f.labels, chosen), sampling)),
         previous_labels=previous_labels,
@@ -137,7 +132,7 @@ def make_sample(
 
 def frame_size(config: SampleConfig) -> tuple[int, int]:
     """Height and width of the current frames of a sample."""
-    if config.crop_clips == "once":
+    if not config.network_crops:
         return config.size
     if config.clip_size is not None:
         return config.clip_size
@@ -166,6 +161,62 @@ def _all_numbered(labels: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """As :func:`renumber`, but all others follow, in the order of their ids."""
     others = np.setdiff1d(np.arange(1, 256), chosen)
     return renumber(labels, np.concatenate([chosen, others]))
+
+
+class _Views(NamedTuple):
+    """Which objects are shown, and how."""
+
+    chosen: np.ndarray  # ids
+    template_map: np.ndarray
+    deformed: Deformation  # of the current frames
+    box: Box  # of them, deformed
+    previous_labels: np.ndarray  # seen like that
+
+
+def _two_views(
+    raw: RawSample, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
+) -> _Views | None:
+    """Template and current frames, each by itself."""
+    chosen = choose_objects(raw.template.labels, config, rng)
+    if chosen.size == 0:
+        return None
+    flip = rng.random() < config.augment.flip
+    template_labels = renumber(raw.template.labels, chosen)
+    template_map = _template_map(template_labels, len(chosen), flip, config, rng)
+    if template_map is None:
+        return None
+    labels = renumber(raw.previous_labels, chosen)
+    return _Views(chosen, template_map, *_current_view(labels, flip, previous, config, rng))
+
+
+def _one_view(
+    raw: RawSample, previous: PreviousMaskConfig, config: SampleConfig, rng: np.random.Generator
+) -> _Views | None:
+    """One part of all frames."""
+    labels = raw.template.labels
+    flip = rng.random() < config.augment.flip
+    for _ in range(config.augment.attempts):
+        deformed = _random_view(labels, flip, config, rng)
+        box = _random_patch(labels.shape, config, rng)
+        sampling = sampling_map(config.size, box, deformed)
+        chosen = choose_objects(warp_labels(labels, sampling), config, rng)
+        if chosen.size > 0:
+            before = renumber(raw.previous_labels, chosen)
+            before, moved = _disturbed(before, previous, config, rng)
+            before = warp_labels(before, sampling_map(config.size, box, deformed, moved))
+            return _Views(chosen, sampling, deformed, box, before)
+    return None
+
+
+def _random_patch(frame: tuple[int, int], config: SampleConfig, rng: np.random.Generator) -> Box:
+    """What of a frame (height, width) becomes the sample when the frame is scaled, to no less than
+    the sample's size.
+    """
+    covering = max(patch / side for patch, side in zip(config.size, frame, strict=True))
+    scale = max(covering, max(1.0, covering) * rng.uniform(*config.augment.scale))
+    height, width = (patch / scale for patch in config.size)
+    top, left = rng.random(2) * (frame[0] - height, frame[1] - width)
+    return top, left, top + height, left + width
 
 
 def _template_map(
@@ -201,10 +252,8 @@ def _current_view(
         labels: the previous mask in the coordinates of the first current frame.
     """
     deformed = _random_view(labels, flip, config, rng)
-    moved = _random_motion(_extent(labels), previous, config, rng)
-    if rng.random() < previous.empty:
-        labels = np.zeros_like(labels)
-    if config.crop_clips == "once":
+    labels, moved = _disturbed(labels, previous, config, rng)
+    if not config.network_crops:
         box = _random_crop(labels, [deformed, moved], config, rng)
     else:
         box = _random_surroundings(labels, [deformed, moved], config, rng)
@@ -212,9 +261,20 @@ def _current_view(
     return deformed, box, previous_labels
 
 
+def _disturbed(
+    labels: np.ndarray,
+    previous: PreviousMaskConfig,
+    config: SampleConfig,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, Deformation]:
+    """A previous mask, or nothing in its place, and how it is deformed."""
+    moved = _random_motion(_extent(labels), previous, config, rng)
+    return np.zeros_like(labels) if rng.random() < previous.empty else labels, moved
+
+
 def _crop_jitter(frames: int, config: SampleConfig, rng: np.random.Generator) -> np.ndarray:
     """How each crop of a clip is off: T×4 float32, see :class:`.TrainingSample`."""
-    if config.crop_clips == "once":
+    if not config.network_crops:
         return np.tile(np.float32([1, 1, 0, 0]), (frames, 1))
     augment = config.augment
     sides = 2 if config.crop_clips == "all_frames" else 1  # of crops that keep their shape

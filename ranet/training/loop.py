@@ -187,7 +187,7 @@ def learning_rate(config: OptimizerConfig, step: int, steps: int) -> float:
 
 def crops_in_training(config: SampleConfig) -> Options:
     """What is left to the method: nothing, where samples are the crops already."""
-    if config.crop_clips == "once":
+    if not config.network_crops:
         return Options()
     return Options(
         crop=config.crop,

@@ -67,6 +67,24 @@ def test_two_frames_and_a_mask_near_the_second(tmp_path):
     assert videos == {"a", "b"}
 
 
+def test_a_clip_with_its_template_in_front_runs_either_way(tmp_path):
+    source = DavisSource(kind="davis", root=write_videos(tmp_path, names=("a",)))
+    video = VideoConfig(max_clip_stride=2)
+    opened = open_source(source, DataConfig(sources=(source,), video=video, crop_clips="patch"))
+    steps = []
+    for seed in range(60):
+        raw = opened.draw(2, generator(seed))
+        frames = [raw.template, *raw.current]
+        first, *_ = numbers = [frame_index(frame.labels) for frame in frames]
+        for frame, number in zip(frames, numbers, strict=True):  # ids stay with their objects
+            np.testing.assert_array_equal(frame.labels, two_objects(number))
+            np.testing.assert_array_equal(frame.image, textured(number))
+        np.testing.assert_array_equal(raw.previous_labels, two_objects(first))
+        steps.append(numbers[1] - first)
+    assert set(steps) == {-2, -1, 1, 2}
+    assert 0.3 < np.mean(np.array(steps) < 0) < 0.7
+
+
 def test_only_annotated_frames_are_drawn_and_gaps_count_all_frames(tmp_path):
     root = write_videos(tmp_path, names=("a",))
     for i in range(16):

@@ -362,3 +362,89 @@ def test_image_and_labels_of_a_clip_move_together(seed):
         bright = image[..., 0] > 127
         overlap = np.count_nonzero(bright & (labels > 0)) / np.count_nonzero(bright | (labels > 0))
         assert overlap > 0.93
+
+
+# --- One part of all frames (DMN-AOA's supplement, §2)
+
+PLACES = np.stack(
+    [*np.mgrid[:HEIGHT, :WIDTH] * np.array([5, 3])[:, None, None], np.zeros((HEIGHT, WIDTH))],
+    axis=-1,
+).astype(np.uint8)
+"""An image that says where each of its pixels is."""
+
+
+def patch_of(seed, *, size=(32, 32), columns=(10, 12, 14), motion=STANDING, augment=None, **values):
+    """A sample of a clip in which two objects move right, its template being its first frame."""
+    frames = [Frame(PLACES, two_objects(column)) for column in columns]
+    scaled = {**STILL, "scale": (1, 1.5), "flip": 0.5} if augment is None else augment
+    settings = {"smallest_object": 0.001, **values}
+    settings = config(crop_clips="patch", size=size, augment=scaled, **settings)
+    of = RawSample(frames[0], tuple(frames[1:]), frames[0].labels, "clip")
+    return sample(seed, settings, of=of, motion=motion)
+
+
+def scale_of(image):
+    """How much larger rows and columns are than in PLACES; columns below zero if it is mirrored."""
+    rows, columns = (image[..., channel].astype(float) for channel in (0, 1))
+    steps = np.diff(rows, axis=0).mean() / 5, np.diff(columns, axis=1).mean() / 3
+    return 1 / steps[0], 1 / steps[1]
+
+
+@pytest.mark.parametrize("size", [(32, 32), (24, 40)])
+def test_a_patch_is_of_exactly_the_size_and_the_same_in_all_frames(size):
+    factors, corners, flips = [], set(), set()
+    for seed in range(40):
+        made = patch_of(seed, size=size)
+        assert made.template_image.shape == (*size, 3)
+        assert made.current_image.shape == (2, *size, 3)
+        assert made.previous_labels.shape == size
+        assert (made.crop_jitter == [1, 1, 0, 0]).all()
+        for image in made.current_image:
+            np.testing.assert_array_equal(image, made.template_image)
+        np.testing.assert_array_equal(made.previous_labels, made.template_labels)
+        down, across = scale_of(made.template_image)
+        assert down == pytest.approx(abs(across), rel=0.06)
+        factors.append(down)
+        flips.add(across < 0)
+        corners.add(tuple(made.template_image[0, 0]))
+    assert 0.97 < min(factors) < 1.1
+    assert 1.4 < max(factors) < 1.53
+    assert flips == {True, False}
+    assert len(corners) > 30
+
+
+def test_small_frames_are_scaled_to_the_patch_first():
+    for seed in range(10):
+        down, _ = scale_of(patch_of(seed, size=(96, 96)).template_image)
+        assert 2 * 0.97 < down < 2 * 1.5 * 1.03
+    down, across = scale_of(
+        patch_of(0, size=(96, 96), augment={**STILL, "scale": (0.2, 0.3)}).template_image
+    )
+    assert down == pytest.approx(2, rel=0.03)  # no smaller than the patch
+    assert across == pytest.approx(2, rel=0.03)
+
+
+def test_patches_are_drawn_until_the_first_frame_shows_an_object():
+    shown = set()
+    for seed in range(40):
+        made = patch_of(seed, size=(16, 16))
+        if made is None:
+            continue
+        areas = np.bincount(made.template_labels.ravel(), minlength=made.objects + 1)
+        assert areas[1:].min() >= 0.001 * 16 * 16
+        assert areas.size == made.objects + 1
+        shown.add(made.objects)
+    assert shown == {1, 2}
+    once = [patch_of(s, size=(8, 8), augment={**STILL, "attempts": 1}) for s in range(60)]
+    often = [patch_of(s, size=(8, 8), augment={**STILL, "attempts": 5}) for s in range(60)]
+    assert sum(made is None for made in often) < 0.4 * sum(made is None for made in once)
+
+
+def test_objects_move_inside_of_a_patch_that_stands():
+    made = patch_of(0, size=(48, 80), augment=STILL)
+    for labels, column in zip(
+        (made.template_labels, *made.current_labels), (10, 12, 14), strict=True
+    ):
+        np.testing.assert_array_equal(labels > 0, two_objects(column) > 0)
+    moving = patch_of(0, motion=MotionConfig(shift=0.2))
+    assert not np.array_equal(moving.current_image[0], moving.current_image[1])
