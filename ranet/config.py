@@ -403,6 +403,11 @@ class InferenceConfig(Section):
         description="frames that a method with a memory remembers of each object: the one it was "
         "marked in, and the newest; null: all; RANet remembers the first alone",
     )
+    source: str | None = Field(
+        None,
+        description="what proposes objects, for a method that goes by proposals (see its "
+        "model.source); null: what its network was made with",
+    )
     device: Device = "auto"
     dtype: DType = Field(
         "float32",

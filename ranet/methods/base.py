@@ -63,6 +63,7 @@ class Options(NamedTuple):
     fusion: str = "softmax"
     objects_at_once: int | None = None
     memory_limit: int | None = None
+    source: str | None = None
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
 

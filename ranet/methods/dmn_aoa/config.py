@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ranet.config_files import PositiveInt
+from ranet.methods.dmn_aoa.sources import known_source
 from ranet.methods.registry import MethodConfig, register_loss
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class DMNAOAConfig(MethodConfig):
     key_channels: PositiveInt = Field(64, description="of the memory's keys")
     region_side: PositiveInt = Field(
         14, description="R: rows and columns of the features of a box that are compared"
+    )
+    source: Annotated[str, AfterValidator(known_source)] = Field(
+        "none",
+        description="what proposes objects in a frame, by its name; none: nothing, so that objects "
+        "go by their last masks",
     )
     proposals: PositiveInt = Field(
         20, description="P of a frame; the matching layer depends on it, so it is the network's"

@@ -1,22 +1,23 @@
 """The method: proposals, templates from the memory, alignment, matching, refinement, in order.
 
 A DMN-AOA-style method: the order is the paper's (abstract), what stands between is told in each
-module. The whole frame is seen, never a crop. There is no network that proposes yet: training takes
-the truth for proposals, inference what :attr:`DMNAOA.source` gives, by itself nothing.
+module. The whole frame is seen, never a crop. Training takes the truth for proposals, inference
+what a source of proposals gives.
 
 B videos, K targets, P proposals, c channels, q positions of a region, H×W the frames, h×w what the
 network sees of them. Boxes are in pixels of that.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ranet.errors import RANetError
 from ranet.methods.backbones import create_backbone
-from ranet.methods.base import Prediction, VOSMethod, stack_frames
+from ranet.methods.base import Options, Prediction, VOSMethod, stack_frames
 from ranet.methods.crops import crop_resize_nearest, whole_frame
 from ranet.methods.dmn_aoa.alignment import AdaptiveAlignment
 from ranet.methods.dmn_aoa.config import DMNAOAConfig
@@ -33,15 +34,11 @@ from ranet.methods.dmn_aoa.memory import (
     with_places,
     with_targets,
 )
-from ranet.methods.dmn_aoa.proposals import (
-    Proposals,
-    ProposalSource,
-    no_proposals,
-    truth_proposals,
-)
-from ranet.methods.dmn_aoa.pyramid import FeaturePyramid
+from ranet.methods.dmn_aoa.proposals import Proposals, ProposalSource, truth_proposals
+from ranet.methods.dmn_aoa.pyramid import FeaturePyramid, Pyramid
 from ranet.methods.dmn_aoa.refine import RefineNet
 from ranet.methods.dmn_aoa.roi import boxes_of, paste, roi_align, scale_boxes
+from ranet.methods.dmn_aoa.sources import create_source
 from ranet.methods.layers import average_pool, no_autocast, normalise_image, resize
 from ranet.methods.objects import FUSIONS, to_labels
 from ranet.structures import Clip, Skips, one_hot_masks
@@ -107,6 +104,7 @@ class DMNAOA(VOSMethod):
         channels: c.
         key_channels: c_k of the memory.
         region_side: R; q = R².
+        source: of proposals, by its name.
         proposals: P.
         memory: ``"all"`` frames, ``"first"`` or ``"first_last"``.
         alignment: ``"soft"`` or ``"none"``.
@@ -120,7 +118,8 @@ class DMNAOA(VOSMethod):
         truth_jitter: of the truth that stands in for proposals in training.
 
     Attributes:
-        source: what proposes in :meth:`step`; nothing does unless one is set.
+        detector: the source of proposals whose weights are the network's, if it has such a one.
+        source: what proposes in :meth:`step` in its place; None: the detector does.
     """
 
     Config = DMNAOAConfig
@@ -137,6 +136,7 @@ class DMNAOA(VOSMethod):
         channels: int = 128,
         key_channels: int = 64,
         region_side: int = 14,
+        source: str = "none",
         proposals: int = 20,
         memory: str = "all",
         alignment: str = "soft",
@@ -156,6 +156,7 @@ class DMNAOA(VOSMethod):
             channels=channels,
             key_channels=key_channels,
             region_side=region_side,
+            source=source,
             proposals=proposals,
             memory=memory,
             alignment=alignment,
@@ -170,7 +171,9 @@ class DMNAOA(VOSMethod):
         )
         super().__init__(arguments.model_dump(exclude={"name"}))
         self.arguments = arguments
-        self.source: ProposalSource = no_proposals
+        made = create_source(source, channels)
+        self.detector = made if isinstance(made, nn.Module) else None
+        self.source: ProposalSource | None = None if self.detector is not None else made
         if matching == "hungarian":
             scipy_solver()
         self.backbone = create_backbone(backbone, norm, frozen_stages)
@@ -206,6 +209,24 @@ class DMNAOA(VOSMethod):
 
     # --- The seam
 
+    def for_inference(self, options: Options) -> Self:
+        """See :class:`.VOSMethod`.
+
+        Raises:
+            ConfigError: there is no such source.
+            RANetError: it learns with a network, and this one has not learned it.
+        """
+        used = super().for_inference(options)
+        if options.source not in (None, self.arguments.source):
+            source = create_source(options.source, self.arguments.channels)
+            if isinstance(source, nn.Module):
+                raise RANetError(
+                    f"source={options.source} learns with a network, and this one learned with "
+                    f"source={self.arguments.source}: train one with model.source={options.source}."
+                )
+            used.source = source
+        return used
+
     def new_state(self, image: Tensor) -> DMNAOAState:
         """See :class:`.VOSMethod`."""
         height, width = self._size_seen(image)
@@ -224,10 +245,10 @@ class DMNAOA(VOSMethod):
 
     def add_objects(self, state: DMNAOAState, image: Tensor, masks: Tensor) -> DMNAOAState:
         """See :class:`.VOSMethod`; the frame is the first that is remembered of them."""
-        _, embedding = self._encoded(self._seen(image))
+        _, pyramid = self._encoded(self._seen(image))
         last_masks, boxes = self._located(state, masks)
         with no_autocast(image.device.type):
-            entry = self.memory.entry(embedding, boxes, last_masks)
+            entry = self.memory.entry(pyramid.embedding, boxes, last_masks)
         covered = masks.amax(dim=1, keepdim=True)
         kept = 1 - last_masks.amax(dim=1, keepdim=True)
         return DMNAOAState(
@@ -256,7 +277,7 @@ class DMNAOA(VOSMethod):
         return state.last_masks.amax(dim=(0, 2, 3)) > 0
 
     def step(self, state: DMNAOAState, image: Tensor) -> tuple[Prediction, DMNAOAState]:
-        """See :class:`.VOSMethod`; :attr:`source` proposes."""
+        """See :class:`.VOSMethod`; :attr:`source` proposes, or :attr:`detector`."""
         return self.follow(state, image)
 
     def forward(self, clip: Clip) -> Prediction:
@@ -294,7 +315,7 @@ class DMNAOA(VOSMethod):
             state: of the frame before.
             image: B×3×H×W RGB in [0, 1].
             proposals: P of each image, in pixels of what the network sees of it; None: what
-                :attr:`source` gives.
+                :attr:`source` gives, or :attr:`detector`.
             exists: B×K bool, which targets there are; None: all.
 
         Returns:
@@ -304,9 +325,10 @@ class DMNAOA(VOSMethod):
         """
         seen = self._seen(image)
         size = (seen.shape[-2], seen.shape[-1])
-        skips, embedding = self._encoded(seen)
+        skips, pyramid = self._encoded(seen)
+        embedding = pyramid.embedding
         if proposals is None:
-            proposals = self.source(seen, self.arguments.proposals)
+            proposals = self._proposed(seen, pyramid)
         with no_autocast(image.device.type):
             match = self._match(state, embedding, proposals, size, exists)
         logits = self._refined(skips, embedding, state, match, size)
@@ -429,12 +451,16 @@ class DMNAOA(VOSMethod):
         """All of a frame B×3×H×W, at the network's size: B×3×h×w."""
         return self.laid_out(resize(image, self._size_seen(image), align_corners=False))
 
-    def _encoded(self, seen: Tensor) -> tuple[Skips, Tensor]:
-        """The backbone's features, and the embedding B×c×⌈h/8⌉×⌈w/8⌉ in float32."""
+    def _proposed(self, seen: Tensor, pyramid: Pyramid) -> Proposals:
+        source = self.detector if self.source is None else self.source
+        return source(seen, pyramid, self.arguments.proposals)
+
+    def _encoded(self, seen: Tensor) -> tuple[Skips, Pyramid]:
+        """The backbone's features, and the pyramid, whose embedding is float32."""
         with self.in_half(seen.device):
             skips = self.backbone(normalise_image(seen, self.backbone.mean, self.backbone.std))
-            embedding = self.pyramid(skips)
-        return skips, embedding.float()
+            pyramid = self.pyramid(skips)
+        return skips, pyramid._replace(embedding=pyramid.embedding.float())
 
     def _located(self, state: DMNAOAState, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Masks B×k×H×W of a frame, as a state has them, and their boxes.

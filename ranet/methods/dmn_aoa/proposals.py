@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ranet.methods.dmn_aoa.pyramid import Pyramid
 from ranet.methods.dmn_aoa.roi import boxes_of, clip_boxes, roi_align
 
 MASK_SIDE = 28
@@ -42,19 +43,20 @@ class Proposals(NamedTuple):
 
 
 class ProposalSource(Protocol):
-    """Whatever proposes."""
+    """Whatever proposes; :func:`.register_source` makes it known by a name."""
 
-    def __call__(self, image: Tensor, limit: int) -> Proposals:
+    def __call__(self, image: Tensor, pyramid: Pyramid, limit: int) -> Proposals:
         """Propose.
 
         Args:
             image: B×3×H×W RGB in [0, 1], as the network sees it.
+            pyramid: the network's features of it.
             limit: P.
         """
         ...
 
 
-def no_proposals(image: Tensor, limit: int) -> Proposals:
+def no_proposals(image: Tensor, pyramid: Pyramid, limit: int) -> Proposals:
     """P rows without a proposal: a :class:`ProposalSource`."""
     zeros, shape = image.new_zeros, (len(image), limit)
     return Proposals(

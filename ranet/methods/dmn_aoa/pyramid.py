@@ -1,10 +1,22 @@
 """The feature pyramid: one embedding of a frame, at stride 8, for all that looks at objects."""
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ranet.methods.layers import initialise
 from ranet.structures import Skips
+
+
+class Pyramid(NamedTuple):
+    """Features of a frame, each B×c×H/s×W/s."""
+
+    at8: Tensor
+    at16: Tensor
+    at32: Tensor
+    embedding: Tensor
+    """At stride 8: what boxes are compared by."""
 
 
 class FeaturePyramid(nn.Module):
@@ -24,11 +36,12 @@ class FeaturePyramid(nn.Module):
         self.embed = nn.Conv2d(channels, channels, 3, padding=1)
         initialise(self)
 
-    def forward(self, skips: Skips) -> Tensor:
-        """The backbone's features → embedding B×c×H/8×W/8."""
-        at16 = self.lateral16(skips.f16) + _enlarged(self.lateral32(skips.f32), skips.f16)
-        at8 = self.lateral8(skips.f8) + _enlarged(at16, skips.f8)
-        return self.embed(F.relu(self.smooth8(at8)))
+    def forward(self, skips: Skips) -> Pyramid:
+        """Of the backbone's features."""
+        at32 = self.lateral32(skips.f32)
+        at16 = self.lateral16(skips.f16) + _enlarged(at32, skips.f16)
+        at8 = self.smooth8(self.lateral8(skips.f8) + _enlarged(at16, skips.f8))
+        return Pyramid(at8, at16, at32, self.embed(F.relu(at8)))
 
 
 def _enlarged(features: Tensor, to: Tensor) -> Tensor:

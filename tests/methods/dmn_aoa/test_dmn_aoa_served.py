@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 import torch
 from moving_squares import iou, moving
+from pydantic import ValidationError
 from tiny_dmn_aoa import SIZE, as_tensors, started, tiny_dmn_aoa
 
 from ranet import InferenceConfig, VideoSegmenter, load_checkpoint
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.synthetic import write_synthetic_davis
-from ranet.errors import RANetError
+from ranet.errors import ConfigError, RANetError
 from ranet.export.programs import export_programs
 from ranet.inference.network import Network, resolved
 from ranet.inference.tracker import Tracker
+from ranet.methods.dmn_aoa import sources
 from ranet.methods.dmn_aoa.proposals import truth_proposals
 from ranet.structures import one_hot_masks
 from ranet.training.log import read_log
@@ -35,7 +37,7 @@ def inference(**changes):
 class Detector:
     """A source of proposals that finds the squares by their colours, in any order."""
 
-    def __call__(self, image, limit):
+    def __call__(self, image, pyramid, limit):
         colours = torch.tensor([[40, 200, 60], [220, 40, 40]]) / 255
         near = (image[:, None] - colours[None, :, :, None, None]).abs().amax(dim=2) < 0.1
         return truth_proposals(near.float(), limit)
@@ -50,6 +52,38 @@ def test_a_segmenter_follows_what_a_source_proposes():
     for frame, labels in rest:
         found = segmenter.step(frame)
         assert min(iou(found == k, labels == k) for k in (1, 2)) > 0.9
+
+
+def test_sources_go_by_their_names(monkeypatch):
+    monkeypatch.setitem(sources.SOURCES, "by_colour", lambda channels: Detector())
+    asked = {"iou_weight": 0.6, "refine": False}
+    by_network = VideoSegmenter(tiny_dmn_aoa(source="by_colour", **asked), inference())
+    by_option = VideoSegmenter(tiny_dmn_aoa(**asked), inference(source="by_colour"))
+    for segmenter in (by_network, by_option):
+        (frame, labels), (second, truth) = VIDEOS[0][:2]
+        segmenter.start(frame, labels)
+        found = segmenter.step(second)
+        assert min(iou(found == k, truth == k) for k in (1, 2)) > 0.9
+    with pytest.raises(ConfigError, match="source=by_coluor"):
+        VideoSegmenter(tiny_dmn_aoa(), inference(source="by_coluor"))
+    with pytest.raises(ValidationError, match="one of none"):
+        tiny_dmn_aoa(source="by_coluor")
+
+
+def test_a_source_that_learns_is_the_networks(monkeypatch):
+    class Learned(torch.nn.Conv2d):
+        def forward(self, image, pyramid, limit):
+            return Detector()(image, pyramid, limit)
+
+    monkeypatch.setitem(sources.SOURCES, "learned", lambda channels: Learned(channels, 1, 1))
+    method = tiny_dmn_aoa(source="learned", iou_weight=0.6, refine=False)
+    assert method.state_dict()["detector.weight"].shape == (1, 16, 1, 1)
+    frames, labels = as_tensors(VIDEOS[0])
+    with torch.no_grad():
+        prediction, _ = method.step(started(method, frames, labels), frames[1])
+    assert prediction.aux["valid"].sum() == 2
+    with pytest.raises(RANetError, match="learned with source=none"):
+        VideoSegmenter(tiny_dmn_aoa(), inference(source="learned"))
 
 
 def test_half_precision_finds_the_same():

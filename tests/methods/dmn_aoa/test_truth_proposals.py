@@ -55,7 +55,7 @@ def test_the_same_random_numbers_give_the_same_proposals():
 
 
 def test_nothing_proposed():
-    proposals = no_proposals(torch.zeros(2, 3, 64, 96), 7)
+    proposals = no_proposals(torch.zeros(2, 3, 64, 96), None, 7)
     assert proposals.boxes.shape == (2, 7, 4)
     assert not proposals.valid.any()
 
