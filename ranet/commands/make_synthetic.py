@@ -5,6 +5,8 @@ each other over moving backgrounds; things that look alike and poles in front ma
 are exact. The same arguments give the same files.
 
     ranet make-synthetic --out data/synthetic --train 40 --val 8
+    ranet make-synthetic --out data/crossing --train 0 --val 8 --frames 32 --max-objects 2 \\
+        --case look_alikes_crossing
 """
 
 import argparse
@@ -44,6 +46,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar=("H", "W"),
         help="height and width in pixels (240 432)",
     )
+    parser.add_argument(
+        "--case",
+        choices=("look_alikes_crossing", "occlusion_and_return"),
+        help="what all videos are made for (nothing but to be hard)",
+    )
     add_workers(parser, "videos drawn at the same time")
 
 
@@ -60,6 +67,7 @@ def run(options: argparse.Namespace) -> None:
         written = write_synthetic_davis(
             options.out,
             size=tuple(options.size),
+            case=options.case,
             workers=options.workers,
             on_video=lambda name: bar.update(),
             **{name: getattr(options, name) for name in _OPTIONS},

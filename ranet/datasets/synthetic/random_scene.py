@@ -1,5 +1,6 @@
 """What is in a scene: objects, their look-alikes, scenery, and what passes in front of them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import cv2
@@ -65,17 +66,17 @@ def draw_scene(
     layers = _Layers(size)
     shown: list[Look] = []
     while not shown:  # hardly ever twice: a thin shape can be invisible in a tiny frame
-        looks = _object_looks(rng, int(rng.integers(1, max_objects + 1)), palettes, min(size))
+        looks = object_looks(rng, int(rng.integers(1, max_objects + 1)), palettes, min(size))
         shown = [look for look in looks if _add_object(rng, motion, layers, look, len(looks))]
     for _ in range(rng.binomial(rng.integers(1, 4), clutter)):
         _add_look_alike(rng, motion, layers, shown)
     for _ in range(rng.binomial(rng.choice(3, p=[0.4, 0.4, 0.2]), clutter)):
         _add_obstacle(rng, motion, layers)
-    for _ in range(rng.binomial(rng.integers(0, 3), clutter)):
-        _add_scenery(rng, motion, layers, palettes)
+    for layer in scenery(rng, motion, palettes, clutter):
+        layers.insert(layer, 0)
     return Scene(
         size=size,
-        backdrop=_paint_backdrop(rng, palettes, size),
+        backdrop=paint_backdrop(rng, palettes, size),
         camera=motion.camera,
         layers=tuple(layers.layers),
     )
@@ -116,7 +117,7 @@ def _add_object(
     label = layers.objects + 1
     for attempt in range(_TRIES):
         area = share * motion.area * 0.92**attempt
-        sprite = _moving_sprite(rng, look, area, len(motion.times))
+        sprite = moving_sprite(rng, look, area, len(motion.times))
         start = _free_point(rng, motion, layers)
         placement = motion.walking(rng, _diameter(area), at=0.0, through=start)
         layer = Layer(sprite, placement, label, _shadow(rng, area))
@@ -133,7 +134,7 @@ def _add_look_alike(
     chosen = int(rng.integers(len(looks)))
     area = motion.area * log_uniform(rng, 0.025, 0.14)
     frames = len(motion.times)
-    sprite = _moving_sprite(rng, _look_alike(rng, looks[chosen]), area, frames)
+    sprite = moving_sprite(rng, look_alike(rng, looks[chosen]), area, frames)
     path = next(layer.placement.position for layer in layers.layers if layer.label == chosen + 1)
     meets = rng.random() < 0.6
     for _ in range(_TRIES):
@@ -163,19 +164,26 @@ def _add_obstacle(rng: np.random.Generator, motion: VideoMotion, layers: _Layers
             return
 
 
-def _add_scenery(
-    rng: np.random.Generator, motion: VideoMotion, layers: _Layers, palettes: list[np.ndarray]
-) -> None:
-    """Add something large between the backdrop and all that moves."""
-    area = rng.uniform(0.02, 0.15) * motion.area
-    sprite = _still_sprite(
-        rng, _scenery_look(rng, palettes, min(motion.size)), area, len(motion.times)
-    )
-    point = rng.uniform(-0.1, 1.1, 2) * motion.extent
-    layers.insert(Layer(sprite, motion.standing(point, at=0, nearness=rng.uniform(1.0, 1.3))), 0)
+def scenery(
+    rng: np.random.Generator, motion: VideoMotion, palettes: list[Palette], clutter: float
+) -> Iterator[Layer]:
+    """Up to two large things between the backdrop and all that moves, from front to back.
+
+    Args:
+        rng: source of everything random.
+        motion: of the video.
+        palettes: of the backdrop.
+        clutter: the share of them that really enters.
+    """
+    for _ in range(rng.binomial(rng.integers(0, 3), clutter)):
+        area = rng.uniform(0.02, 0.15) * motion.area
+        look = _scenery_look(rng, palettes, min(motion.size))
+        sprite = _still_sprite(rng, look, area, len(motion.times))
+        point = rng.uniform(-0.1, 1.1, 2) * motion.extent
+        yield Layer(sprite, motion.standing(point, at=0, nearness=rng.uniform(1.0, 1.3)))
 
 
-def _moving_sprite(rng: np.random.Generator, look: Look, area: float, frames: int) -> Sprite:
+def moving_sprite(rng: np.random.Generator, look: Look, area: float, frames: int) -> Sprite:
     """A sprite that may bend and roll."""
     return draw_sprite(
         rng,
@@ -224,7 +232,7 @@ def _free_point(rng: np.random.Generator, motion: VideoMotion, layers: _Layers) 
 # --- how it looks
 
 
-def _object_looks(
+def object_looks(
     rng: np.random.Generator, count: int, backdrop: list[Palette], side: int
 ) -> list[Look]:
     """Looks of the objects of a video: mostly unlike each other and the backdrop.
@@ -257,7 +265,7 @@ def _object_looks(
     return looks
 
 
-def _look_alike(rng: np.random.Generator, look: Look) -> Look:
+def look_alike(rng: np.random.Generator, look: Look) -> Look:
     """A thing of the same kind that differs in its main material, and perhaps in more."""
     main, accent = look.styles
     difference = rng.choice(["both", "main", "pattern"], p=[0.62, 0.28, 0.1])
@@ -288,7 +296,7 @@ def _pole_look(rng: np.random.Generator, side: int) -> Look:
     return Look("bar", bar(rng), (style, style))
 
 
-def _paint_backdrop(
+def paint_backdrop(
     rng: np.random.Generator, palettes: list[Palette], size: tuple[int, int]
 ) -> np.ndarray:
     """A large surface of two materials, strewn with things, perhaps out of focus.

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -12,6 +13,7 @@ from pydantic import Field, model_validator
 from ranet.config_files import Section, parse_config
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
+from ranet.datasets.synthetic.cases import CASES, FEWEST_FRAMES
 from ranet.datasets.synthetic.random_scene import draw_scene
 from ranet.datasets.synthetic.scene import draw_camera_effects
 from ranet.errors import OutputError
@@ -37,6 +39,7 @@ class _Settings(Section):
     seed: int = Field(ge=0)
     max_objects: int = Field(ge=1, le=20)  # more leave none of them enough room in the first frame
     clutter: float = Field(ge=0, le=1)
+    case: str | None = None
     generator: int = 4
     """Counts changes of what is drawn, so that trees of an older drawing are not reused."""
 
@@ -45,6 +48,19 @@ class _Settings(Section):
         if self.train + self.val == 0:
             raise ValueError("a synthetic DAVIS needs videos: set train or val above 0")
         return self
+
+    @model_validator(mode="after")
+    def _time_for_a_case(self) -> Self:
+        if self.case is not None and self.case not in CASES:
+            raise ValueError(f"case should be {' or '.join(CASES)}, found {self.case!r}")
+        if self.case is not None and self.frames < FEWEST_FRAMES:
+            raise ValueError(f"a case needs {FEWEST_FRAMES} frames, found {self.frames}")
+        return self
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """As the tree keeps them; those from before there were cases have none."""
+        return self.model_dump(mode="json", exclude_none=True)
 
 
 def write_synthetic_davis(
@@ -57,6 +73,7 @@ def write_synthetic_davis(
     seed: int,
     max_objects: int,
     clutter: float = 1.0,
+    case: str | None = None,
     workers: int = 1,
     on_video: Callable[[str], None] | None = None,
 ) -> bool:
@@ -76,7 +93,10 @@ def write_synthetic_davis(
         max_objects: each video has 1…``max_objects`` objects (at most 20), all visible in its
             first frame.
         clutter: how much else there is, 0 (the objects and their background) to 1 (look-alikes in
-            every video, scenery, and obstacles that hide the objects).
+            every video, scenery, and obstacles that hide the objects); of a case, scenery alone.
+        case: what all videos are made for, one of :data:`ranet.datasets.synthetic.cases.CASES`;
+            None: nothing but to be hard. Of the two things in such a video, the second is an
+            object if ``max_objects`` is not 1.
         workers: videos drawn at the same time.
         on_video: called in this thread with the name of each finished video.
 
@@ -98,6 +118,7 @@ def write_synthetic_davis(
             "seed": seed,
             "max_objects": max_objects,
             "clutter": clutter,
+            "case": case,
         },
         "a set of synthetic videos",
     )
@@ -110,7 +131,7 @@ def write_synthetic_davis(
         with atomic_folder(root) as unfinished:
             _write_videos(unfinished, settings, workers, on_video or (lambda name: None))
             _write_sets(unfinished, settings)
-            write_json(unfinished / SETTINGS_FILE, settings.model_dump(mode="json"))
+            write_json(unfinished / SETTINGS_FILE, settings.told)
     return True
 
 
@@ -119,7 +140,7 @@ def _is_there(root: Path, settings: _Settings) -> bool:
     with output_errors(root):
         if not root.exists() or (root.is_dir() and not any(root.iterdir())):
             return False
-    wanted = settings.model_dump(mode="json")
+    wanted = settings.told
     try:
         found = dict(json.loads((root / SETTINGS_FILE).read_text()))
     except (OSError, ValueError, TypeError):
@@ -163,7 +184,8 @@ def _write_videos(
 def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) -> None:
     """Draw one video and write its frames and masks."""
     rng = np.random.default_rng(seed)
-    scene = draw_scene(
+    draw = draw_scene if settings.case is None else partial(CASES[settings.case], number=seed[-1])
+    scene = draw(
         rng,
         frames=settings.frames,
         size=settings.size,
