@@ -13,6 +13,8 @@ from ranet.annotator.session import BusyError
 from ranet.datasets.image_io import read_image, read_labels, write_labels
 from ranet.datasets.video_io import open_frames
 from ranet.errors import DataError
+from ranet.methods.checkpoints import load_checkpoint, save_checkpoint
+from ranet.methods.dmvos.method import DMVOS
 
 BOX_1 = (2, 4, 22, 24)
 
@@ -319,3 +321,25 @@ def test_frames_of_a_video_file_are_counted_in_the_background(make_session, tmp_
     session.export(overlay=False)
     done(session)
     assert files_in(tmp_path / "out")[0] == "annotations/00002.png"
+
+
+class TestAnotherMethod:
+    """By its checkpoint alone: what the annotator asks of a method is the seam's."""
+
+    @pytest.fixture
+    def network(self, tmp_path):
+        network = DMVOS(backbone="tiny", k=4, embedding_channels=16, width=0.125)
+        save_checkpoint(tmp_path / "dmvos.pt", network)
+        return load_checkpoint(tmp_path / "dmvos.pt")
+
+    def test_objects_of_several_frames_are_segmented_both_ways_and_exported(
+        self, session, tmp_path
+    ):
+        mark(session, 1)
+        session.add_object(3)
+        mark(session, 3, 2, (24, 54, 44, 76))
+        assert segmented(session, backward=True).done == FRAMES
+        assert session.as_json()["found"] == [(0, FRAMES - 1)]
+        session.export(overlay=False)
+        done(session)
+        assert len(masks_in(tmp_path / "out" / "masks")) == FRAMES

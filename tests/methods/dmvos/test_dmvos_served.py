@@ -5,7 +5,8 @@ import pytest
 import torch
 from dmvos_videos import SIZE, TINY, tiny_dmvos
 from moving_squares import moving
-from runs import changed, stop_after, tiny_config
+from ranks import in_two_ranks
+from runs import changed, in_float64, stop_after, tiny_config
 
 from ranet.config import DataConfig, InferenceConfig, TrainConfig, parse_config
 from ranet.datasets.image_io import write_image
@@ -17,6 +18,7 @@ from ranet.inference.explain import explain
 from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.dmvos.config import DMVOSConfig
+from ranet.training.log import read_log
 from ranet.training.run import train
 
 CONFIG = InferenceConfig(input_size=(48, 80), frame_size=SIZE, smallest_crop=8, device="cpu")
@@ -55,6 +57,25 @@ def test_a_run_that_was_interrupted_goes_on_to_the_bit(data, tmp_path, monkeypat
             train(interrupted)
     gone_on = weights_of(train(interrupted, resume=True))
     assert all(torch.equal(straight[name], value) for name, value in gone_on.items())
+
+
+def train_with_others(rank, run):
+    with pytest.MonkeyPatch.context() as patch:
+        in_float64(patch)
+        train(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detach", [False, True])
+def test_two_processes_have_the_losses_of_one(data, tmp_path, monkeypatch, detach):
+    runs = [run_of(data, tmp_path / name, batch_size=4, steps=2) for name in ("one", "two")]
+    runs = [changed(run, model__offset_detach=detach) for run in runs]
+    assert in_two_ranks(train_with_others, runs[1]) == [0, 0]
+    in_float64(monkeypatch)
+    train(runs[0])
+    one, two = (read_log(run.output / "log.jsonl") for run in runs)
+    for name in ("cross_entropy", "centre_offset", "margin", "gradient_norm"):
+        assert [r[name] for r in two] == pytest.approx([r[name] for r in one], rel=1e-9), name
 
 
 @pytest.mark.parametrize(
