@@ -16,7 +16,7 @@ from ranet.datasets.video_io import open_frames
 from ranet.device import exact_float32
 from ranet.errors import DataError
 from ranet.inference.segmenter import VideoSegmenter
-from ranet.methods.base import VOSMethod, Watched
+from ranet.methods.base import VOSMethod, Watched, WatchedStep
 from ranet.methods.checkpoints import load_pretrained
 from ranet.visual.contact_sheet import Strip
 from ranet.visual.plots import check_matplotlib
@@ -98,28 +98,37 @@ def _watch(
     if last < 1 or (source.count is not None and last >= source.count):
         raise _no_such_frame(last, source.count)
     to_show = set(np.linspace(0, last, _STRIP_FRAMES).round().astype(int).tolist())
-    numbers, frames, results = [], [], []
+    numbers, frames, results, steps = [], [], [], []
     number = -1
     for number, (_, frame) in enumerate(
         tqdm(islice(source, last + 1), total=last + 1, unit="frame", disable=None)
     ):
         if number == 0:
             result = segmenter.start(frame, labels)
-            first_image, before = segmenter.video.image, segmenter.video.state.probabilities
-            first_masks = before
+            first_image, first_masks = segmenter.video.image, segmenter.video.state.probabilities
         else:
-            before = segmenter.video.state.probabilities
+            before = segmenter.video.state
             result = segmenter.step(frame)
+            video = segmenter.video
+            step = WatchedStep(number, video.image, before, video.state)
         if number in to_show:
+            steps += [step] if number > 0 else []
             numbers.append(number)
             frames.append(frame)
             results.append(result)
     if number < last:
         raise _no_such_frame(last, number + 1)
     strip = Strip(name, tuple(numbers), tuple(frames), tuple(results))
-    video = segmenter.video
     watched = Watched(
-        last, video.ids, video.canvas, first_image, first_masks, video.image, before, video.state
+        last,
+        video.ids,
+        video.canvas,
+        first_image,
+        first_masks,
+        video.image,
+        before.probabilities,
+        video.state,
+        tuple(steps),
     )
     return watched, strip
 

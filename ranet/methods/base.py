@@ -88,6 +88,19 @@ class Fitted(Protocol):
         """Columns to its left."""
 
 
+class WatchedStep(NamedTuple):
+    """A step of a video that is followed."""
+
+    number: int
+    """Of the frame."""
+    image: Tensor
+    """1×3×H×W in [0, 1]."""
+    before: Any
+    """The state before it."""
+    after: Any
+    """That after it."""
+
+
 class Watched(NamedTuple):
     """A video followed up to a frame that is to be explained, and what was known on the way."""
 
@@ -105,6 +118,8 @@ class Watched(NamedTuple):
     """1×K×H×W: probabilities of the frame before."""
     state: Any
     """After that frame."""
+    steps: tuple[WatchedStep, ...] = ()
+    """To frames on the way that are shown, the last of them to that frame."""
 
 
 class VOSMethod(nn.Module):

@@ -43,13 +43,18 @@ class AdaptiveAlignment(nn.Module):
         """
         aligned = proposals[:, None]  # B×1×P×c×q
         if self.projection is not None:
-            aligned = align(self._projected(template), self._projected(proposals), proposals)
+            aligned = align(self.weights(template, proposals), proposals)
         cosine = F.cosine_similarity(template[:, :, None], aligned, dim=3)  # B×K×P×q
         weights = cover / cover.sum(dim=2, keepdim=True).clamp(min=_LEAST_COVER)
         return (cosine @ weights[..., None])[..., 0]
 
-    def _projected(self, features: Tensor) -> Tensor:
-        return self.projection(features.transpose(2, 3)).transpose(2, 3)
+    def weights(self, template: Tensor, proposals: Tensor) -> Tensor:
+        """As :func:`alignment_weights`, of projected features; for soft alignment alone."""
+        template, proposals = (
+            self.projection(features.transpose(2, 3)).transpose(2, 3)
+            for features in (template, proposals)
+        )
+        return alignment_weights(template, proposals)
 
 
 def alignment_weights(template: Tensor, proposals: Tensor) -> Tensor:
@@ -62,16 +67,14 @@ def alignment_weights(template: Tensor, proposals: Tensor) -> Tensor:
     return (scores / math.sqrt(template.shape[2])).softmax(dim=4)
 
 
-def align(template: Tensor, proposals: Tensor, features: Tensor) -> Tensor:
+def align(weights: Tensor, features: Tensor) -> Tensor:
     """Features of proposals where the positions of a template find themselves.
 
     Args:
-        template: B×K×c×q, what is looked for.
-        proposals: B×P×c×q, where.
-        features: B×P×c×q, what is taken from there.
+        weights: B×K×P×q×q of :func:`alignment_weights`.
+        features: B×P×c×q.
 
     Returns:
         B×K×P×c×q.
     """
-    weights = alignment_weights(template, proposals)  # B×K×P×q×q
     return features[:, None] @ weights.transpose(3, 4)

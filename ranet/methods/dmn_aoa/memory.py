@@ -98,9 +98,13 @@ class DynamicMemory(nn.Module):
         Returns:
             Templates B×K×c×q, and how much of each position is the target, B×K×q in [0, 1].
         """
+        return read(memory, self.relevance(memory, embedding, boxes))
+
+    def relevance(self, memory: Memory, embedding: Tensor, boxes: Tensor) -> Tensor:
+        """How much of each remembered position enters each of a template: B×K×q×M×q."""
         regions = roi_align(embedding, boxes, self.side, STRIDE)
         query = self.query(regions.flatten(0, 1)).flatten(2).unflatten(0, boxes.shape[:2])
-        return read(memory, query)
+        return relevance(memory, query)
 
 
 class FirstFrame(nn.Module):
@@ -126,6 +130,11 @@ class FirstFrame(nn.Module):
         """As :meth:`DynamicMemory.read`; what was written first."""
         return memory.values[:, :, 0], memory.cover[:, :, 0]
 
+    def relevance(self, memory: Memory, embedding: Tensor, boxes: Tensor) -> Tensor:
+        """As :meth:`DynamicMemory.relevance`; positions enter as they are."""
+        each = torch.eye(self.side**2, device=boxes.device)[:, None]
+        return each.expand(*boxes.shape[:2], -1, -1, -1)
+
 
 def _regions(embedding: Tensor, boxes: Tensor, masks: Tensor, side: int) -> tuple[Tensor, Tensor]:
     """The boxes' part of the embedding, B×K×c×R×R, and of each target's own mask, B×K×1×R×R."""
@@ -134,17 +143,17 @@ def _regions(embedding: Tensor, boxes: Tensor, masks: Tensor, side: int) -> tupl
     return roi_align(embedding, boxes, side, STRIDE), cover[:, 0].unflatten(0, shape)
 
 
-def read(memory: Memory, query: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each position of a query, the mean over all that is stored, weighed by softmax relevance.
+def read(memory: Memory, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each position of a query, the mean over all that is stored, weighed by its relevance.
 
     Args:
         memory: something of every target is stored.
-        query: B×K×c_k×q.
+        weights: B×K×q×M×q, of :func:`relevance`.
 
     Returns:
         Values B×K×c×q, and their cover B×K×q.
     """
-    weights = relevance(memory, query).flatten(3)  # B×K×q×(M·q)
+    weights = weights.flatten(3)  # B×K×q×(M·q)
     values = memory.values.transpose(2, 3).flatten(3)  # B×K×c×(M·q)
     cover = memory.cover.flatten(2)[..., None]  # B×K×(M·q)×1
     return values @ weights.transpose(2, 3), (weights @ cover)[..., 0]

@@ -9,7 +9,7 @@ network sees of them. Boxes are in pixels of that.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch.utils import _pytree as pytree
 
 from ranet.errors import RANetError
 from ranet.methods.backbones import create_backbone
-from ranet.methods.base import Options, Prediction, VOSMethod, stack_frames
+from ranet.methods.base import Options, Prediction, VOSMethod, Watched, stack_frames
 from ranet.methods.crops import crop_resize_nearest, whole_frame
 from ranet.methods.dmn_aoa.alignment import AdaptiveAlignment
 from ranet.methods.dmn_aoa.config import DMNAOAConfig
@@ -82,16 +82,52 @@ class DMNAOAState(NamedTuple):
     """B×K int64: frames since that frame."""
 
 
-class _Match(NamedTuple):
-    """What matching says of a frame."""
+class Encoded(NamedTuple):
+    """What is seen of a frame, whatever its targets."""
 
-    coarse: Tensor
-    """B×K×⌈h/4⌉×⌈w/4⌉ in [0, 1]."""
-    found: Tensor
-    """B×K bool: whether it took a proposal, or its last mask."""
+    image: Tensor
+    """B×3×h×w."""
+    skips: Skips
+    """Of the backbone."""
+    pyramid: Pyramid
+    """Its embedding, B×c×⌈h/8⌉×⌈w/8⌉, is float32."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(h, w)."""
+        return self.image.shape[-2], self.image.shape[-1]
+
+
+class Match(NamedTuple):
+    """Which proposal is taken for which target of a frame, and what that is decided by."""
+
+    looked_at: Tensor
+    """B×K×4: where the target was looked for."""
     template: tuple[Tensor, Tensor]
     """B×K×c×q, and cover B×K×q."""
-    aux: dict[str, Tensor]
+    features: Tensor
+    """B×P×c×q, of the proposals."""
+    masks: Tensor
+    """B×P×⌈h/4⌉×⌈w/4⌉ in [0, 1], of the proposals."""
+    similarity: Tensor
+    """B×K×P."""
+    overlap: Tensor
+    """B×K×P, with the last masks."""
+    cost: Tensor
+    """B×K×(P+K)."""
+    assignment: Tensor
+    """B×K×(P+K) in [0, 1]."""
+    chosen: Tensor
+    """B×K×(P+K) of 0 and 1: what each target takes."""
+    keeps_last: Tensor
+    """B×K bool: whether it takes no proposal, but its last mask."""
+    coarse: Tensor
+    """B×K×⌈h/4⌉×⌈w/4⌉ in [0, 1]."""
+
+    @property
+    def found(self) -> Tensor:
+        """B×K bool: whether it took a proposal, or its last mask."""
+        return (self.chosen[:, :, : self.masks.shape[1]].amax(dim=2) > 0) | self.keeps_last
 
 
 class DMNAOA(VOSMethod):
@@ -245,10 +281,10 @@ class DMNAOA(VOSMethod):
 
     def add_objects(self, state: DMNAOAState, image: Tensor, masks: Tensor) -> DMNAOAState:
         """See :class:`.VOSMethod`; the frame is the first that is remembered of them."""
-        _, pyramid = self._encoded(self._seen(image))
-        last_masks, boxes = self._located(state, masks)
+        encoded = self.encode(image)
+        last_masks, boxes = self.located(state, masks)
         with no_autocast(image.device.type):
-            entry = self.memory.entry(pyramid.embedding, boxes, last_masks)
+            entry = self.memory.entry(encoded.pyramid.embedding, boxes, last_masks)
         covered = masks.amax(dim=1, keepdim=True)
         kept = 1 - last_masks.amax(dim=1, keepdim=True)
         return DMNAOAState(
@@ -289,7 +325,7 @@ class DMNAOA(VOSMethod):
         state = self.add_objects(state, clip.template_image, clip.template_masks)
         numbers = torch.arange(state.boxes.shape[1], device=clip.objects.device)
         exists = numbers < clip.objects[:, None]  # B×K
-        last_masks, boxes = self._located(state, clip.previous_masks)
+        last_masks, boxes = self.located(state, clip.previous_masks)
         state = state._replace(last_masks=last_masks, boxes=boxes)
         predictions = []
         for number, image in enumerate(clip.images.unbind(dim=1)):
@@ -299,6 +335,15 @@ class DMNAOA(VOSMethod):
             prediction, state = self.follow(state, image, proposals, exists)
             predictions.append(prediction)
         return stack_frames(predictions)
+
+    def check_explains(self) -> None:
+        """See :class:`.VOSMethod`."""
+
+    def explain(self, watched: Watched, object_id: int, points: Sequence[tuple[int, int]]) -> Any:
+        """See :class:`.VOSMethod`."""
+        from ranet.methods.dmn_aoa.explain import explained  # draws, which nothing else here does
+
+        return explained(self, watched, object_id, points)
 
     # --- A frame
 
@@ -323,34 +368,43 @@ class DMNAOA(VOSMethod):
             B×K×⌈h/4⌉×⌈w/4⌉, ``similarity`` B×K×P, ``assignment`` B×K×(P+K), the proposals' masks
             in the frame, ``proposals`` B×P×⌈h/4⌉×⌈w/4⌉, and ``valid`` B×P.
         """
-        seen = self._seen(image)
-        size = (seen.shape[-2], seen.shape[-1])
-        skips, pyramid = self._encoded(seen)
-        embedding = pyramid.embedding
+        encoded = self.encode(image)
         if proposals is None:
-            proposals = self._proposed(seen, pyramid)
+            proposals = self.propose(encoded)
         with no_autocast(image.device.type):
-            match = self._match(state, embedding, proposals, size, exists)
-        logits = self._refined(skips, embedding, state, match, size)
-        boxes = {}
+            match = self.match(state, encoded, proposals, exists)
+        logits = self._refined(encoded, state, match)
+        aux = {
+            "coarse": match.coarse,
+            "similarity": match.similarity,
+            "assignment": match.assignment,
+            "proposals": match.masks,
+            "valid": proposals.valid,
+        }
         if self.options.crop is not None:
-            boxes["boxes"] = whole_frame(len(image), tuple(image.shape[-2:]), image.device)
+            aux["boxes"] = whole_frame(len(image), tuple(image.shape[-2:]), image.device)
         with no_autocast(image.device.type):
-            after = self._state_after(state, embedding, match, logits.detach(), image, exists)
-        return Prediction(logits, {**match.aux, **boxes}), after
+            after = self._state_after(state, encoded, match, logits.detach(), image, exists)
+        return Prediction(logits, aux), after
 
-    def _match(
+    def match(
         self,
         state: DMNAOAState,
-        embedding: Tensor,
+        encoded: Encoded,
         proposals: Proposals,
-        size: tuple[int, int],
-        exists: Tensor | None,
-    ) -> _Match:
-        """Which proposal is which target, and the coarse masks that come of it."""
-        count = proposals.boxes.shape[1]
+        exists: Tensor | None = None,
+    ) -> Match:
+        """Which proposal is which target, and the coarse masks that come of it.
+
+        Args:
+            state: of the frame before.
+            encoded: the frame.
+            proposals: in it.
+            exists: as in :meth:`follow`.
+        """
+        embedding, count = encoded.pyramid.embedding, proposals.boxes.shape[1]
         widened = _LOOKED_AT * _WIDER ** state.missing.clamp(max=_WIDEST)
-        looked_at = scale_boxes(state.boxes, widened, size)
+        looked_at = scale_boxes(state.boxes, widened, encoded.size)
         template, cover = self.memory.read(state.memory, embedding, looked_at)
         boxes = torch.cat([proposals.boxes, state.boxes], dim=1)  # each target's own last one, too
         features = roi_align(embedding, boxes, self.arguments.region_side, STRIDE).flatten(3)
@@ -375,39 +429,38 @@ class DMNAOA(VOSMethod):
         coarse = torch.where(keeps_last[..., None, None], state.last_masks, coarse)
         if exists is not None:
             coarse = coarse * exists[..., None, None]
-        aux = {
-            "coarse": coarse,
-            "similarity": similarity,
-            "assignment": assignment,
-            "proposals": masks,
-            "valid": proposals.valid,
-        }
-        return _Match(coarse, took_one | keeps_last, (template, cover), aux)
+        return Match(
+            looked_at=looked_at,
+            template=(template, cover),
+            features=features[:, :count],
+            masks=masks,
+            similarity=similarity,
+            overlap=overlap,
+            cost=cost,
+            assignment=assignment,
+            chosen=chosen,
+            keeps_last=keeps_last,
+            coarse=coarse,
+        )
 
     @property
     def _iou_weight(self) -> Tensor | float:
         weight = self.arguments.iou_weight
         return self.iou_logit.sigmoid() if weight is None else weight
 
-    def _refined(
-        self,
-        skips: Skips,
-        embedding: Tensor,
-        state: DMNAOAState,
-        match: _Match,
-        size: tuple[int, int],
-    ) -> Tensor:
+    def _refined(self, encoded: Encoded, state: DMNAOAState, match: Match) -> Tensor:
         """Logits B×K×h×w."""
         if not self.arguments.refine:
-            return resize(match.coarse.clamp(_SURE, 1 - _SURE).logit(), size, align_corners=False)
-        with self.in_half(embedding.device):
+            coarse = match.coarse.clamp(_SURE, 1 - _SURE)
+            return resize(coarse.logit(), encoded.size, align_corners=False)
+        with self.in_half(encoded.image.device):
             logits = self.refine(
-                skips,
-                embedding,
+                encoded.skips,
+                encoded.pyramid.embedding,
                 match.coarse,
                 state.last_masks,
                 match.template,
-                size,
+                encoded.size,
                 self.options.objects_at_once,
             )
         return logits.float()
@@ -415,8 +468,8 @@ class DMNAOA(VOSMethod):
     def _state_after(
         self,
         state: DMNAOAState,
-        embedding: Tensor,
-        match: _Match,
+        encoded: Encoded,
+        match: Match,
         logits: Tensor,
         image: Tensor,
         exists: Tensor | None,
@@ -431,7 +484,7 @@ class DMNAOA(VOSMethod):
         masks = average_pool(probabilities * won, state.last_masks.shape[-2:])
         masks = torch.where(there[..., None, None], masks, state.last_masks)
         boxes = torch.where(there[..., None], boxes_of(won > 0), state.boxes)
-        entry = self.memory.entry(embedding, boxes, masks)
+        entry = self.memory.entry(encoded.pyramid.embedding, boxes, masks)
         memory = remember(state.memory, entry, match.found & there, self.memory_limit)
         return DMNAOAState(
             resize(probabilities, image.shape[-2:], align_corners=False),
@@ -447,22 +500,20 @@ class DMNAOA(VOSMethod):
         size = (image.shape[-2], image.shape[-1])
         return size if self.options.crop is None else self.size_seen(size)
 
-    def _seen(self, image: Tensor) -> Tensor:
-        """All of a frame B×3×H×W, at the network's size: B×3×h×w."""
-        return self.laid_out(resize(image, self._size_seen(image), align_corners=False))
-
-    def _proposed(self, seen: Tensor, pyramid: Pyramid) -> Proposals:
-        source = self.detector if self.source is None else self.source
-        return source(seen, pyramid, self.arguments.proposals)
-
-    def _encoded(self, seen: Tensor) -> tuple[Skips, Pyramid]:
-        """The backbone's features, and the pyramid, whose embedding is float32."""
+    def encode(self, image: Tensor) -> Encoded:
+        """All of a frame B×3×H×W, at the network's size."""
+        seen = self.laid_out(resize(image, self._size_seen(image), align_corners=False))
         with self.in_half(seen.device):
             skips = self.backbone(normalise_image(seen, self.backbone.mean, self.backbone.std))
             pyramid = self.pyramid(skips)
-        return skips, pyramid._replace(embedding=pyramid.embedding.float())
+        return Encoded(seen, skips, pyramid._replace(embedding=pyramid.embedding.float()))
 
-    def _located(self, state: DMNAOAState, masks: Tensor) -> tuple[Tensor, Tensor]:
+    def propose(self, encoded: Encoded) -> Proposals:
+        """What :attr:`source`, or :attr:`detector`, finds in a frame."""
+        source = self.detector if self.source is None else self.source
+        return source(encoded.image, encoded.pyramid, self.arguments.proposals)
+
+    def located(self, state: DMNAOAState, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Masks B×k×H×W of a frame, as a state has them, and their boxes.
 
         Where a mask is empty, the box is all of the frame: the target may be anywhere in it.

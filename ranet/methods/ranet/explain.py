@@ -3,20 +3,18 @@
 The parts of the network are called one after the other, as its own code does; nothing is hooked in.
 """
 
-import math
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ranet.errors import CheckpointError, DataError
+from ranet.errors import CheckpointError
 from ranet.methods.base import Fitted, Watched
 from ranet.methods.crops import crop_resize, crop_resize_nearest
 from ranet.methods.objects import FUSIONS
-from ranet.methods.pictures import array_of, labels_of, picture_of
+from ranet.methods.pictures import array_of, cell_of, labels_of, picture_of, places_apart
 from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.encoder import EncodedFrame, Template
 from ranet.methods.ranet.figures import Explanation, Pixel, Region
@@ -121,47 +119,9 @@ def _view(
 
 def _pixel_at(point: tuple[int, int], canvas: Fitted, box: Tensor, foreground: Region) -> Pixel:
     """The template position that a pixel of the first frame belongs to."""
-    grid = foreground.weights.shape
-    top, left, bottom, right = box[0].tolist()
-    sides = (
-        _Side(point[0], canvas.top, canvas.fitted[0] / canvas.frame[0], top, bottom, grid[0]),
-        _Side(point[1], canvas.left, canvas.fitted[1] / canvas.frame[1], left, right, grid[1]),
-    )
-    if not all(0 <= side.cell < side.cells for side in sides):
-        rows, columns = (f"{side.least} to {side.most}" for side in sides)
-        raise DataError(
-            f"The point {point} (row, column) lies outside of what the network saw of the first "
-            f"frame: rows {rows}, columns {columns}. Choose one nearer to the objects."
-        )
-    row, column = (side.cell for side in sides)
+    what = "what the network saw of the first frame"
+    row, column = cell_of(point, canvas, box[0].tolist(), foreground.weights.shape, what)
     return Pixel(row, column, of_object=bool(foreground.weights[row, column] >= 0.5))
-
-
-class _Side(NamedTuple):
-    """The rows of a frame, or its columns: on the canvas, and in a crop's template grid."""
-
-    at: int  # a pixel of the frame
-    offset: int  # of the frame on the canvas
-    scale: float  # of the frame on the canvas
-    first: int  # of the crop, on the canvas
-    last: int  # beyond the crop, on the canvas
-    cells: int  # of the template grid
-
-    @property
-    def cell(self) -> int:
-        """The one that the pixel's centre lies in."""
-        on_canvas = self.offset + (self.at + 0.5) * self.scale
-        return math.floor((on_canvas - self.first) * self.cells / (self.last - self.first))
-
-    @property
-    def least(self) -> int:
-        """The first pixel of the frame in the crop."""
-        return max(0, math.ceil((self.first - self.offset) / self.scale - 0.5))
-
-    @property
-    def most(self) -> int:
-        """The last one."""
-        return math.ceil((self.last - self.offset) / self.scale - 0.5) - 1
 
 
 def _well_ranked(region: Region, of_object: bool) -> list[Pixel]:
@@ -172,12 +132,8 @@ def _well_ranked(region: Region, of_object: bool) -> list[Pixel]:
     if not of_object and (within := inside & _off_the_border(inside.shape)).any():
         inside = within  # features at the border are made of padding, too
     good = inside & (region.scores >= np.median(region.scores[inside]))
-    rest = np.argwhere(good)  # ?×2
-    chosen = [rest[region.scores[good].argmax()]]
-    while len(chosen) < min(_PIXELS, len(rest)):
-        distances = np.linalg.norm(rest[:, None] - np.array(chosen)[None], axis=2).min(axis=1)
-        chosen.append(rest[distances.argmax()])
-    return [Pixel(int(row), int(column), of_object) for row, column in chosen]
+    best = int(region.scores[good].argmax())
+    return [Pixel(*place, of_object) for place in places_apart(good, best, _PIXELS)]
 
 
 def _off_the_border(shape: tuple[int, ...]) -> np.ndarray:

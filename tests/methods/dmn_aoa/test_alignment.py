@@ -21,7 +21,7 @@ def test_each_position_is_compared_with_a_mean_over_the_proposals():
     weights = alignment_weights(TEMPLATE, PROPOSAL)[0, 0, 0]
     assert torch.allclose(weights[0], torch.tensor([2.0, 1, 2, 1]) / 6)
     assert torch.allclose(weights[1], torch.tensor([1.0, 3, 3, 1]) / 8)
-    aligned = align(TEMPLATE, PROPOSAL, PROPOSAL)[0, 0, 0]
+    aligned = align(alignment_weights(TEMPLATE, PROPOSAL), PROPOSAL)[0, 0, 0]
     assert torch.allclose(aligned, torch.tensor([[2 / 3, 1 / 2], [1 / 2, 3 / 4]]))
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from moving_squares import iou, moving
 from pydantic import ValidationError
-from tiny_dmn_aoa import SIZE, as_tensors, started, tiny_dmn_aoa
+from tiny_dmn_aoa import SIZE, Detector, as_tensors, started, tiny_dmn_aoa
 
 from ranet import InferenceConfig, VideoSegmenter, load_checkpoint
 from ranet.config import TrainConfig, load_config
@@ -18,7 +18,6 @@ from ranet.export.programs import export_programs
 from ranet.inference.network import Network, resolved
 from ranet.inference.tracker import Tracker
 from ranet.methods.dmn_aoa import sources
-from ranet.methods.dmn_aoa.proposals import truth_proposals
 from ranet.structures import one_hot_masks
 from ranet.training.log import read_log
 from ranet.training.run import train
@@ -32,15 +31,6 @@ VIDEOS = [
 
 def inference(**changes):
     return InferenceConfig(**({"device": "cpu", "input_size": SIZE, "frame_size": SIZE} | changes))
-
-
-class Detector:
-    """A source of proposals that finds the squares by their colours, in any order."""
-
-    def __call__(self, image, pyramid, limit):
-        colours = torch.tensor([[40, 200, 60], [220, 40, 40]]) / 255
-        near = (image[:, None] - colours[None, :, :, None, None]).abs().amax(dim=2) < 0.1
-        return truth_proposals(near.float(), limit)
 
 
 def test_a_segmenter_follows_what_a_source_proposes():

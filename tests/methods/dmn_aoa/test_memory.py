@@ -48,17 +48,17 @@ def test_reading():
     memory, query = worked()
     weights = relevance(memory, query).flatten()
     assert torch.allclose(weights, torch.tensor([2.0, 1, 4]) / 7)
-    value, cover = read(memory, query)
+    value, cover = read(memory, relevance(memory, query))
     assert value.item() == pytest.approx(16)
     assert cover.item() == pytest.approx(6 / 7)
 
 
 def test_what_is_not_stored_is_not_read():
     memory, query = worked()
-    expected = read(memory, query)
+    expected = read(memory, relevance(memory, query))
     memory = with_places(memory, 5)
     junk = memory._replace(keys=memory.keys.index_fill(2, torch.tensor([3, 4]), 9.0))
-    for found, one in zip(read(junk, query), expected, strict=True):
+    for found, one in zip(read(junk, relevance(junk, query)), expected, strict=True):
         assert torch.equal(found, one)
 
 

@@ -5,6 +5,7 @@ import torch
 from moving_squares import moving
 
 from ranet.methods.dmn_aoa.network import DMNAOA
+from ranet.methods.dmn_aoa.proposals import truth_proposals
 from ranet.structures import Clip, one_hot_masks
 
 SIZE = (64, 96)
@@ -39,3 +40,12 @@ def clip_of(frames, labels, objects=2):
     jitter = torch.tensor(np.tile(np.float32([1, 1, 0, 0]), (1, later.shape[1], 1)))
     images = torch.stack(frames[1:], dim=1)
     return Clip(frames[0], masks, images, masks, torch.tensor([objects]), jitter, later)
+
+
+class Detector:
+    """A source of proposals that finds the squares by their colours, in any order."""
+
+    def __call__(self, image, pyramid, limit):
+        colours = torch.tensor([[40, 200, 60], [220, 40, 40]]) / 255
+        near = (image[:, None] - colours[None, :, :, None, None]).abs().amax(dim=2) < 0.1
+        return truth_proposals(near.float(), limit)
