@@ -214,6 +214,11 @@ class StaticConfig(FramesConfig):
     backgrounds: Path | None = Field(
         None, description="folder of images to paste over; null: other images of the source"
     )
+    own_size: PositiveRange = Field(
+        (1.0, 1.0),
+        description="factor on the sides of objects that are pasted over another image, which then "
+        "lie anywhere in it; added objects are as much smaller",
+    )
     distractor: Fraction = Field(
         0.0, description="probability, a view, that a distractor is pasted beside the objects"
     )
@@ -589,6 +594,11 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _losses_that_the_method_gives(self) -> "TrainConfig":
         for name in self.losses:
+            if LOSSES[name].compute is None and not self.model.gives_masks:
+                raise ValueError(
+                    f"the loss {name!r} is of masks, but what is trained of the method "
+                    f"{self.model.name!r} gives none: set it to 0"
+                )
             if missing := LOSSES[name].needs - self.model.aux:
                 raise ValueError(
                     f"the loss {name!r} needs {', '.join(sorted(missing))} of a prediction, which "

@@ -18,6 +18,29 @@ def paste_over(frame: Frame, background: np.ndarray, feather: float) -> Frame:
     return Frame(image, frame.labels)
 
 
+def scaled(frame: Frame, factor: float) -> Frame:
+    """A frame with its sides multiplied by a factor."""
+    height, width = (max(1, round(side * factor)) for side in frame.labels.shape)
+    smooth = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+    return Frame(
+        cv2.resize(frame.image, (width, height), interpolation=smooth),
+        cv2.resize(frame.labels, (width, height), interpolation=cv2.INTER_NEAREST),
+    )
+
+
+def place_anywhere(frame: Frame, size: tuple[int, int], rng: np.random.Generator) -> Frame:
+    """The objects of a frame at a random place of one of another size, inside it if they fit."""
+    left, top, columns, rows = cv2.boundingRect(frame.labels)
+    height, width = size
+    down = round(rng.uniform(*sorted((0, height - rows)))) - top
+    right = round(rng.uniform(*sorted((0, width - columns)))) - left
+    shift = np.float32([[1, 0, right], [0, 1, down]])
+    return Frame(
+        cv2.warpAffine(frame.image, shift, (width, height), borderMode=cv2.BORDER_REFLECT_101),
+        cv2.warpAffine(frame.labels, shift, (width, height), flags=cv2.INTER_NEAREST),
+    )
+
+
 def paste_beside(
     frame: Frame,
     other: Frame,

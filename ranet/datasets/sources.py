@@ -18,7 +18,13 @@ from ranet.datasets.colour import change_colours, random_colour_map
 from ranet.datasets.image_io import VOID, MaskReader, label_reader, read_image, read_labels
 from ranet.datasets.image_sets import IMAGE_SETS, ImageMaskPair, choose_pairs, index_image_set
 from ranet.datasets.index import VideoSequence, index_davis, index_images
-from ranet.datasets.pasting import paste_beside, paste_over, unused_labels
+from ranet.datasets.pasting import (
+    paste_beside,
+    paste_over,
+    place_anywhere,
+    scaled,
+    unused_labels,
+)
 from ranet.datasets.views import Frame, RawSample
 from ranet.datasets.youtube_vos import index_youtube_vos
 from ranet.errors import DataError
@@ -26,6 +32,9 @@ from ranet.wording import size_text
 
 _ADDED_SIZE = (0.7, 1.1)
 """Root of an added object's area over that of the largest before it: least and most."""
+
+
+_AS_IT_IS = (1.0, 1.0)
 
 
 def open_source(source: Source, config: DataConfig) -> "StaticSource | VideoSource":
@@ -184,6 +193,12 @@ class StaticSource:
         unused = unused_labels(frame.labels)
         if new_background < self.config.new_background:
             path = self._backgrounds[rng.integers(len(self._backgrounds))]
+            if self.config.own_size != _AS_IT_IS:
+                factor, size = rng.uniform(*self.config.own_size), frame.labels.shape
+                smaller = scaled(frame, factor)
+                if smaller.labels.any():
+                    frame = place_anywhere(smaller, size, rng)
+                added = [o for o in (scaled(o, factor) for o in added) if o.labels.any()]
             frame = paste_over(frame, read_image(path), feather)
         for label, other in zip(unused, added, strict=False):
             size = rng.uniform(*_ADDED_SIZE)

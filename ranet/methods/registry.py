@@ -55,6 +55,11 @@ class MethodConfig(Section):
         """What the method's predictions hold for losses, beside logits."""
         return frozenset()
 
+    @property
+    def gives_masks(self) -> bool:
+        """Whether the logits of predictions in training are such that losses of them can teach."""
+        return True
+
     @classmethod
     def method(cls) -> str:
         """The name of the method."""

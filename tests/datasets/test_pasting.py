@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from training_data import HEIGHT, WIDTH, textured, two_objects
 
-from ranet.datasets.pasting import cover, paste_beside, paste_over
+from ranet.datasets.pasting import cover, paste_beside, paste_over, place_anywhere, scaled
 from ranet.datasets.views import Frame
 
 RED, BLUE = (np.zeros((HEIGHT, WIDTH, 3), dtype=np.uint8) for _ in range(2))
@@ -108,3 +108,24 @@ def test_an_added_object_has_its_label_and_size():
         np.testing.assert_array_equal(after.labels[others], before.labels[others])
         areas.append(np.count_nonzero(after.labels == 9))
     assert max(areas) == pytest.approx(8 * 20 / 4, rel=0.25)
+
+
+def test_smaller_objects_lie_anywhere_in_the_frame():
+    labels = np.zeros((40, 60), dtype=np.uint8)
+    labels[:, 4:50] = 3
+    labels[10:20, 10:20] = 7
+    frame = Frame(np.where(labels[..., None] == 7, np.uint8(255), RED[:1, :1]), labels)
+    half = scaled(frame, 0.5)
+    assert half.labels.shape == (20, 30)
+    assert np.count_nonzero(half.labels == 7) == 25
+    rng = np.random.default_rng(0)
+    tops = set()
+    for _ in range(30):
+        placed = place_anywhere(half, (40, 60), rng)
+        assert np.count_nonzero(placed.labels == 3) == 20 * 23 - 25  # nothing is cut off
+        assert (placed.image[placed.labels == 7] > 200).all()
+        tops.add(int(np.flatnonzero(placed.labels.any(axis=1))[0]))
+    assert min(tops) < 3
+    assert max(tops) > 17
+    whole = place_anywhere(frame, (40, 60), rng)
+    assert np.count_nonzero(whole.labels == 3) == np.count_nonzero(labels == 3)

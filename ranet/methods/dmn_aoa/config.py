@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ranet.config_files import PositiveInt
 from ranet.methods.dmn_aoa.sources import known_source
@@ -12,6 +12,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ranet.methods.base import Prediction
+
+
+_DETECTOR = frozenset(
+    {
+        "objectness",
+        "positive",
+        "centreness",
+        "true_centreness",
+        "found_boxes",
+        "true_boxes",
+        "mask_logits",
+        "true_masks",
+        "has_mask",
+    }
+)
+"""What the light detector's losses read."""
 
 
 class DMNAOAConfig(MethodConfig):
@@ -70,6 +86,16 @@ class DMNAOAConfig(MethodConfig):
     finest_stride: Literal[2, 4] = Field(
         2, description="of RefineNet's last level; 4 halves its time"
     )
+    train: Literal["masks", "detector", "all"] = Field(
+        "masks",
+        description="what is trained: the masks, without the source of proposals; the detector "
+        "alone, which is a source that learns; or both",
+    )
+    truth_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        1.0,
+        description="probability, a frame, that the truth stands in for proposals in training; "
+        "else they are the source's",
+    )
     truth_jitter: Annotated[float, Field(ge=0, le=1)] = Field(
         1.0,
         description="how far off, in training, the truth is that stands in for proposals; 0: exact",
@@ -78,12 +104,27 @@ class DMNAOAConfig(MethodConfig):
     @property
     def aux(self) -> frozenset[str]:
         """See :class:`.MethodConfig`."""
-        return frozenset({"coarse", "similarity", "assignment", "proposals", "valid"})
+        masks = frozenset({"coarse", "similarity", "assignment", "proposals", "valid"})
+        return {"masks": masks, "detector": _DETECTOR, "all": masks | _DETECTOR}[self.train]
+
+    @property
+    def gives_masks(self) -> bool:
+        """See :class:`.MethodConfig`."""
+        return self.train != "detector"
 
     @property
     def summary(self) -> str:
         """Such as ``dmn-aoa-resnet50``."""
         return f"dmn-aoa-{self.backbone}"
+
+    @model_validator(mode="after")
+    def _something_that_is_used(self) -> "DMNAOAConfig":
+        if self.source == "none" and (self.train != "masks" or self.truth_share < 1):
+            raise ValueError(
+                f"source=none proposes nothing, but train is {self.train} and truth_share is "
+                f"{self.truth_share}: name a source, such as source=light"
+            )
+        return self
 
 
 @register_loss("coarse_jaccard", needs=("coarse",))
@@ -99,3 +140,36 @@ def _proposal_matching(prediction: "Prediction", labels: "Tensor", objects: "Ten
     from ranet.methods.dmn_aoa.losses import proposal_matching  # loads torch
 
     return proposal_matching(prediction, labels, objects)
+
+
+@register_loss("detector_objectness", needs=("objectness", "positive"), instances=True)
+def _detector_objectness(prediction: "Prediction", labels: "Tensor", objects: "Tensor") -> "Tensor":
+    from ranet.methods.dmn_aoa.light import focal_loss  # loads torch
+
+    return focal_loss(prediction.aux["objectness"], prediction.aux["positive"])
+
+
+@register_loss("detector_boxes", needs=("found_boxes", "true_boxes", "positive"), instances=True)
+def _detector_boxes(prediction: "Prediction", labels: "Tensor", objects: "Tensor") -> "Tensor":
+    from ranet.methods.dmn_aoa.light import giou_loss  # loads torch
+
+    aux = prediction.aux
+    return giou_loss(aux["found_boxes"], aux["true_boxes"], aux["positive"])
+
+
+@register_loss(
+    "detector_centreness", needs=("centreness", "true_centreness", "positive"), instances=True
+)
+def _detector_centreness(prediction: "Prediction", labels: "Tensor", objects: "Tensor") -> "Tensor":
+    from ranet.methods.dmn_aoa.light import entropy_loss  # loads torch
+
+    aux = prediction.aux
+    return entropy_loss(aux["centreness"], aux["true_centreness"], aux["positive"])
+
+
+@register_loss("detector_masks", needs=("mask_logits", "true_masks", "has_mask"), instances=True)
+def _detector_masks(prediction: "Prediction", labels: "Tensor", objects: "Tensor") -> "Tensor":
+    from ranet.methods.dmn_aoa.light import entropy_loss  # loads torch
+
+    aux = prediction.aux
+    return entropy_loss(aux["mask_logits"], aux["true_masks"], aux["has_mask"])

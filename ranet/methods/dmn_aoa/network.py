@@ -22,6 +22,7 @@ from ranet.methods.crops import crop_resize_nearest, whole_frame
 from ranet.methods.dmn_aoa.alignment import AdaptiveAlignment
 from ranet.methods.dmn_aoa.config import DMNAOAConfig
 from ranet.methods.dmn_aoa.cost import costs, soft_iou
+from ranet.methods.dmn_aoa.light import OBJECTS
 from ranet.methods.dmn_aoa.matching import one_column_each, scipy_solver, solve
 from ranet.methods.dmn_aoa.memory import (
     MASK_STRIDE,
@@ -34,7 +35,12 @@ from ranet.methods.dmn_aoa.memory import (
     with_places,
     with_targets,
 )
-from ranet.methods.dmn_aoa.proposals import Proposals, ProposalSource, truth_proposals
+from ranet.methods.dmn_aoa.proposals import (
+    Proposals,
+    ProposalSource,
+    best_overlaps,
+    truth_proposals,
+)
 from ranet.methods.dmn_aoa.pyramid import FeaturePyramid, Pyramid
 from ranet.methods.dmn_aoa.refine import RefineNet
 from ranet.methods.dmn_aoa.roi import boxes_of, paste, roi_align, scale_boxes
@@ -151,7 +157,9 @@ class DMNAOA(VOSMethod):
         refine: whether there is a RefineNet.
         width: of its decoder.
         finest_stride: of its decoder.
-        truth_jitter: of the truth that stands in for proposals in training.
+        train: ``"masks"``, ``"detector"`` or ``"all"``: what :meth:`forward` gives for losses.
+        truth_share: probability, a frame, that the truth stands in for proposals in training.
+        truth_jitter: of that truth.
 
     Attributes:
         detector: the source of proposals whose weights are the network's, if it has such a one.
@@ -183,6 +191,8 @@ class DMNAOA(VOSMethod):
         refine: bool = True,
         width: float = 1.0,
         finest_stride: int = 2,
+        train: str = "masks",
+        truth_share: float = 1.0,
         truth_jitter: float = 1.0,
     ) -> None:
         arguments = DMNAOAConfig(
@@ -203,6 +213,8 @@ class DMNAOA(VOSMethod):
             refine=refine,
             width=width,
             finest_stride=finest_stride,
+            train=train,
+            truth_share=truth_share,
             truth_jitter=truth_jitter,
         )
         super().__init__(arguments.model_dump(exclude={"name"}))
@@ -228,9 +240,9 @@ class DMNAOA(VOSMethod):
     @property
     def has_idle_parameters(self) -> bool:
         """See :class:`.VOSMethod`: without a gradient through matching, some have one of a loss of
-        their own at most, which need not be there.
+        their own at most, which need not be there; and a detector learns alone, or not at all.
         """
-        return self.arguments.matching != "layer"
+        return self.arguments.matching != "layer" or self.detector is not None
 
     @property
     def memory_limit(self) -> int | None:
@@ -319,8 +331,11 @@ class DMNAOA(VOSMethod):
     def forward(self, clip: Clip) -> Prediction:
         """Go through the frames of a clip, with the truth of each, disturbed, as its proposals.
 
-        Where the objects were before the first of them is told by the clip.
+        Where the objects were before the first of them is told by the clip. A detector that is
+        trained looks at each frame by itself, and all that is annotated is its truth.
         """
+        if self.arguments.train == "detector":
+            return self._detections(clip)
         state = self.new_state(clip.template_image)
         state = self.add_objects(state, clip.template_image, clip.template_masks)
         numbers = torch.arange(state.boxes.shape[1], device=clip.objects.device)
@@ -329,12 +344,61 @@ class DMNAOA(VOSMethod):
         state = state._replace(last_masks=last_masks, boxes=boxes)
         predictions = []
         for number, image in enumerate(clip.images.unbind(dim=1)):
-            proposals = None
+            encoded, proposals, aux = self.encode(image), None, {}
             if clip.current_labels is not None:
-                proposals = self._truth(clip.current_labels[:, number], state)
-            prediction, state = self.follow(state, image, proposals, exists)
-            predictions.append(prediction)
+                labels = self._labels_seen(clip.current_labels[:, number])
+                proposals = self._truth(labels, state)
+                if self.arguments.train == "all":
+                    aux = self._learned(encoded, labels)
+            proposals = self._some_proposed(encoded, proposals)
+            prediction, state = self._followed(state, image, encoded, proposals, exists)
+            predictions.append(prediction._replace(aux={**prediction.aux, **aux}))
         return stack_frames(predictions)
+
+    def figures(self, clip: Clip) -> dict[str, Tensor]:
+        """See :class:`.VOSMethod`: of each annotated object of the first frames, how well the best
+        proposals cover it.
+        """
+        if self.arguments.source == "none":
+            return {}
+        with torch.no_grad():
+            proposals = self.propose(self.encode(clip.images[:, 0]))
+            masks = one_hot_masks(self._labels_seen(clip.current_labels[:, 0]), OBJECTS)
+            boxes, index = best_overlaps(proposals, masks)
+        exists = masks.flatten(2).amax(dim=2) > 0
+        return {"proposed_box_iou": boxes[exists], "oracle_j": index[exists]}
+
+    def _detections(self, clip: Clip) -> Prediction:
+        """What the detector's losses read of all frames; logits of nothing."""
+        shape, images = clip.images.shape[:2], clip.images.flatten(0, 1)
+        encoded = self.encode(images)
+        aux = self._learned(encoded, self._labels_seen(clip.current_labels.flatten(0, 1)))
+        aux |= self._boxes_seen(images)
+        aux = {name: tensor.unflatten(0, shape) for name, tensor in aux.items()}
+        logits = images.new_zeros(*shape, clip.template_masks.shape[1], *encoded.size)
+        return Prediction(logits, aux)
+
+    def _learned(self, encoded: Encoded, labels: Tensor) -> dict[str, Tensor]:
+        """What the detector's losses read of a frame."""
+        return self.detector.learn(encoded.pyramid, encoded.size, one_hot_masks(labels, OBJECTS))
+
+    def _some_proposed(self, encoded: Encoded, truth: Proposals | None) -> Proposals:
+        """The truth, or what the source proposes, frame by frame, as chance has it."""
+        share = self.arguments.truth_share
+        if truth is not None and share == 1:
+            return truth
+        with torch.no_grad():
+            proposed = self.propose(encoded)
+        if truth is None:
+            return proposed
+        image = encoded.image
+        takes_truth = torch.rand(len(image), device=image.device) < share
+        return Proposals(
+            *(
+                torch.where(takes_truth.view(-1, *[1] * (ours.ndim - 1)), ours, theirs)
+                for ours, theirs in zip(truth, proposed, strict=True)
+            )
+        )
 
     def check_explains(self) -> None:
         """See :class:`.VOSMethod`."""
@@ -371,6 +435,17 @@ class DMNAOA(VOSMethod):
         encoded = self.encode(image)
         if proposals is None:
             proposals = self.propose(encoded)
+        return self._followed(state, image, encoded, proposals, exists)
+
+    def _followed(
+        self,
+        state: DMNAOAState,
+        image: Tensor,
+        encoded: Encoded,
+        proposals: Proposals,
+        exists: Tensor | None,
+    ) -> tuple[Prediction, DMNAOAState]:
+        """See :meth:`follow`."""
         with no_autocast(image.device.type):
             match = self.match(state, encoded, proposals, exists)
         logits = self._refined(encoded, state, match)
@@ -380,9 +455,8 @@ class DMNAOA(VOSMethod):
             "assignment": match.assignment,
             "proposals": match.masks,
             "valid": proposals.valid,
+            **self._boxes_seen(image),
         }
-        if self.options.crop is not None:
-            aux["boxes"] = whole_frame(len(image), tuple(image.shape[-2:]), image.device)
         with no_autocast(image.device.type):
             after = self._state_after(state, encoded, match, logits.detach(), image, exists)
         return Prediction(logits, aux), after
@@ -511,7 +585,22 @@ class DMNAOA(VOSMethod):
     def propose(self, encoded: Encoded) -> Proposals:
         """What :attr:`source`, or :attr:`detector`, finds in a frame."""
         source = self.detector if self.source is None else self.source
-        return source(encoded.image, encoded.pyramid, self.arguments.proposals)
+        with self.in_half(encoded.image.device):
+            return source(encoded.image, encoded.pyramid, self.arguments.proposals)
+
+    def _boxes_seen(self, image: Tensor) -> dict[str, Tensor]:
+        """The part of frames that logits are of, where they may be of another size."""
+        if self.options.crop is None:
+            return {}
+        return {"boxes": whole_frame(len(image), tuple(image.shape[-2:]), image.device)}
+
+    def _labels_seen(self, labels: Tensor) -> Tensor:
+        """Labels B×H×W at the network's size: B×h×w."""
+        size = self._size_seen(labels)
+        if size == tuple(labels.shape[-2:]):
+            return labels
+        box = whole_frame(len(labels), tuple(labels.shape[-2:]), labels.device)
+        return crop_resize_nearest(labels[:, None].float(), box, size)[:, 0].round()
 
     def located(self, state: DMNAOAState, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Masks B×k×H×W of a frame, as a state has them, and their boxes.
@@ -526,15 +615,11 @@ class DMNAOA(VOSMethod):
         return average_pool(masks, state.last_masks.shape[-2:]), boxes
 
     def _truth(self, labels: Tensor, state: DMNAOAState) -> Proposals:
-        """Labels B×H×W as proposals; what is not learned from takes no random numbers away.
+        """Labels B×h×w as proposals; what is not learned from takes no random numbers away.
 
         Ids above the objects' are neighbours.
         """
-        size, objects = self._size_seen(labels), state.boxes.shape[1]
-        if size != tuple(labels.shape[-2:]):
-            box = whole_frame(len(labels), tuple(labels.shape[-2:]), labels.device)
-            labels = crop_resize_nearest(labels[:, None].float(), box, size)[:, 0].round()
-        masks = one_hot_masks(labels, objects + _NEIGHBOURS)
+        masks = one_hot_masks(labels, state.boxes.shape[1] + _NEIGHBOURS)
         limit = self.arguments.proposals
         with torch.random.fork_rng(enabled=not torch.is_grad_enabled()):
             return truth_proposals(masks[:, :limit], limit, self.arguments.truth_jitter)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ranet.methods.dmn_aoa.pyramid import Pyramid
-from ranet.methods.dmn_aoa.roi import boxes_of, clip_boxes, roi_align
+from ranet.methods.dmn_aoa.roi import box_iou, boxes_of, clip_boxes, paste, roi_align
 
 MASK_SIDE = 28
 """Positions of a proposal's mask, either way."""
@@ -73,7 +73,7 @@ def truth_proposals(masks: Tensor, limit: int, jitter: float = 0.0) -> Proposals
     With a jitter of 1, sides are multiplied by 0.8 to 1.25, centres moved by a tenth of them, masks
     dilated or eroded by up to 3 positions, a tenth of the objects left out; halves of objects, as
     occlusion makes them, and blobs in the background fill up the rows, in any order. The random
-    numbers are torch's global ones.
+    numbers are torch's global ones, which checkpoints of a training keep.
 
     Args:
         masks: B×K×H×W of 0 and 1, the objects as the network sees them; empty ones are not there.
@@ -86,22 +86,43 @@ def truth_proposals(masks: Tensor, limit: int, jitter: float = 0.0) -> Proposals
     boxes, valid = boxes_of(masks > 0), masks.flatten(2).amax(dim=2) > 0
     size = (masks.shape[-2], masks.shape[-1])
     if jitter == 0:
-        return _rows(boxes, _masks_in(boxes, masks), valid, limit)
+        return _rows(boxes, masks_in(boxes, masks), valid, limit)
     moved = _moved(boxes, jitter, size)
-    shapes = _thickened(_masks_in(moved, masks), jitter)
+    shapes = _thickened(masks_in(moved, masks), jitter)
     kept = valid & (_uniform(valid, 0, 1) >= jitter * _DROPPED)
     halves = _halves(boxes)
     others = limit - 2 * boxes.shape[1]
     background = _background_boxes(len(masks), max(0, others), size, masks)
     rows = (
         torch.cat([moved, halves, background], dim=1),
-        torch.cat([shapes, _masks_in(halves, masks), _blobs(background)], dim=1),
+        torch.cat([shapes, masks_in(halves, masks), _blobs(background)], dim=1),
         torch.cat([kept, valid, valid.new_ones(background.shape[:2])], dim=1),
     )
     # The objects come first, so that they stay where there are too many rows.
     order = _uniform(rows[2][:, :limit], 0, 1).argsort(dim=1)
     boxes, shapes, valid = (_reordered(part[:, :limit], order) for part in rows)
     return _rows(boxes, shapes, valid, limit)
+
+
+def best_overlaps(proposals: Proposals, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """How well objects are covered by the proposals that cover them best.
+
+    Args:
+        proposals: of frames of H×W.
+        masks: B×K×H×W of 0 and 1, the truth.
+
+    Returns:
+        The largest intersection over union of an object's box with one proposed, B×K, and of its
+        mask with one proposed, which is thresholded: "oracle J", B×K.
+    """
+    none = ~proposals.valid[:, None]
+    boxes = box_iou(boxes_of(masks > 0), proposals.boxes).masked_fill(none, 0)
+    proposed = paste(proposals.masks, proposals.boxes, masks.shape[-2:], 1) > 0.5
+    first, second = masks.flatten(2), proposed.flatten(2).to(masks.dtype)
+    intersection = first @ second.transpose(1, 2)  # B×K×P
+    union = first.sum(dim=2)[..., None] + second.sum(dim=2)[:, None] - intersection
+    index = (intersection / union.clamp(min=1)).masked_fill(none, 0)
+    return boxes.amax(dim=2), index.amax(dim=2)
 
 
 def _rows(boxes: Tensor, masks: Tensor, valid: Tensor, limit: int) -> Proposals:
@@ -116,8 +137,8 @@ def _rows(boxes: Tensor, masks: Tensor, valid: Tensor, limit: int) -> Proposals:
     )
 
 
-def _masks_in(boxes: Tensor, masks: Tensor) -> Tensor:
-    """Each object's mask in its own box: B×K×28×28, from B×K×4 and B×K×H×W."""
+def masks_in(boxes: Tensor, masks: Tensor) -> Tensor:
+    """Each object's mask in its own box: B×K×28×28 in [0, 1], from B×K×4 and B×K×H×W."""
     shape = boxes.shape[:2]
     inside = roi_align(masks.flatten(0, 1)[:, None], boxes.flatten(0, 1)[:, None], MASK_SIDE, 1)
     return inside[:, 0, 0].unflatten(0, shape)

@@ -133,12 +133,12 @@ def clip_boxes(boxes: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
-    """Intersection over union of boxes N×4 and M×4: N×M; 0 where both are empty."""
-    low = torch.maximum(first[:, None, :2], second[None, :, :2])
-    high = torch.minimum(first[:, None, 2:], second[None, :, 2:])
+    """Intersection over union of boxes …×N×4 and …×M×4: …×N×M; 0 where both are empty."""
+    low = torch.maximum(first[..., :, None, :2], second[..., None, :, :2])
+    high = torch.minimum(first[..., :, None, 2:], second[..., None, :, 2:])
     intersection = (high - low).clamp(min=0).prod(dim=-1)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=-1) for boxes in (first, second)]
-    union = areas[0][:, None] + areas[1][None] - intersection
+    areas = [(b[..., 2:] - b[..., :2]).clamp(min=0).prod(dim=-1) for b in (first, second)]
+    union = areas[0][..., :, None] + areas[1][..., None, :] - intersection
     return intersection / union.clamp(min=_THINNEST)
 
 
@@ -163,9 +163,31 @@ def non_maximum_suppression(boxes: Tensor, scores: Tensor, threshold: float) -> 
 
 def suppress(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
     """As :func:`non_maximum_suppression`, without torchvision."""
-    order = scores.argsort(descending=True, stable=True)
-    overlaps = box_iou(boxes[order], boxes[order]) > threshold
-    kept = torch.zeros_like(order, dtype=torch.bool)
-    for number in range(len(order)):
-        kept[number] = ~(overlaps[number] & kept).any()
-    return order[kept]
+    kept, valid = best_apart(boxes[None], scores[None], threshold, len(boxes))
+    return kept[valid]
+
+
+def best_apart(
+    boxes: Tensor, scores: Tensor, threshold: float, limit: int
+) -> tuple[Tensor, Tensor]:
+    """The first that :func:`non_maximum_suppression` keeps of each of B frames, in shapes that
+    follow from sizes alone.
+
+    Args:
+        boxes: B×N×4.
+        scores: B×N, finite.
+        threshold: largest intersection over union with a kept box.
+        limit: P.
+
+    Returns:
+        B×P int64 indices, best score first, and B×P bool, which of them are any.
+    """
+    overlaps = box_iou(boxes, boxes) > threshold  # B×N×N
+    kept, valid = [], []
+    for _ in range(limit):
+        best, index = scores.max(dim=1, keepdim=True)  # B×1
+        kept.append(index)
+        valid.append(best > -torch.inf)
+        near = overlaps.gather(1, index[..., None].expand(-1, -1, overlaps.shape[2]))[:, 0]
+        scores = scores.masked_fill(near.scatter(1, index, True), -torch.inf)
+    return torch.cat(kept, dim=1), torch.cat(valid, dim=1)

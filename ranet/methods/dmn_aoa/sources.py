@@ -20,7 +20,14 @@ def _nothing(channels: int) -> "ProposalSource":
     return import_module("ranet.methods.dmn_aoa.proposals").no_proposals
 
 
-SOURCES: "dict[str, Callable[[int], ProposalSource]]" = {"none": _nothing}
+def _light(channels: int) -> "ProposalSource":
+    return import_module("ranet.methods.dmn_aoa.light").LightDetector(channels)
+
+
+SOURCES: "dict[str, Callable[[int], ProposalSource]]" = {
+    "none": _nothing,
+    "light": _light,
+}
 """What makes each source, given c, the channels of the feature pyramid."""
 
 
@@ -29,7 +36,8 @@ def register_source(name: str) -> Callable[[_Create], _Create]:
     or of a function that makes it, given the channels of the feature pyramid.
 
     The weights of a source that is an ``nn.Module`` are learned with the network, and checkpoints
-    keep them. Whatever brings its own is none, and computes where the image is.
+    keep them; it has ``learn``, as :class:`.LightDetector` has. Whatever brings its own is no
+    module, and computes where the image is.
     """
 
     def register(create: _Create) -> _Create:
