@@ -136,8 +136,8 @@ class ResNetBackbone(Backbone):
         self.channels = RESNETS[name]
         resnet = _resnet(name, InstanceNorm if norm == "instance" else nn.BatchNorm2d)
         self.conv1, self.bn1, self.maxpool = resnet.conv1, resnet.bn1, resnet.maxpool
-        self.layer1, self.layer2 = _blocks(resnet.layer1), _blocks(resnet.layer2)
-        self.layer3, self.layer4 = _blocks(resnet.layer3), _blocks(resnet.layer4)
+        self.layer1, self.layer2 = resnet.layer1, resnet.layer2
+        self.layer3, self.layer4 = resnet.layer3, resnet.layer4
         if output_stride == 16:
             _dilate(self.layer4)
         self.freeze()
@@ -168,31 +168,6 @@ class ResNetBackbone(Backbone):
         statistics have no place there. See :meth:`Backbone.load_imagenet_weights`.
         """
         load_resnet_weights(self, self.name, path)
-
-
-class ResNetBlock(nn.Module):
-    """A basic or bottleneck block of torchvision's, with norms and activations in one place.
-
-    Args:
-        block: whose parts it takes over, under their names and in their order.
-    """
-
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        for name, part in block.named_children():
-            if name != "relu":
-                self.add_module(name, part)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B×C×H×W → the same, or with the channels and the stride of the block."""
-        y = activate(self.conv1(x), self.bn1)
-        if hasattr(self, "conv3"):
-            y = activate(self.conv2(y), self.bn2)
-            y, norm = self.conv3(y), self.bn3
-        else:
-            y, norm = self.conv2(y), self.bn2
-        shortcut = self.downsample(x) if hasattr(self, "downsample") else x
-        return activate(y, norm, residual=shortcut)
 
 
 class TimmBackbone(Backbone):
@@ -350,10 +325,6 @@ def _resnet(name: str, norm: type[nn.Module]) -> Any:
     if name == _TINY:
         return TinyResNet(RESNETS[name], norm)
     return import_torchvision_models().get_model(name, weights=None, norm_layer=norm)
-
-
-def _blocks(stage: nn.Sequential) -> nn.Sequential:
-    return nn.Sequential(*map(ResNetBlock, stage))
 
 
 def _dilate(stage: nn.Sequential) -> None:
