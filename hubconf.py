@@ -10,13 +10,11 @@ A network alone needs less than the package: ``dependencies``.
 
 import typing
 
-from ranet.errors import ConfigError as _ConfigError
 from ranet.methods.base import VOSMethod as _VOSMethod
 from ranet.methods.checkpoints import load_checkpoint as _load_checkpoint
 
 # Whatever can be called here and has no underscore in front, torch.hub lists as an entry.
 from ranet.methods.checkpoints import load_pretrained as _load_pretrained
-from ranet.methods.ranet.network import RANet as _RANet
 from ranet.methods.registry import create_method as _create_method
 
 dependencies = ["numpy", "pydantic", "safetensors", "timm", "torch", "torchvision", "yaml"]
@@ -37,7 +35,7 @@ def ranet_small(pretrained: bool = True) -> _VOSMethod:
     return _create_method(trained.architecture).eval()
 
 
-def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _RANet:
+def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _VOSMethod:
     """The paper's network, with a ResNet-101 and random weights.
 
     Args:
@@ -50,10 +48,7 @@ def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _RAN
     Raises:
         ConfigError: an argument has a value that no network is built with.
     """
-    try:
-        return _RANet(objects=objects, **architecture).eval()
-    except (TypeError, ValueError) as error:
-        raise _ConfigError(f"There is no such network: {error}") from error
+    return _create_method({"objects": objects, **architecture}).eval()
 
 
 def ranet_checkpoint(path: str, released_objects: str | None = None) -> _VOSMethod:

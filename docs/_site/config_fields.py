@@ -1,4 +1,5 @@
-"""Puts a table of all fields of a configuration where a page says ``<!-- fields: TrainConfig -->``.
+"""Puts a table of all fields of a configuration where a page says ``<!-- fields: TrainConfig -->``,
+and of all arguments of a method where it says ``<!-- fields: ranet -->``.
 
 Each section has a table, headed by its name in the file; the text is that of ``ranet.config``.
 """
@@ -12,6 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from ranet import config as configuration
 from ranet.config_files import Section, sections_in
+from ranet.methods.registry import method_config
 
 _APART = (configuration.EvalConfig, configuration.InferenceConfig)  # the page has these once
 _PLACE = re.compile(r"<!-- fields: (\w+) -->")
@@ -19,9 +21,12 @@ _PLACE = re.compile(r"<!-- fields: (\w+) -->")
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in the tables."""
-    return _PLACE.sub(
-        lambda place: "\n".join(_tables(getattr(configuration, place[1]), "")), markdown
-    )
+    return _PLACE.sub(lambda place: "\n".join(_tables(_section(place[1]), "")), markdown)
+
+
+def _section(name: str) -> type[Section]:
+    """A section of the configuration, or the arguments of a method."""
+    return getattr(configuration, name, None) or method_config(name)
 
 
 def _tables(section: type[Section], path: str) -> Iterator[str]:

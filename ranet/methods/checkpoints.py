@@ -95,7 +95,7 @@ def network_of(content: Mapping[str, Any], source: str | Path) -> VOSMethod:
     _check_input_size(content["input_size"], source)
     try:
         model = create_method({"name": content["method"], **content["architecture"]})
-    except (ArithmeticError, ConfigError, RuntimeError, TypeError, ValueError) as error:
+    except (ArithmeticError, ConfigError, RuntimeError, TypeError) as error:
         raise CheckpointError(
             f"{source} describes a network that cannot be built: {error}. It may be of a newer "
             "revision, or of a method whose plugin was not named."

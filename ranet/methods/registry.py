@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, Field
 
-from ranet.config_files import DEFAULT_METHOD, Section
+from ranet.config_files import DEFAULT_METHOD, Section, parse_config
 from ranet.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -157,16 +157,14 @@ def create_method(config: MethodConfig | Mapping[str, Any]) -> "VOSMethod":
 
     Raises:
         ConfigError: there is no such method, or it cannot be made of this configuration.
-        TypeError: it has no such argument.
-        ValueError: an argument has no such value.
     """
-    if isinstance(config, MethodConfig):
-        try:
-            return create_method(config.model_dump())
-        except ValueError as error:  # what a configuration cannot know: timm's networks, say
-            raise ConfigError(f"The model cannot be made: {error}.") from error
-    arguments = dict(config)
-    return method_class(arguments.pop("name", DEFAULT_METHOD))(**arguments)
+    if not isinstance(config, MethodConfig):
+        kind = method_config(config.get("name", DEFAULT_METHOD))
+        config = parse_config(kind, config, "The model")
+    try:
+        return method_class(config.name)(**config.model_dump(exclude={"name"}))
+    except ValueError as error:  # what a configuration cannot know: timm's networks, say
+        raise ConfigError(f"The model cannot be made: {error}.") from error
 
 
 Loss = Callable[["Prediction", "Tensor", "Tensor"], "Tensor"]

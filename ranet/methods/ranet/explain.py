@@ -46,9 +46,9 @@ def explained(
     size = model.size_seen(watched.image.shape[-2:])
 
     # As the step does.
-    first_box = model.box_around_objects(watched.first_masks)
+    first_box = model.box_around_objects(model.foreground(watched.first_masks))
     first_masks = crop_resize_nearest(watched.first_masks, first_box, size)
-    box = model.box_around_objects(watched.before, state.sides)
+    box = model.box_around_objects(model.foreground(watched.before), state.sides)
     crop, previous = model.view(watched.before, watched.image, box)
     with model.in_half(crop.device):
         frame = model.encode_frame(crop)

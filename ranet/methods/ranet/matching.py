@@ -91,17 +91,3 @@ register_matching("ranking")(
 register_matching("unranked")(lambda sizes: UnrankedMaps(sizes.objects, sizes.positions))
 register_matching("maximum")(lambda sizes: MaximumMap(sizes.objects, sizes.positions))
 register_matching("concatenation")(lambda sizes: Concatenation(sizes.embedding_channels))
-
-
-def build_matching(name: str, sizes: MatchingSizes) -> nn.Module:
-    """The :class:`Matching` of a name.
-
-    Raises:
-        ValueError: there is no such name.
-    """
-    make = MATCHINGS.get(name)
-    if make is None:
-        raise ValueError(
-            f"matching should be one of {', '.join(map(repr, MATCHINGS))}, found {name!r}"
-        )
-    return make(sizes)

@@ -7,7 +7,7 @@ compiler stumbles on.
 B videos, K objects, H×W the frames, h×w what the network sees of them.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,13 +33,12 @@ from ranet.methods.crops import (
 from ranet.methods.decoder import DecoderSkips, PyramidDecoder
 from ranet.methods.layers import average_pool
 from ranet.methods.objects import FUSIONS, PREVIOUS_MASKS, Fusion, to_labels
-from ranet.methods.ranet.config import RANetConfig
+from ranet.methods.ranet.config import MATCHINGS, RANetConfig
 from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.encoder import EncodedFrame, SiameseEncoder, Template
-from ranet.methods.ranet.matching import MatchingSizes, build_matching
+from ranet.methods.ranet.matching import MatchingSizes
 from ranet.methods.ranet.merge import MergeModule
 from ranet.methods.ranet.ranking_attention import RankingAttentionModule
-from ranet.methods.ranet.regions import REGIONS
 from ranet.structures import Clip, add_background, one_hot_masks
 
 SMALLEST_SIDE = VOSMethod.smallest_side
@@ -72,100 +71,44 @@ class RANet(VOSMethod):
     objects are the batch. All sizes may vary from call to call.
 
     Args:
-        backbone: a ResNet of torchvision's, ``"timm:NAME"``, or ``"tiny"`` to try things, as
-            :func:`ranet.methods.backbones.create_backbone` takes it; random weights.
-        norm: of the backbone, likewise.
-        frozen_stages: of the backbone, likewise.
-        objects: ``"single"`` or ``"multi"``: the paper's two networks, which weigh and rank the
-            similarity maps differently (:mod:`.regions`). Either takes any number of
-            objects; the single-object network treats each on its own.
-        template_grid: (gh, gw), the rows and columns the template's embedding is pooled to.
-        ranked: R, similarity maps kept for the foreground and for the background.
-        ranking_gradient: ``"straight_through"`` or ``"none"``.
-        reduction_kernel: side of the encoder's reducing convolutions, 3 (released) or 1 (supp.).
-        reduced_channels: of the encoder's features at strides 8, 16, 32; None: a fourth of the
-            backbone's, as in the paper.
-        embedding_channels: C; None: as many as the last of the reduced.
-        dilations: of the Multi-scale blocks.
-        width: factor on the channels of merge module and decoder.
-        merge_stride: of the merge module, 8 (paper) or 16.
-        finest_stride: of the decoder, 2 (paper) or 4.
-        matching: ``"ranking"``, or an ablation, as :mod:`ranet.methods.ranet.matching` lists them.
-            ``ranked`` and ``ranking_gradient`` matter to the first only.
-        previous_mask: False makes all previous masks zero, in training and inference (-PM).
+        architecture: the fields of :class:`.RANetConfig`; all have defaults, the paper's network.
 
     Raises:
-        ValueError: an argument has a value that is not among those above.
+        ValueError: there is no such argument, or it has no such value.
     """
 
     Config = RANetConfig
     state_types = (RANetState, Template)
     exact_parts = ("ranking",)  # half precision would make ties of what differs
 
-    def __init__(
-        self,
-        *,
-        backbone: str = "resnet101",
-        norm: str | None = None,
-        frozen_stages: int = 0,
-        objects: str = "single",
-        template_grid: Sequence[int] = (15, 27),
-        ranked: int = 256,
-        ranking_gradient: str = "straight_through",
-        reduction_kernel: int = 3,
-        reduced_channels: Sequence[int] | None = None,
-        embedding_channels: int | None = None,
-        dilations: Sequence[int] = (1, 3, 6),
-        width: float = 1.0,
-        merge_stride: int = 8,
-        finest_stride: int = 2,
-        matching: str = "ranking",
-        previous_mask: bool = True,
-    ) -> None:
-        _require("objects", objects, REGIONS)
-        _require("ranking_gradient", ranking_gradient, ("straight_through", "none"))
-        _require("merge_stride", merge_stride, (8, 16))
-        _require("finest_stride", finest_stride, (2, 4))
-        architecture: dict[str, Any] = {
-            "backbone": backbone,
-            "norm": norm,
-            "frozen_stages": frozen_stages,
-            "objects": objects,
-            "template_grid": tuple(template_grid),
-            "ranked": ranked,
-            "ranking_gradient": ranking_gradient,
-            "reduction_kernel": reduction_kernel,
-            "reduced_channels": reduced_channels and tuple(reduced_channels),
-            "embedding_channels": embedding_channels,
-            "dilations": tuple(dilations),
-            "width": width,
-            "merge_stride": merge_stride,
-            "finest_stride": finest_stride,
-            "matching": matching,
-            "previous_mask": previous_mask,
-        }
-        super().__init__(architecture)
-        self.template_grid = (template_grid[0], template_grid[1])
-        self.previous_mask = previous_mask
-        hidden, merged = round(256 * width), round(128 * width)
+    def __init__(self, **architecture: Any) -> None:
+        config = RANetConfig(**architecture)
+        super().__init__(config.model_dump(exclude={"name"}))
+        self.template_grid = config.template_grid
+        self.previous_mask = config.previous_mask
+        hidden, merged = round(256 * config.width), round(128 * config.width)
         self.encoder = SiameseEncoder(
-            create_backbone(backbone, norm, frozen_stages),
-            reduction_kernel,
-            reduced_channels,
-            embedding_channels,
+            create_backbone(config.backbone, config.norm, config.frozen_stages),
+            config.reduction_kernel,
+            config.reduced_channels,
+            config.embedding_channels,
         )
         # Named as in every checkpoint, whatever an ablation puts in the place of the ranking.
         sizes = MatchingSizes(
-            objects,
+            config.objects,
             self.template_grid,
-            ranked,
-            straight_through=ranking_gradient == "straight_through",
+            config.ranked,
+            straight_through=config.ranking_gradient == "straight_through",
             embedding_channels=self.encoder.embedding_channels,
         )
-        self.ranking = build_matching(matching, sizes)
-        self.merge = MergeModule(self.ranking.channels, hidden, merged, merge_stride)
+        self.ranking = MATCHINGS[config.matching](sizes)
+        self.merge = MergeModule(self.ranking.channels, hidden, merged, config.merge_stride)
         self.decoder = PyramidDecoder(
-            self.encoder.backbone.channels, merged, width, dilations, finest_stride
+            self.encoder.backbone.channels,
+            merged,
+            config.width,
+            config.dilations,
+            config.finest_stride,
         )
 
     def encode_frame(self, image: Tensor) -> EncodedFrame:
@@ -292,7 +235,7 @@ class RANet(VOSMethod):
             template = self.encode_template(self.laid_out(crop), crop_masks)
         known = state.probabilities * (1 - masks.amax(dim=1, keepdim=True))
         probabilities = torch.cat([known, masks], dim=1)
-        sides = self._sides_around(self._foreground(probabilities))
+        sides = self._sides_around(self.foreground(probabilities))
         return RANetState((*state.templates, template), probabilities, sides)
 
     def keep_objects(self, state: RANetState, index: Sequence[int]) -> RANetState:
@@ -305,7 +248,7 @@ class RANet(VOSMethod):
                 templates.append(template._replace(masks=template.masks[:, inside]))
             begin = end
         probabilities = state.probabilities[:, list(index)]
-        sides = self._sides_around(self._foreground(probabilities)) if index else ()
+        sides = self._sides_around(self.foreground(probabilities)) if index else ()
         return RANetState(tuple(templates), probabilities, sides)
 
     def step(self, state: RANetState, image: Tensor) -> tuple[Prediction, RANetState]:
@@ -316,9 +259,9 @@ class RANet(VOSMethod):
             return Prediction(logits), state._replace(
                 probabilities=self._fusion.to_probabilities(logits)
             )
-        foreground = self._foreground(state.probabilities)
+        foreground = self.foreground(state.probabilities)
         sides = self._smoothed(foreground, state.sides)
-        box = self._box(foreground, sides)
+        box = self.box_around_objects(foreground, sides)
         crop, previous = self.view(state.probabilities, image, box)
         logits = self.logits(state.templates, crop, previous)
         probabilities = paste_back(
@@ -361,23 +304,17 @@ class RANet(VOSMethod):
             logits = self.segment(templates, frame, previous, self.options.objects_at_once)
         return logits.float()
 
-    def box_around_objects(self, probabilities: Tensor, sides: tuple[Tensor, ...] = ()) -> Tensor:
-        """What the network sees of a frame.
-
-        Args:
-            probabilities: B×K×H×W, of the frame before.
-            sides: where crops are smoothed, those of this one, as the state after it has them.
-
-        Returns:
-            B×4 int64.
-        """
-        return self._box(self._foreground(probabilities), sides)
-
-    def _foreground(self, probabilities: Tensor) -> Tensor:
-        """Where any object is: B×H×W bool."""
+    def foreground(self, probabilities: Tensor) -> Tensor:
+        """Where any object is: B×H×W bool, from B×K×H×W."""
         return to_labels(self._fusion, [probabilities]) > 0
 
-    def _box(self, foreground: Tensor, sides: tuple[Tensor, ...]) -> Tensor:
+    def box_around_objects(self, foreground: Tensor, sides: tuple[Tensor, ...] = ()) -> Tensor:
+        """What the network sees of a frame: B×4 int64.
+
+        Args:
+            foreground: B×H×W bool, of the frame before.
+            sides: where crops are smoothed, those of this one, as the state after it has them.
+        """
         size = (foreground.shape[-2], foreground.shape[-1])
         if not sides:
             return self.box_around(foreground, self.size_seen(size))
@@ -438,31 +375,22 @@ class RANet(VOSMethod):
         templates are crops already.
         """
         template = self.encode_template(clip.template_image, clip.template_masks)
-        if self.options.crop is not None:
-            return self._forward_cropping(template, clip)
         previous, predictions = clip.previous_masks, []
-        for frame in clip.images.unbind(dim=1):
-            logits = self.segment(template, self.encode_frame(frame), previous)
-            predictions.append(Prediction(logits))
-            labels = add_background(logits.detach(), clip.objects).argmax(dim=1)
-            previous = one_hot_masks(labels, logits.shape[1])
-        return stack_frames(predictions)
-
-    def _forward_cropping(self, template: Template, clip: Clip) -> Prediction:
-        previous, predictions = clip.previous_masks, []
-        size = self.options.input_size
+        crops, size = self.options.crop is not None, self.options.input_size
         frame_size = (clip.images.shape[-2], clip.images.shape[-1])
         for frame, off in zip(clip.images.unbind(1), clip.crop_jitter.unbind(1), strict=True):
-            box = jitter_boxes(self.box_around(previous.amax(dim=1) > 0, size), off, frame_size)
-            seen_before = crop_resize(previous, box, size).round()
-            crop = crop_resize(frame, box, size)
-            logits = self.segment(template, self.encode_frame(crop), seen_before)
-            predictions.append(Prediction(logits, {"boxes": box}))
-            scores = add_background(logits.detach().float(), clip.objects).softmax(dim=1)
-            pasted = paste_back(scores[:, 1:], box, frame_size)
-            background = 1 - pasted.sum(dim=1, keepdim=True)
-            labels = torch.cat([background, pasted], dim=1).argmax(dim=1)
-            previous = one_hot_masks(labels, previous.shape[1])
+            aux = {}
+            if crops:
+                box = jitter_boxes(self.box_around(previous.amax(dim=1) > 0, size), off, frame_size)
+                frame, aux = crop_resize(frame, box, size), {"boxes": box}
+                previous = crop_resize(previous, box, size).round()
+            logits = self.segment(template, self.encode_frame(frame), previous)
+            predictions.append(Prediction(logits, aux))
+            scores = add_background(logits.detach().float(), clip.objects)
+            if crops:
+                pasted = paste_back(scores.softmax(dim=1)[:, 1:], box, frame_size)
+                scores = torch.cat([1 - pasted.sum(dim=1, keepdim=True), pasted], dim=1)
+            previous = one_hot_masks(scores.argmax(dim=1), logits.shape[1])
         return stack_frames(predictions)
 
     def parameters_of(self, part: str) -> list[nn.Parameter]:
@@ -509,8 +437,3 @@ class RANet(VOSMethod):
 def _side_by_side(objects: Sequence[Tensor]) -> Tensor:
     """The objects of several templates, each B×k×…, as those of one: B×K×…."""
     return objects[0] if len(objects) == 1 else torch.cat(objects, dim=1)
-
-
-def _require(argument: str, value: object, choices: Collection[object]) -> None:
-    if value not in choices:
-        raise ValueError(f"{argument} should be {' or '.join(map(repr, choices))}, found {value!r}")
