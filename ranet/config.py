@@ -406,7 +406,7 @@ class InferenceConfig(Section):
     memory_limit: PositiveInt | None = Field(
         None,
         description="frames that a method with a memory remembers of each object: the one it was "
-        "marked in, and the newest; null: all; RANet remembers the first alone",
+        "marked in, and the newest; null: all; others than DMN-AOA refuse it",
     )
     source: str | None = Field(
         None,

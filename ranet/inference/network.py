@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ranet.config import InferenceConfig
 from ranet.device import DTYPES, resolve_device, warn_of_slow_dtype
+from ranet.errors import ConfigError
 from ranet.methods.base import Options, Prediction, VOSMethod
 from ranet.wording import count, size_text
 
@@ -42,8 +43,15 @@ def resolved(config: InferenceConfig, model: VOSMethod) -> InferenceConfig:
     it (None is none). On a CPU, more objects at once are slower (``docs/performance.md``).
 
     Raises:
-        ConfigError: the machine lacks the device asked for.
+        ConfigError: the machine lacks the device asked for, or a field is set that the method has
+            no use for.
     """
+    for name in sorted({*Options._fields} - model.reads_options):
+        value = getattr(config, name)
+        if value != InferenceConfig.model_fields[name].default:
+            raise ConfigError(
+                f"{model.label} has no use for {name}, which is {value!r}: leave it out."
+            )
     device = resolve_device(config.device)
     warn_of_slow_dtype(device, config.dtype)
     chosen: dict[str, object] = {}

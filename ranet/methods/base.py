@@ -9,8 +9,9 @@ B videos, K objects, H×W the frames, T frames of a clip.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -49,7 +50,7 @@ class State(Protocol):
 
 class Options(NamedTuple):
     """How a method is used; fields are explained where :class:`ranet.config.InferenceConfig` has
-    them. A method without a use for one ignores it.
+    them. A method names those it reads: :attr:`.VOSMethod.reads_options`.
     """
 
     crop: str | None = None
@@ -135,6 +136,9 @@ class VOSMethod(nn.Module):
     """The tuples that states are made of: what may be read from the disk."""
     crop_smoothing: ClassVar[float | None] = None
     """Of crops at inference, as the method's authors have it; None: there is none."""
+    reads_options: ClassVar[frozenset[str]] = frozenset(Options._fields)
+    """Fields of :class:`.Options` that change what it computes, or how; a configuration that sets
+    another one is refused."""
     exact_parts: ClassVar[tuple[str, ...]] = ()
     """Names of modules that keep float32 where all else computes in half precision."""
     smallest_side: ClassVar[int] = 33
@@ -143,6 +147,11 @@ class VOSMethod(nn.Module):
     """False: each is segmented as if it were alone."""
     has_idle_parameters = False
     """Whether some of those that learn may get no gradient in a step."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "step" in vars(cls):
+            cls.step = _with_objects(cls.step)  # type: ignore[method-assign]
 
     def __init__(self, architecture: Mapping[str, Any]) -> None:
         super().__init__()
@@ -215,6 +224,8 @@ class VOSMethod(nn.Module):
 
     def step(self, state: Any, image: Tensor) -> tuple[Prediction, Any]:
         """Go on to the next frame: crop, network, and back, in shapes that follow from sizes alone.
+
+        It is called with one object at least: without any, nothing is computed and nothing changes.
 
         Args:
             state: of the frame before.
@@ -339,6 +350,22 @@ class VOSMethod(nn.Module):
             if isinstance(part, nn.Conv2d | InstanceNorm) and not name.startswith(self.exact_parts):
                 part.to(dtype)
         return half
+
+
+_Step = Callable[[Any, Any, Tensor], tuple[Prediction, Any]]
+
+
+def _with_objects(step: _Step) -> _Step:
+    """A method's step, and what holds for all methods where no object is followed."""
+
+    @wraps(step)
+    def any_step(method: VOSMethod, state: Any, image: Tensor) -> tuple[Prediction, Any]:
+        if state.probabilities.shape[1]:
+            return step(method, state, image)
+        nothing = image.new_zeros(len(image), 0, *image.shape[-2:])
+        return Prediction(nothing), state._replace(probabilities=nothing)
+
+    return any_step
 
 
 def stack_frames(predictions: Sequence[Prediction]) -> Prediction:

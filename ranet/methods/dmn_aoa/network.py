@@ -168,6 +168,13 @@ class DMNAOA(VOSMethod):
 
     Config = DMNAOAConfig
     state_types = (DMNAOAState, Memory)
+    # It sees all of a frame, and a mask of its own making.
+    reads_options = VOSMethod.reads_options - {
+        "crop_scale",
+        "smallest_crop",
+        "crop_smoothing",
+        "previous_mask",
+    }
     exact_parts = ("memory", "alignment")  # softmaxes over all that is remembered
     label = "DMN-AOA-style"
 

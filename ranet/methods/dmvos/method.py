@@ -119,6 +119,7 @@ class DMVOS(VOSMethod):
     Config = DMVOSConfig
     state_types = (DMVOSState,)
     crop_smoothing = 0.5
+    reads_options = VOSMethod.reads_options - {"memory_limit"}
     label = "DMVOS-style"
 
     def __init__(
@@ -265,10 +266,7 @@ class DMVOS(VOSMethod):
         return pytree.tree_map(lambda tensor: tensor[:, list(index)], state)
 
     def step(self, state: DMVOSState, image: Tensor) -> tuple[Prediction, DMVOSState]:
-        """See :class:`.VOSMethod`; K = 0 is allowed."""
-        if state.probabilities.shape[1] == 0:
-            empty = image.new_zeros(len(image), 0, *image.shape[-2:])
-            return Prediction(empty), state._replace(probabilities=empty)
+        """See :class:`.VOSMethod`."""
         prediction, look = self._predict(state, image, self.look(state))
         probabilities = FUSIONS[self.options.fusion].to_probabilities(prediction.logits)
         after = state._replace(probabilities=probabilities, sides=look.sides, centre=look.centre)

@@ -1,0 +1,63 @@
+"""What holds for all methods alike, by the seam or by what uses it."""
+
+import fake_method
+import pytest
+import torch
+from tiny_ranet import tiny_ranet
+
+from ranet.config import InferenceConfig
+from ranet.errors import ConfigError
+from ranet.inference.network import Network, resolved
+from ranet.methods.dmn_aoa.network import DMNAOA
+from ranet.methods.dmvos.method import DMVOS
+
+SIZE = (64, 96)
+SETTINGS = {"input_size": SIZE, "frame_size": SIZE, "device": "cpu"}
+METHODS = {
+    "ranet": lambda: tiny_ranet("multi"),
+    "dmvos": lambda: DMVOS(backbone="tiny", k=4, embedding_channels=16, width=0.125),
+    "dmn_aoa": lambda: DMNAOA(backbone="tiny", channels=16, key_channels=8, width=0.25),
+    "fake": fake_method.Fake,
+}
+
+
+@pytest.fixture(params=METHODS)
+def network(request):
+    torch.manual_seed(0)
+    return METHODS[request.param]().eval()
+
+
+@torch.inference_mode()
+def test_a_video_goes_on_without_objects_until_one_is_marked(network):
+    method = Network(network, resolved(InferenceConfig(**SETTINGS), network)).method
+    images = torch.rand(3, 1, 3, *SIZE)
+    masks = torch.zeros(1, 1, *SIZE)
+    masks[..., 20:40, 30:60] = 1
+    prediction, state = method.step(method.new_state(images[0]), images[1])
+    assert prediction.logits.shape == state.probabilities.shape == (1, 0, *SIZE)
+    later = method.add_objects(state, images[1], masks)
+    anew = method.add_objects(method.new_state(images[1]), images[1], masks)
+    found, expected = (method.step(s, images[2])[0].logits for s in (later, anew))
+    assert torch.equal(found, expected)
+    method.step(method.keep_objects(later, []), images[2])
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("ranet", {"memory_limit": 8}),
+        ("dmvos", {"memory_limit": 8}),
+        ("dmn_aoa", {"crop_smoothing": 0.5}),
+        ("dmn_aoa", {"crop_scale": 2}),
+        ("dmn_aoa", {"previous_mask": "none"}),
+    ],
+)
+def test_an_option_that_a_method_does_not_read_is_refused(method, option):
+    ((name, value),) = option.items()
+    with pytest.raises(ConfigError, match=rf"has no use for {name}, which is '?{value}"):
+        resolved(InferenceConfig(**SETTINGS, **option), METHODS[method]())
+
+
+def test_what_a_method_made_of_its_configuration_is_no_option_that_was_set(network):
+    config = resolved(InferenceConfig(**SETTINGS), network)
+    assert resolved(config, network) == config
