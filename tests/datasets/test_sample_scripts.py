@@ -3,6 +3,8 @@ import yaml
 from training_data import HEIGHT, WIDTH, write_pairs
 
 from ranet.datasets.image_io import read_image
+from ranet.methods.checkpoints import save_checkpoint
+from ranet.methods.registry import create_method
 
 
 @pytest.fixture
@@ -49,3 +51,18 @@ def test_show_samples_of_a_missing_folder(run_script, config, tmp_path):
     assert done.error.startswith("error: ")
     assert "nowhere" in done.error
     assert not sheet.exists()
+
+
+def test_show_samples_to_a_network(run_script, config, tmp_path):
+    detector = {"backbone": "tiny", "channels": 8, "source": "light"}
+    save_checkpoint(tmp_path / "detector.pt", create_method({"name": "dmn_aoa", **detector}))
+    command = ("show_samples.py", "--config", config, "--count", 3)
+    done = run_script(*command, "--checkpoint", tmp_path / "detector.pt")
+    assert done.status == 0, done.error
+    boxes, masks = done.out.splitlines()
+    assert boxes.startswith("proposed_box_iou: mean 0.")
+    assert masks.startswith("oracle_j: mean 0.")
+    assert "at least 0.5 in " in boxes
+    done = run_script(*command)
+    assert done.status == 2
+    assert "name --out, --checkpoint, or both" in done.error
