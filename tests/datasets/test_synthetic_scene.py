@@ -16,9 +16,9 @@ from ranet.datasets.synthetic.materials import (
 )
 from ranet.datasets.synthetic.motion import Placement, drift, spline, walk, wander
 from ranet.datasets.synthetic.random_scene import draw_scene
-from ranet.datasets.synthetic.scene import Layer, Scene, draw_camera_effects, footprint
+from ranet.datasets.synthetic.scene import CameraEffects, Layer, Scene, footprint
 from ranet.datasets.synthetic.shapes import SHAPES, Part, bar
-from ranet.datasets.synthetic.sprites import Sprite, content_box, draw_sprite, lay_over
+from ranet.datasets.synthetic.sprites import Sprite, content_box, lay_over
 
 SIZE = (80, 120)
 SQUARE = Part((np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]]),))
@@ -32,7 +32,7 @@ def flat(colour: tuple[int, int, int]) -> Style:
 def square(colour: tuple[int, int, int], side: float) -> Sprite:
     style = flat(colour)
     rng = np.random.default_rng(0)
-    return draw_sprite(rng, [SQUARE], (style, style), area=side**2, frames=1)
+    return Sprite(rng, [SQUARE], (style, style), area=side**2, frames=1)
 
 
 def held(*points: tuple[float, float]) -> Placement:
@@ -97,7 +97,7 @@ class TestMasks:
 
     def test_a_hole_is_not_part_of_the_mask(self):
         ring = Part((SQUARE.outlines[0], SQUARE.outlines[0] * 0.5))
-        sprite = draw_sprite(
+        sprite = Sprite(
             np.random.default_rng(0),
             [ring],
             (flat((200, 0, 0)),) * 2,
@@ -170,7 +170,7 @@ class TestDrawnScenes:
 
 class TestCameraEffects:
     def test_changes_the_picture_without_moving_it(self):
-        effects = draw_camera_effects(np.random.default_rng(0), frames=3, size=SIZE)
+        effects = CameraEffects(np.random.default_rng(0), frames=3, size=SIZE)
         grey = np.full((*SIZE, 3), 120, np.uint8)
         pictures = [effects.apply(grey, frame) for frame in range(3)]
         assert all(p.dtype == np.uint8 and p.shape == grey.shape for p in pictures)
@@ -227,7 +227,7 @@ class TestSprites:
         rng = np.random.default_rng(4)
         parts = [dataclasses.replace(part, swing=0.0) for part in SHAPES[kind](rng)]
         styles = (flat((100, 100, 100)),) * 2
-        sprite = draw_sprite(rng, parts, styles, area=900, frames=1)
+        sprite = Sprite(rng, parts, styles, area=900, frames=1)
         mask = footprint(Layer(sprite, held((60, 40)), label=1), 0, SIZE)
         assert np.count_nonzero(mask) == pytest.approx(900, rel=0.06)
 
@@ -238,7 +238,7 @@ class TestSprites:
 
         def poses(**movement: float) -> list[np.ndarray]:
             rng = np.random.default_rng(5)
-            sprite = draw_sprite(rng, [SQUARE], styles, area=900, frames=9, **movement)
+            sprite = Sprite(rng, [SQUARE], styles, area=900, frames=9, **movement)
             return [sprite.pose(frame)[0] for frame in (0, 8)]
 
         first, last = poses(roll=0.5)

@@ -11,18 +11,11 @@ import cv2
 import numpy as np
 
 from ranet.datasets.synthetic.materials import random_palette, random_style
-from ranet.datasets.synthetic.motion import Placement, VideoMotion, draw_motion, wander
-from ranet.datasets.synthetic.random_scene import (
-    Look,
-    look_alike,
-    moving_sprite,
-    object_looks,
-    paint_backdrop,
-    scenery,
-)
+from ranet.datasets.synthetic.motion import Placement, wander
+from ranet.datasets.synthetic.random_scene import Look, SceneInMaking, look_alike
 from ranet.datasets.synthetic.scene import Layer, Scene, footprint
 from ranet.datasets.synthetic.shapes import Part
-from ranet.datasets.synthetic.sprites import draw_sprite
+from ranet.datasets.synthetic.sprites import Sprite
 
 FEWEST_FRAMES = 12
 """Of a video: in fewer, nothing has the time to cross or to vanish."""
@@ -65,7 +58,7 @@ def look_alikes_crossing(
         The scene.
     """
     stage = _Stage(rng, frames, size)
-    (look,) = object_looks(rng, 1, stage.palettes, min(size))
+    (look,) = stage.object_looks(1)
     first, second = (_Actor(stage, look) for _ in range(2))
     gap = GAPS[number % len(GAPS)] * stage.diameter
     apart = first.reach[1, 1] - second.reach[0, 1] + gap  # across, from centre to centre
@@ -104,7 +97,7 @@ def occlusion_and_return(
         The scene.
     """
     stage = _Stage(rng, frames, size)
-    (look,) = object_looks(rng, 1, stage.palettes, min(size))
+    (look,) = stage.object_looks(1)
     actor, other = _Actor(stage, look), _Actor(stage, look_alike(rng, look))
     kind, share = ABSENCES[number % len(ABSENCES)]
     hidden = max(2, round(share * frames))
@@ -146,7 +139,7 @@ CASES: dict[str, Callable[..., Scene]] = {
 """By name; all take the same arguments."""
 
 
-class _Stage:
+class _Stage(SceneInMaking):
     """The frame, the still camera, and what all that is seen has in common.
 
     Places are (along, across): along the frame's longer side, one way or the other, from the middle
@@ -154,13 +147,12 @@ class _Stage:
     """
 
     def __init__(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> None:
-        self.rng = rng
-        motion = draw_motion(rng, frames=frames, size=size)
-        pairs = np.ones((*motion.times.shape, 2))
-        still = Placement(motion.extent / 2 * pairs, np.zeros(motion.times.shape), pairs)
-        self.motion: VideoMotion = replace(motion, shake=0 * pairs, camera=still)
-        self.times = motion.times
-        self.palettes = [random_palette(rng) for _ in range(2)]
+        super().__init__(rng, frames, size)
+        self.times = self.motion.times
+        pairs = np.ones((*self.times.shape, 2))
+        centre = self.motion.extent / 2 * pairs
+        self.motion.shake = 0 * pairs
+        self.motion.camera = Placement(centre, np.zeros(self.times.shape), pairs)
         self.width, self.length = sorted(size)
         self.diameter = min(self.length / _LONG, self.width / _WIDE)
         self._axes = [0, 1] if size[1] >= size[0] else [1, 0]  # of along and across, in (x, y)
@@ -201,7 +193,7 @@ class _Stage:
         corners = np.array([[-1.0, -1.0], [1.0, -1.0], [1.0, 1.0], [-1.0, 1.0]])
         grown = (np.array(sides) + 2 * _SLACK)[self._axes]
         style = random_style(self.rng, random_palette(self.rng), self.width * 0.06)
-        sprite = draw_sprite(
+        sprite = Sprite(
             self.rng,
             [Part((corners * grown / grown.max(),))],
             (style, style),
@@ -213,10 +205,10 @@ class _Stage:
 
     def scene(self, layers: Sequence[Layer], clutter: float) -> Scene:
         """All of it, from back to front."""
-        behind = list(scenery(self.rng, self.motion, self.palettes, clutter))[::-1]
+        behind = list(self.scenery(clutter))[::-1]
         return Scene(
             size=self.motion.size,
-            backdrop=paint_backdrop(self.rng, self.palettes, self.motion.size),
+            backdrop=self.paint_backdrop(),
             camera=self.motion.camera,
             layers=(*behind, *layers),
         )
@@ -233,7 +225,7 @@ class _Actor:
     def __init__(self, stage: _Stage, look: Look) -> None:
         self.stage = stage
         rng, times = stage.rng, stage.times
-        self.sprite = moving_sprite(rng, look, np.pi / 4 * stage.diameter**2, len(times))
+        self.sprite = stage.moving_sprite(look, np.pi / 4 * stage.diameter**2)
         camera = stage.motion.camera
         flip = np.array([rng.choice([-1.0, 1.0]), 1.0])
         angle = wander(rng, times, spacing=8, amount=0.2)

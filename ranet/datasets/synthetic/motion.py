@@ -102,25 +102,13 @@ def walk(
         for index in order:
             stride = speed * spacing * rng.uniform(0.6, 1.3)
             direction += rng.normal(0, 0.5)
-            point, direction = _step(rng, point, direction, stride, bounds)
-            knots[index] = point
+            ahead = point + stride * np.array([np.cos(direction), np.sin(direction)])
+            if not ((ahead >= bounds[0]) & (ahead <= bounds[1])).all():  # back to the middle
+                goal = rng.uniform(*(bounds.mean(axis=0) + 0.5 * (bounds - bounds.mean(axis=0))))
+                direction = float(np.arctan2(goal[1] - point[1], goal[0] - point[0]))
+                ahead = point + stride * np.array([np.cos(direction), np.sin(direction)])
+            point = knots[index] = ahead
     return spline(knots, spacing, times)
-
-
-def _step(
-    rng: np.random.Generator,
-    point: np.ndarray,
-    direction: float,
-    stride: float,
-    bounds: np.ndarray,
-) -> tuple[np.ndarray, float]:
-    """The next knot and the direction taken: ahead, or back to the middle where that leads out."""
-    ahead = point + stride * np.array([np.cos(direction), np.sin(direction)])
-    if ((ahead >= bounds[0]) & (ahead <= bounds[1])).all():
-        return ahead, direction
-    goal = rng.uniform(*(bounds.mean(axis=0) + 0.5 * (bounds - bounds.mean(axis=0))))
-    direction = float(np.arctan2(goal[1] - point[1], goal[0] - point[0]))
-    return point + stride * np.array([np.cos(direction), np.sin(direction)]), direction
 
 
 @dataclass(frozen=True)
@@ -146,26 +134,46 @@ class Placement:
         return np.column_stack([linear, self.position[frame, exposure] - linear @ centre])
 
 
-@dataclass(frozen=True)
 class VideoMotion:
-    """What all movements of a video share: its times, its pace, and the camera."""
+    """What all movements of a video share, drawn at random: its times, its pace, and the camera."""
 
-    size: tuple[int, int]  # height and width of the frame
-    times: np.ndarray  # frames×exposures, in frames
-    speed: float  # of what moves, in its own diameters a frame
-    shake: np.ndarray  # frames×exposures×2: jitter of the hand-held camera, in pixels
-    camera: Placement  # of the backdrop
-
-    @property
-    def extent(self) -> np.ndarray:
+    def __init__(self, rng: np.random.Generator, *, frames: int, size: tuple[int, int]) -> None:
+        shorter, longer = sorted(size)
+        self.size = size
+        """Height and width of the frame."""
+        self.extent = np.array(size[::-1], float)
         """Width and height of the frame, in the order of points (x, y)."""
-        return np.array(self.size[::-1], float)
-
-    @property
-    def area(self) -> float:
+        self.area = shorter * min(longer, 2 * shorter)
         """What the areas of things are shares of: the frame's, or less if it is very long."""
-        shorter, longer = sorted(self.size)
-        return shorter * min(longer, 2 * shorter)
+        self.speed = log_uniform(rng, _SLOWEST, _FASTEST)
+        """Of what moves, in its own diameters a frame."""
+        # A frame is blurred by a shutter open for a share of its time, and rendered at an odd
+        # number of moments at most about a pixel of motion apart.
+        shutter = rng.uniform(0, 0.8)
+        steps = 2 * min(round(shutter * (self.speed * shorter / 3) / 2), 2)
+        exposures = np.linspace(-0.5, 0.5, steps + 1) * shutter if steps else np.zeros(1)
+        self.times = np.arange(frames)[:, None] + exposures
+        """Frames×exposures, in frames."""
+        jitter = rng.choice([0.0, 0.004, 0.012], p=[0.4, 0.4, 0.2]) * longer
+        self.shake = wander(rng, self.times, spacing=2.5, amount=jitter, shape=(2,))
+        """Frames×exposures×2: jitter of the hand-held camera, in pixels."""
+        self.camera = self._panning(rng)
+        """Of the backdrop."""
+
+    def _panning(self, rng: np.random.Generator) -> Placement:
+        """A camera that pans, zooms and rolls: the placement of the backdrop's middle."""
+        pan = walk(
+            rng,
+            self.times,
+            spacing=rng.uniform(6, 20),
+            speed=rng.choice([0.001, 0.008, 0.02]) * self.extent.max(),
+            through=self.extent / 2,
+            at=0,
+            bounds=self.extent / 2 + np.array([[-0.3], [0.3]]) * self.extent,
+        )
+        zoom = np.exp(0.1 + wander(rng, self.times, spacing=12, amount=rng.uniform(0, 0.15)))
+        roll = wander(rng, self.times, spacing=10, amount=rng.uniform(0, 0.08))
+        return Placement(pan + self.shake, roll, np.stack([zoom, zoom], axis=-1))
 
     def walking(
         self, rng: np.random.Generator, diameter: float, *, at: float, through: np.ndarray
@@ -209,47 +217,3 @@ class VideoMotion:
         return Placement(
             moved + self.camera.stretch * offset, self.camera.angle, self.camera.stretch
         )
-
-
-def draw_motion(rng: np.random.Generator, *, frames: int, size: tuple[int, int]) -> VideoMotion:
-    """A random pace, shutter and camera."""
-    speed = log_uniform(rng, _SLOWEST, _FASTEST)
-    times = np.arange(frames)[:, None] + _exposures(rng.uniform(0, 0.8), speed * min(size) / 3)
-    width, height = size[::-1]
-    jitter = rng.choice([0.0, 0.004, 0.012], p=[0.4, 0.4, 0.2]) * max(size)
-    shake = wander(rng, times, spacing=2.5, amount=jitter, shape=(2,))
-    return VideoMotion(size, times, speed, shake, _camera(rng, times, shake, width, height))
-
-
-def _exposures(shutter: float, speed: float) -> np.ndarray:
-    """Moments within a frame at which a blurred frame is rendered.
-
-    Args:
-        shutter: share of a frame's time for which it is open.
-        speed: pixels a frame, of something typical.
-
-    Returns:
-        An odd number of times around 0, at most about a pixel of motion apart.
-    """
-    steps = 2 * min(round(shutter * speed / 2), 2)
-    return np.linspace(-0.5, 0.5, steps + 1) * shutter if steps else np.zeros(1)
-
-
-def _camera(
-    rng: np.random.Generator, times: np.ndarray, shake: np.ndarray, width: int, height: int
-) -> Placement:
-    """A camera that pans, zooms and rolls: the placement of the backdrop's middle."""
-    frame = np.array([width, height], float)
-    reach = np.array([[-0.3], [0.3]]) * frame
-    pan = walk(
-        rng,
-        times,
-        spacing=rng.uniform(6, 20),
-        speed=rng.choice([0.001, 0.008, 0.02]) * frame.max(),
-        through=frame / 2,
-        at=0,
-        bounds=frame / 2 + reach,
-    )
-    zoom = np.exp(0.1 + wander(rng, times, spacing=12, amount=rng.uniform(0, 0.15)))
-    roll = wander(rng, times, spacing=10, amount=rng.uniform(0, 0.08))
-    return Placement(pan + shake, roll, np.stack([zoom, zoom], axis=-1))

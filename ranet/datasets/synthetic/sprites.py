@@ -8,7 +8,6 @@ coverage (the fourth channel, 255 where it is solid); interpolating such colours
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -29,78 +28,51 @@ _SHIFT = 4  # fractional bits of cv2.fillPoly's coordinates
 _BEND_GRID = (4, 4)
 
 
-@dataclass(frozen=True)
 class _Piece:
     """A painted part. Its material may be larger than the part, to slide below the outline."""
 
-    material: np.ndarray  # (h+2r)×(w+2r)×3 uint8
-    lit_coverage: np.ndarray  # h×w×3 float32: coverage times light
-    coverage: np.ndarray  # h×w uint8
-    corner: np.ndarray  # (x, y) on the sprite's canvas
-    pivot: np.ndarray  # (x, y) on the sprite's canvas
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        part: Part,
+        styles: tuple[Style, Style],
+        unit: float,
+        centre: np.ndarray,
+        roll: float,
+        relief: float,
+    ) -> None:
+        """Paint material and cut the part out of it; see :class:`Sprite`."""
+        corners = np.concatenate(part.outlines) * unit + centre
+        self.corner = np.floor(corners.min(axis=0)) - 1  # (x, y) on the sprite's canvas
+        self.pivot = np.array(part.pivot) * unit + centre  # the same
+        width, height = (np.ceil(corners.max(axis=0)) + 2 - self.corner).astype(int)
+        self._coverage = _filled(part, unit, centre - self.corner, (height, width))
+        self._room = 0 if part.accent else int(roll * min(width, height))
+        shape = (height + 2 * self._room, width + 2 * self._room)
+        self._material = styles[part.accent].paint(rng, shape)
+        lit = _light(rng, self._coverage, relief) * self._coverage / np.float32(255)
+        self._lit_coverage = cv2.merge([lit] * 3)
 
     def cut(self, roll: np.ndarray) -> np.ndarray:
         """h×w×4 uint8 premultiplied RGBA; ``roll`` is (x, y) in shares of the sliding room."""
-        room = (np.array(self.material.shape[1::-1]) - self.coverage.shape[::-1]) / 2
-        if not room.any():
+        if not self._room:
             return self._unrolled
-        height, width = self.coverage.shape
-        centre = (np.array(self.material.shape[1::-1]) - 1) / 2 + roll * room
-        visible = cv2.getRectSubPix(self.material, (width, height), tuple(map(float, centre)))
+        height, width = self._coverage.shape
+        centre = (np.array(self._material.shape[1::-1]) - 1) / 2 + roll * self._room
+        visible = cv2.getRectSubPix(self._material, (width, height), tuple(map(float, centre)))
         return self._lit(visible)
 
     @cached_property
     def _unrolled(self) -> np.ndarray:
-        return self._lit(self.material)
+        return self._lit(self._material)
 
     def _lit(self, material: np.ndarray) -> np.ndarray:
-        colours = cv2.multiply(material, self.lit_coverage, dtype=cv2.CV_8U)
-        return np.dstack([colours, self.coverage])
+        colours = cv2.multiply(material, self._lit_coverage, dtype=cv2.CV_8U)
+        return np.dstack([colours, self._coverage])
 
 
-@dataclass(frozen=True)
 class Sprite:
-    """A painted shape and its movements within itself."""
-
-    pieces: tuple[_Piece, ...]  # from back to front
-    canvas: tuple[int, int]  # height and width in canvas pixels
-    swings: np.ndarray  # frames×pieces: angles in radians
-    bends: np.ndarray  # frames×4×4×2: how far the points of a coarse grid are shifted, in pixels
-    rolls: np.ndarray  # frames×2 in [-1, 1]: where the material has slid to, of the room there is
-    centre: np.ndarray  # (x, y) on the canvas of the shape's origin
-
-    def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """The sprite as it is at ``frame``.
-
-        Returns:
-            A piece (h×w×4 uint8, premultiplied RGBA) that is no larger than what can be seen,
-            and where the shape's origin is on it: (x, y).
-        """
-        canvas = np.zeros((*self.canvas, 4), np.uint8)
-        for piece, angle in zip(self.pieces, self.swings[frame], strict=True):
-            patch = piece.cut(self.rolls[frame])
-            corner = piece.corner
-            if angle:
-                patch, corner = _turned(patch, piece.pivot - corner, angle, piece.pivot)
-            _paste(canvas, patch, corner)
-        if self.bends.any():
-            canvas = _bent(canvas, self.bends[frame])
-        box = content_box(canvas)
-        return canvas[box], self.centre - (box[1].start, box[0].start)
-
-
-def draw_sprite(
-    rng: np.random.Generator,
-    parts: Sequence[Part],
-    styles: tuple[Style, Style],
-    *,
-    area: float,
-    frames: int,
-    bend: float = 0.0,
-    roll: float = 0.0,
-    relief: float = 0.0,
-) -> Sprite:
-    """Cut a shape out of its two materials and let it move.
+    """A shape cut out of its two materials, that moves within itself.
 
     Args:
         rng: source of everything random.
@@ -111,28 +83,61 @@ def draw_sprite(
         bend: how far it bends, as a share of its longer side.
         roll: how far its surface slides below its outline, as a share of its size.
         relief: light and shade: 0 flat, 1 strong.
-
-    Returns:
-        The sprite.
     """
-    unit = DENSITY * np.sqrt(area / _unit_area(parts))  # canvas pixels for the shape's unit
-    corners = np.concatenate([outline for part in parts for outline in part.outlines]) * unit
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    longer = float((high - low).max())
-    moves = bend > 0 or any(part.swing for part in parts)
-    margin = _MARGIN * longer if moves else 2.0
-    centre = np.ceil(margin - low)
-    width, height = np.ceil(high + centre + margin).astype(int)
-    times = np.arange(frames, dtype=float)
-    bend_pace, roll_pace = rng.uniform(4, 12, 2)
-    return Sprite(
-        pieces=tuple(_cut_out(rng, part, styles, unit, centre, roll, relief) for part in parts),
-        canvas=(int(height), int(width)),
-        swings=np.stack([_swing(rng, part, times) for part in parts], axis=1),
-        bends=wander(rng, times, spacing=bend_pace, amount=bend * longer, shape=(*_BEND_GRID, 2)),
-        rolls=np.clip(wander(rng, times, spacing=2 * roll_pace, amount=1.0, shape=(2,)), -1, 1),
-        centre=centre,
-    )
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        parts: Sequence[Part],
+        styles: tuple[Style, Style],
+        *,
+        area: float,
+        frames: int,
+        bend: float = 0.0,
+        roll: float = 0.0,
+        relief: float = 0.0,
+    ) -> None:
+        unit = DENSITY * np.sqrt(area / _unit_area(parts))  # canvas pixels for the shape's unit
+        corners = np.concatenate([outline for part in parts for outline in part.outlines]) * unit
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        longer = float((high - low).max())
+        moves = bend > 0 or any(part.swing for part in parts)
+        margin = _MARGIN * longer if moves else 2.0
+        self._centre = np.ceil(margin - low)  # (x, y) on the canvas of the shape's origin
+        self._canvas = np.ceil(high + self._centre + margin).astype(int)[::-1]  # height, width
+        times = np.arange(frames, dtype=float)
+        bend_pace, roll_pace = rng.uniform(4, 12, 2)
+        self._pieces = [
+            _Piece(rng, part, styles, unit, self._centre, roll, relief) for part in parts
+        ]
+        # Frames×parts: angles in radians.
+        self._swings = np.stack([_swing(rng, part, times) for part in parts], axis=1)
+        # Frames×4×4×2: how far the points of a coarse grid are shifted, in pixels.
+        self._bends = wander(
+            rng, times, spacing=bend_pace, amount=bend * longer, shape=(*_BEND_GRID, 2)
+        )
+        # Frames×2 in [-1, 1]: where the material has slid to, of the room there is.
+        rolls = wander(rng, times, spacing=2 * roll_pace, amount=1.0, shape=(2,))
+        self._rolls = np.clip(rolls, -1, 1)
+
+    def pose(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
+        """The sprite as it is at ``frame``.
+
+        Returns:
+            A piece (h×w×4 uint8, premultiplied RGBA) that is no larger than what can be seen,
+            and where the shape's origin is on it: (x, y).
+        """
+        canvas = np.zeros((*self._canvas, 4), np.uint8)
+        for piece, angle in zip(self._pieces, self._swings[frame], strict=True):
+            patch = piece.cut(self._rolls[frame])
+            corner = piece.corner
+            if angle:
+                patch, corner = _turned(patch, piece.pivot - corner, angle, piece.pivot)
+            _paste(canvas, patch, corner)
+        if self._bends.any():
+            canvas = _bent(canvas, self._bends[frame])
+        box = content_box(canvas)
+        return canvas[box], self._centre - (box[1].start, box[0].start)
 
 
 def _unit_area(parts: Sequence[Part]) -> float:
@@ -153,32 +158,6 @@ def _filled(part: Part, unit: float, centre: np.ndarray, shape: tuple[int, int])
     ]
     cv2.fillPoly(coverage, outlines, 255, lineType=cv2.LINE_AA, shift=_SHIFT)
     return coverage
-
-
-def _cut_out(
-    rng: np.random.Generator,
-    part: Part,
-    styles: tuple[Style, Style],
-    unit: float,
-    centre: np.ndarray,
-    roll: float,
-    relief: float,
-) -> _Piece:
-    """Paint material and cut a part out of it."""
-    corners = np.concatenate(part.outlines) * unit + centre
-    corner = np.floor(corners.min(axis=0)) - 1
-    width, height = (np.ceil(corners.max(axis=0)) + 2 - corner).astype(int)
-    coverage = _filled(part, unit, centre - corner, (height, width))
-    room = 0 if part.accent else int(roll * min(width, height))
-    material = styles[part.accent].paint(rng, (height + 2 * room, width + 2 * room))
-    lit = _light(rng, coverage, relief) * coverage / np.float32(255)
-    return _Piece(
-        material=material,
-        lit_coverage=cv2.merge([lit] * 3),
-        coverage=coverage,
-        corner=corner,
-        pivot=np.array(part.pivot) * unit + centre,
-    )
 
 
 def _light(rng: np.random.Generator, coverage: np.ndarray, relief: float) -> np.ndarray:

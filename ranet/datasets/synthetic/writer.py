@@ -15,7 +15,7 @@ from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
 from ranet.datasets.synthetic.cases import CASES, FEWEST_FRAMES
 from ranet.datasets.synthetic.random_scene import draw_scene
-from ranet.datasets.synthetic.scene import draw_camera_effects
+from ranet.datasets.synthetic.scene import CameraEffects
 from ranet.errors import OutputError
 from ranet.files import atomic_folder, output_errors, write_json, write_text
 from ranet.lock import only_writer
@@ -192,7 +192,7 @@ def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) ->
         max_objects=settings.max_objects,
         clutter=settings.clutter,
     )
-    effects = draw_camera_effects(rng, frames=settings.frames, size=settings.size)
+    effects = CameraEffects(rng, frames=settings.frames, size=settings.size)
     for frame in range(settings.frames):
         image, labels = scene.render(frame)
         image = effects.apply(image, frame)
