@@ -13,11 +13,11 @@ import signal
 import statistics
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -42,6 +42,9 @@ from ranet.wording import aligned_table, count, size_text, some_of
 
 _SPLITS = ("train", "valid", "val", "test")
 """What archives unpack to; of YouTube-VOS, all but the first have no masks to check."""
+
+
+_Seen = TypeVar("_Seen")
 
 
 @dataclass(frozen=True)
@@ -150,20 +153,31 @@ class _Check:
     problems: list[str] = field(default_factory=list)
     facts: dict[Path, _FileFacts] = field(default_factory=dict)
 
+    def _tell(self, what: str, things: Iterable[object], *, then: str = "") -> None:
+        """A problem that some things have, if there are any; they are named behind ``what``."""
+        if names := [str(thing) for thing in things]:
+            self.problems.append(f"{what}: {some_of(names)}.{then}")
+
+    def _try(self, look: Callable[[Path], _Seen], path: Path) -> _Seen | None:
+        """What a function finds in ``path``; None where it raises DataError, which is a problem."""
+        try:
+            return look(path)
+        except DataError as error:
+            self.problems.append(str(error))
+            return None
+
     # --- what a root may be
 
     def frames(self, root: Path, masks: Path | None) -> _Found:
         """A folder of frames and, if there is one, the folder of their masks."""
-        video = self._list_video(root.name, root, masks)
-        table = self._videos([video])
+        table = self._videos([self._list_video(root.name, root, masks)])
         return "a folder of frames" + ("" if masks is None else f", with masks in {masks}"), table
 
     def video(self, path: Path) -> _Found:
         """A video file; DataError if it is none."""
-        number = 0
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            video = VideoFrames(path)
+            video, number = VideoFrames(path), 0
             try:
                 for _ in video:
                     number += 1
@@ -203,11 +217,12 @@ class _Check:
         listed = read_meta(folder / "meta.json")
         places = (folder / "JPEGImages", folder / "Annotations")
         there = {path.name for place in places for path in entries(place) if path.is_dir()}
-        if strangers := sorted(there - listed.keys(), key=natural_key):
-            self.problems.append(
-                f"{folder / 'meta.json'} does not list {count(strangers, 'video')} that are there, "
-                f"and not trained on: {some_of(strangers)}."
-            )
+        strangers = sorted(there - listed.keys(), key=natural_key)
+        self._tell(
+            f"{folder / 'meta.json'} does not list {count(strangers, 'video')} that are there, "
+            "and not trained on",
+            strangers,
+        )
         videos = [
             self._list_video(name, *(place / name for place in places), from_first=False)
             for name in sorted(there | listed.keys(), key=natural_key)
@@ -216,7 +231,7 @@ class _Check:
         for video in videos:
             if video.masks and video.name in listed:
                 self._check_listed_objects(video, listed[video.name])
-        masks = chain.from_iterable(video.masks.values() for video in videos)
+        masks = itertools.chain.from_iterable(video.masks.values() for video in videos)
         empty = sum(self.facts[path].objects == () for path in masks)
         return "YouTube-VOS", [
             f"{split}: {summary}",
@@ -227,30 +242,19 @@ class _Check:
 
     def image_set(self, root: Path, image_set: ImageSet) -> _Found:
         """The images and masks of a set, and that they pair up."""
-        found = []
-        for find in (image_set.find_images, image_set.find_masks):
-            try:
-                found.append(find(root))
-            except DataError as error:
-                self.problems.append(str(error))
-        if self.problems:
+        images = self._try(image_set.find_images, root)
+        masks = self._try(image_set.find_masks, root)
+        if images is None or masks is None:
             return image_set.title, []
-        images, masks = found
         image_folder, mask_folder = root / image_set.images, root / image_set.mask_folder(root)
         for folder in {image_folder, mask_folder}:
             self._check_strays(folder)
         if not images and not masks:
             self.problems.append(f"{image_folder} and {mask_folder} are empty.")
-        lonely_images = unmatched(images, masks) if image_set.all_masked else []
-        for folder, lonely, partner in (
-            (image_folder, lonely_images, "mask"),
-            (mask_folder, unmatched(masks, images), "image"),
-        ):
-            if lonely:
-                files = count(lonely, "file")
-                self.problems.append(
-                    f"{folder} holds {files} without {partner}: {some_of(lonely)}."
-                )
+        lonely = unmatched(images, masks) if image_set.all_masked else []
+        self._tell(f"{image_folder} holds {count(lonely, 'file')} without mask", lonely)
+        lonely = unmatched(masks, images)
+        self._tell(f"{mask_folder} holds {count(lonely, 'file')} without image", lonely)
         self._read(images.values(), masks.values(), read_mask=image_set.read_mask)
         pairs = [
             (self.facts[images[name]], self.facts[masks[name]]) for name in images if name in masks
@@ -266,76 +270,50 @@ class _Check:
 
     # --- what lies where
 
-    def _list_images(self, folder: Path) -> dict[str, Path] | None:
-        """The images of a folder by name; None if it cannot be listed."""
-        try:
-            images = images_in(folder)
-        except DataError as error:
-            self.problems.append(str(error))
-            return None
+    def _list_images(self, folder: Path | None, kind: str) -> dict[str, Path]:
+        """The images of a folder by name; a problem if it holds none."""
+        images = None if folder is None else self._try(images_in, folder)
+        if folder is None or images is None:
+            return {}
         self._check_strays(folder)
+        if not images:
+            self.problems.append(f"{folder} holds no {kind}.")
         return images
 
     def _check_strays(self, folder: Path) -> None:
         strays = [path.name for path in entries(folder) if not is_image(path)]
-        if strays:
-            self.problems.append(f"{folder} holds other things than images: {some_of(strays)}.")
+        self._tell(f"{folder} holds other things than images", strays)
 
     def _list_video(
         self, name: str, frames: Path, masks: Path | None, *, from_first: bool = True
     ) -> _Video:
-        """A video's frames and, unless it has no masks at all, its masks.
+        """A video's frames and masks; ``from_first``: whether the first has to have one."""
+        video = _Video(name, self._list_images(frames, "images"), self._list_images(masks, "masks"))
+        self._tell(f"{frames} holds frames and masks", masks_among(video.frames))
+        if skipped := skipped_numbers(video.frames):
+            self.problems.append(f"{frames} skips frame numbers: {skipped}.")
+        if video.frames and video.masks:
+            orphans = unmatched(video.masks, video.frames)
+            self._tell(f"{masks} has {count(orphans, 'mask')} without a frame", orphans)
+            if from_first:
+                self._check_masked(list(video.frames), video.masks, masks)
+        return video
 
-        Args:
-            name: of the video.
-            frames: folder.
-            masks: folder.
-            from_first: whether objects are followed from the first frame on.
-        """
-        found = self._list_images(frames)
-        marked = None if masks is None else self._list_images(masks)
-        if found == {}:
-            self.problems.append(f"{frames} holds no images.")
-        if marked == {}:
-            self.problems.append(f"{masks} holds no masks.")
-        if found:
-            self._check_names(found, frames)
-        if found and marked and masks:
-            self._check_partners(list(found), marked, masks, from_first=from_first)
-        return _Video(name, found or {}, marked or {})
-
-    def _check_names(self, frames: Iterable[str], folder: Path) -> None:
-        """What the names of frames tell: masks among them, and numbers that are left out."""
-        if masks := masks_among(frames):
-            self.problems.append(f"{folder} holds frames and masks: {some_of(masks)}.")
-        if skipped := skipped_numbers(frames):
-            self.problems.append(f"{folder} skips frame numbers: {skipped}.")
-
-    def _check_partners(
-        self, frames: list[str], masks: dict[str, Path], folder: Path, *, from_first: bool
-    ) -> None:
-        """Masks without a frame, and frames without the mask that those around them have."""
-        if orphans := unmatched(masks, frames):
-            self.problems.append(
-                f"{folder} has {count(orphans, 'mask')} without a frame: {some_of(orphans)}."
-            )
-        if not from_first:
-            return
+    def _check_masked(self, frames: list[str], masks: dict[str, Path], folder: Path) -> None:
+        """Frames without a mask: the first, and those that are among annotated ones."""
         if frames[0] not in masks:
             self.problems.append(
                 f"{folder} has no mask of the first frame, {frames[0]}, from which objects are "
                 "followed."
             )
         annotated = [number for number, name in enumerate(frames) if name in masks]
-        missing = list(chain.from_iterable(holes(annotated)))
+        missing = list(itertools.chain.from_iterable(holes(annotated)))
         if len(annotated) > len(frames) / 2:  # not merely the first, or every fifth
             missing += range(annotated[-1] + 1, len(frames))
-        if missing:
-            left_out = [frames[number] for number in missing]
-            self.problems.append(
-                f"{folder} has no mask of {count(left_out, 'frame')} among annotated ones: "
-                f"{some_of(left_out)}."
-            )
+        self._tell(
+            f"{folder} has no mask of {count(missing, 'frame')} among annotated ones",
+            [frames[number] for number in missing],
+        )
 
     def _list_resolution(self, root: Path, resolution: str) -> list[_Video]:
         """The sequences of a DAVIS tree that have frames or masks."""
@@ -348,8 +326,8 @@ class _Check:
         if not masks.is_dir():
             self.problems.append(f"No folder {masks}: expected masks, a folder a sequence.")
         inside = [*entries(frames), *(entries(masks) if masks.is_dir() else ())]
-        if strays := [str(path) for path in inside if not path.is_dir()]:
-            self.problems.append(f"Files where folders are expected: {some_of(strays)}.")
+        strays = [path for path in inside if not path.is_dir()]
+        self._tell("Files where folders are expected", strays)
         names = {path.name for path in inside if path.is_dir()}
         if not names:
             self.problems.append(f"{frames} is empty: expected frames, a folder a sequence.")
@@ -365,28 +343,26 @@ class _Check:
         if not paths and needed:
             self.problems.append(f"No lists in {folder}: expected 2016/val.txt or others.")
         for path in paths:
-            try:
-                names = read_set_file(path)
-            except DataError as error:
-                self.problems.append(str(error))
+            names = self._try(read_set_file, path)
+            if names is None:
                 continue
-            yield f"{path.relative_to(root)}: {count(names, 'sequence')}"
+            sequences = count(names, "sequence")
+            yield f"{path.relative_to(root)}: {sequences}"
             for frames in (root / "JPEGImages" / resolution for resolution in resolutions):
                 missing = [name for name in names if not (frames / name).is_dir()]
-                if missing:
-                    self.problems.append(
-                        f"{path} lists {len(missing)} of {count(names, 'sequence')} that {frames} "
-                        f"does not hold: {some_of(missing)}."
-                    )
+                self._tell(
+                    f"{path} lists {len(missing)} of {sequences} that {frames} does not hold",
+                    missing,
+                )
             # Those of DAVIS 2016 name files.
             text = path.read_text(encoding="utf-8-sig")
             files = [root / name for name in re.findall(r"\b(?:JPEGImages|Annotations)/\S+", text)]
-            gone = [file for file in files if file.parent.is_dir() and not file.is_file()]
-            if gone:
-                named = some_of([str(file.relative_to(root)) for file in gone])
-                self.problems.append(
-                    f"{path} names {count(gone, 'file')} that do not exist: {named}."
-                )
+            gone = [
+                file.relative_to(root)
+                for file in files
+                if file.parent.is_dir() and not file.is_file()
+            ]
+            self._tell(f"{path} names {count(gone, 'file')} that do not exist", gone)
 
     # --- what is in files
 
@@ -413,8 +389,8 @@ class _Check:
         Its columns: frames, annotated frames, objects in the first mask, size.
         """
         self._read(
-            chain.from_iterable(video.frames.values() for video in videos),
-            chain.from_iterable(video.masks.values() for video in videos),
+            [path for video in videos for path in video.frames.values()],
+            [path for video in videos for path in video.masks.values()],
             [next(iter(video.masks.values())) for video in videos if video.masks],
         )
         rows = []
@@ -441,20 +417,21 @@ class _Check:
             return
         usual = statistics.mode(known)
         odd = [f"{n} ({size_text(size)})" for n, size in sizes.items() if size and size != usual]
-        if odd:
-            self.problems.append(
-                f"{_folder(video.frames)}: {count(odd, 'frame')} of another size than the others' "
-                f"{size_text(usual)}: {some_of(odd)}."
-            )
+        self._tell(
+            f"{_folder(video.frames)}: {count(odd, 'frame')} of another size than the others' "
+            f"{size_text(usual)}",
+            odd,
+        )
         differing = [
             f"{name} ({size_text(size)})"
             for name, path in video.masks.items()
             if (size := self.facts[path].size) and sizes.get(name) not in (size, None)
         ]
         if differing:
-            self.problems.append(
+            self._tell(
                 f"{_folder(video.masks)}: {count(differing, 'mask')} of another size than "
-                f"the frame ({size_text(usual)}): {some_of(differing)}."
+                f"the frame ({size_text(usual)})",
+                differing,
             )
 
     def _check_any_object(self, mask: _FileFacts) -> None:
@@ -480,12 +457,11 @@ class _Check:
         for name, path in video.masks.items():
             for label in set(self.facts[path].objects or ()) - set(first.objects):
                 later.setdefault(label, name)
-        if later:
-            shown = [f"{label} (from {name} on)" for label, name in sorted(later.items())]
-            self.problems.append(
-                f"{first.path.parent}: {count(later, 'id')} that the first mask lacks: "
-                f"{some_of(shown)}. Only objects of the first mask are followed and scored."
-            )
+        self._tell(
+            f"{first.path.parent}: {count(later, 'id')} that the first mask lacks",
+            [f"{label} (from {name} on)" for label, name in sorted(later.items())],
+            then=" Only objects of the first mask are followed and scored.",
+        )
 
     def _check_listed_objects(
         self, video: _Video, objects: dict[int, frozenset[str] | None]
@@ -495,24 +471,17 @@ class _Check:
         found = {name: self.facts[path].objects for name, path in video.masks.items()}
         seen = set(itertools.chain.from_iterable(ids for ids in found.values() if ids))
         foreign, unseen = (sorted(ids) for ids in (seen - objects.keys(), objects.keys() - seen))
-        if foreign:
-            shown = some_of(list(map(str, foreign)))
-            self.problems.append(f"{folder} has objects that meta.json does not list: {shown}.")
-        if unseen and None not in found.values():  # all were decoded
-            self.problems.append(
-                f"{folder} has no mask of {count(unseen, 'object')} that meta.json lists: "
-                f"{some_of(list(map(str, unseen)))}."
-            )
+        self._tell(f"{folder} has objects that meta.json does not list", foreign)
+        if None not in found.values():  # all were decoded
+            what = f"{count(unseen, 'object')} that meta.json lists"
+            self._tell(f"{folder} has no mask of {what}", unseen)
         empty = [
             name
             for name, ids in found.items()
             if ids == () and any(frames is None or name in frames for frames in objects.values())
         ]
-        if empty:
-            self.problems.append(
-                f"{folder} has {count(empty, 'mask')} without any object, where meta.json has "
-                f"some: {some_of(empty)}."
-            )
+        what = f"{count(empty, 'mask')} without any object, where meta.json has some"
+        self._tell(f"{folder} has {what}", empty)
 
 
 _File = tuple[Path, MaskReader | None, bool]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ranet.datasets.mask_pixels import (
     DEEP_MODES,
@@ -34,17 +34,6 @@ MaskReader = Callable[[Path], np.ndarray]
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error, zlib.error)
 """What Pillow raises for files that are missing, truncated, corrupt, or no images."""
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""What turns an image of each EXIF orientation upright."""
 
 _OF_SEVERAL = ("AVIF", "GIF", "HEIF", "MPO", "PNG", "TIFF", "WEBP")
 """Pillow's formats of which a file may be an animation, or hold several pages or views."""
@@ -337,8 +326,7 @@ def _orientation(image: Image.Image, path: Path) -> int:
 
 
 def _upright(image: Image.Image, path: Path) -> Image.Image:
-    transpose = _UPRIGHT.get(_orientation(image, path))
-    return image if transpose is None else image.transpose(transpose)
+    return image if _orientation(image, path) == 1 else ImageOps.exif_transpose(image)
 
 
 def _encoded(image: Image.Image, file_format: str, **options: int) -> bytes:

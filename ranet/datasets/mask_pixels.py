@@ -43,8 +43,6 @@ VOID = 255
 DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
 """Pillow's modes of grey images with more than 8 bits."""
 
-_COLOUR_MODES = ("RGB", "RGBA")
-
 _BLACK, _WHITE = 0x000000, 0xFFFFFF
 
 _DARK, _BRIGHT = 32, 224
@@ -85,22 +83,17 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
         indices, black = np.array(image), _packed(_palette(image)) == _BLACK
         # A palette of one's own without black has its background in front.
         return indices != 0 if not black[np.unique(indices)].any() else ~black[indices]
-    if image.mode == "1":
-        return _ones(image)
     if image.mode in DEEP_MODES:
         return deep_values(image, path) != 0
-    if image.mode in _COLOUR_MODES:
-        brightness = np.array(image.convert("RGB")).max(axis=2)
-    else:
-        brightness = _grey_values(image, path)
-    if np.any((brightness != 0) & (brightness != VOID)):
-        _warn_if_smoothed(brightness, path, stacklevel=5)
-    return brightness != 0
+    values = np.array(image).max(axis=2) if image.mode == "RGB" else _grey_values(image, path)
+    if np.any((values != 0) & (values != VOID)):
+        _warn_if_smoothed(values, path)
+    return values != 0
 
 
 def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8 of a black and white mask: 1 where it is at least half white."""
-    if image.mode not in ("1", "L", "LA", "P", *_COLOUR_MODES):
+    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
         raise DataError(
             f"{path} is no mask: expected black and white with 8 bits a channel, found "
             f"{image.mode}."
@@ -118,7 +111,7 @@ def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     of their colours 0xRRGGBB; black is background, and a colour that nowhere fills 2×2 pixels, as
     along smoothed edges, is void.
     """
-    if image.mode not in _COLOUR_MODES:
+    if image.mode not in ("RGB", "RGBA"):
         return labels_of(image, path)
     colours = _packed(np.array(_opaque(image, path).convert("RGB")))
     objects = np.unique(colours[:-1, :-1][_solid(colours) & (colours[:-1, :-1] != 0)])
@@ -162,7 +155,7 @@ def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = Fals
     bright_area = bool(_solid(values >= _BRIGHT)[values[:-1, :-1] >= _BRIGHT].any())
     smoothed = np.count_nonzero(thin[_DARK:_BRIGHT]) > 1
     if not (present[VOID] or (bright_area and (lossy or smoothed))):
-        _warn_if_smoothed(values, name, stacklevel=7)
+        _warn_if_smoothed(values, name)
         return values
     greys = np.arange(_DARK if lossy else _IDS, _BRIGHT)
     if filling[greys].any():
@@ -184,7 +177,7 @@ def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = Fals
         f"{name} looks black and white with soft edges ({between} grey pixels): what is at least "
         "half white (128) is object 1.",
         UserWarning,
-        stacklevel=6,
+        stacklevel=2,
     )
     return (values >= 128).view(np.uint8)
 
@@ -256,10 +249,8 @@ def _read(image: Image.Image, path: Path) -> _Labels:
     image = _opaque(image, path)
     if image.mode == "P":
         return _indexed(image, path)
-    if image.mode == "1":
-        return _Labels(_ones(image).view(np.uint8))
-    if image.mode in _COLOUR_MODES:
-        colours = _packed(np.array(image.convert("RGB")))
+    if image.mode == "RGB":
+        colours = _packed(np.array(image))
         labels = _label_of_colour()[colours]
         if np.array_equal(labels == 0, colours == _BLACK):
             return _Labels(labels, by_colour=True)
@@ -278,13 +269,13 @@ def _read(image: Image.Image, path: Path) -> _Labels:
 
 
 def _opaque(image: Image.Image, path: Path) -> Image.Image:
-    """The image without transparency: what is transparent is black.
+    """The image without transparency, of 1 bit as grey: what is transparent is black.
 
     Where only one colour shows, or those of a photograph, what shows is white instead. An indexed
     image keeps its indices; its palette tells (:func:`_palette`).
     """
     if not image.has_transparency_data or image.mode == "P":
-        return image
+        return image.convert("L") if image.mode == "1" else image
     grey = image.mode in ("L", "LA", "1")
     pixels = np.array(image.convert("RGBA"))
     colours, shown = pixels[..., :3].copy(), pixels[..., 3] >= 128
@@ -295,7 +286,7 @@ def _opaque(image: Image.Image, path: Path) -> Image.Image:
             warnings.warn(
                 f"{path} has its shape in its transparency: what is opaque is object 1.",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=2,
             )
             return Image.fromarray(shown.astype(np.uint8) * 255)
         if shown.any():
@@ -311,21 +302,21 @@ def _indexed(image: Image.Image, path: Path) -> _Labels:
     if _is_davis(palette, used):
         return _Labels(indices)
     shown, davis = colours[used], _label_of_colour()[np.maximum(colours, 0)]
+    known = (davis[used] > 0) | (shown == _BLACK)
     grey = bool(np.all(shown % 0x010101 == 0) and shown.min() >= 0)
     table, by_colour = np.arange(256, dtype=np.uint8), False
     if np.array_equal(np.unique(shown), [_BLACK, _WHITE]):
         table[used] = shown == _WHITE
-    elif np.all((davis[used] > 0) | (shown == _BLACK)):
+    elif known.all():
         table[used], by_colour = davis[used], True
     elif grey and (_WHITE in shown or np.array_equal(shown, used * 0x010101)) and len(used) > 1:
         # A grey picture, with soft edges perhaps, that was made an indexed one.
         return _Labels(labels_of_values((colours & 0xFF).astype(np.uint8)[indices], path))
     else:
-        known = (davis[used] > 0) | (shown == _BLACK)
         wrong = np.all(known | (shown == _WHITE)) and np.any(davis[used][known] != used[known])
         if wrong or used[shown == _BLACK].any():
             raise _reordered(path)
-        _warn_if_smoothed(indices, path, stacklevel=7)
+        _warn_if_smoothed(indices, path)
     if np.array_equal(table[used], used):
         return _Labels(indices)
     others = np.setdiff1d(np.arange(len(_stored(image))), used)
@@ -387,17 +378,10 @@ def _palette(image: Image.Image) -> np.ndarray:
     return palette
 
 
-def _ones(image: Image.Image) -> np.ndarray:
-    """H×W bool of a 1-bit image; numpy would take its bytes, 0 and 255, for bools as they are."""
-    return np.array(image.convert("L")) != 0
-
-
 def _grey_values(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8: the values of a grey mask."""
     if image.mode == "L":
         return np.array(image)
-    if image.mode == "LA":
-        return np.array(image.getchannel(0))
     if image.mode not in DEEP_MODES:
         raise DataError(
             f"{path} is no mask: expected an indexed, grey, RGB(A) or 1-bit image, found "
@@ -444,7 +428,7 @@ def _solid(values: np.ndarray) -> np.ndarray:
     return solid
 
 
-def _warn_if_smoothed(labels: np.ndarray, name: str | Path, *, stacklevel: int) -> None:
+def _warn_if_smoothed(labels: np.ndarray, name: str | Path) -> None:
     """Warn if at least two, and at least half, of the ids are nowhere two pixels wide.
 
     The pixels of an object fill a 2×2 block somewhere; the grey levels along a smoothed edge form
@@ -461,5 +445,5 @@ def _warn_if_smoothed(labels: np.ndarray, name: str | Path, *, stacklevel: int) 
         f"({some_of(list(map(str, phantoms)))}) are nowhere two pixels wide, as along anti-aliased "
         "edges, and would count as objects.",
         UserWarning,
-        stacklevel=stacklevel,
+        stacklevel=2,
     )

@@ -439,15 +439,6 @@ def test_small_objects_in_a_large_void_are_ids(tmp_path, sides):
         assert np.array_equal(read_labels(saved(tmp_path / "m.png", labels, "L")), labels)
 
 
-def test_the_warning_names_the_line_that_reads(tmp_path):
-    soft = saved(tmp_path / "m.png", SMOOTHED["blurred"](), "L")
-    ids = saved(tmp_path / "i.png", np.array(SMOOTHED["blurred"]()) // 2, "L")
-    for read, path in ((read_labels, soft), (read_binary_mask, soft), (read_labels, ids)):
-        with pytest.warns(UserWarning, match=r"smoothed|soft") as caught:
-            read(path)
-        assert caught[0].filename == __file__
-
-
 def test_sharp_masks_are_not_reported(tmp_path):
     many = np.kron(np.arange(1, 255, dtype=np.uint8).reshape(2, 127), np.ones((2, 2), np.uint8))
     one_tiny_object = IDS.copy()
