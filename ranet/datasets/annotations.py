@@ -83,17 +83,16 @@ def marks_of_frame(paths: Sequence[Path], size: Size, frame: str | None = None) 
     if len(paths) == 1:
         return marks_in(paths[0], size, frame)
 
-    def objects() -> Objects:
-        for label, path in enumerate(paths, start=1):
-            marks, ids = checked_labels(marks_in(path, size, frame), size)
-            if len(ids) > 1:
-                raise DataError(
-                    f"{path}: expected one object in each of the {len(paths)} masks of a frame, "
-                    f"found {len(ids)} ids."
-                )
-            yield label, marks > 0
-
-    return _in_front(objects(), size, "the masks of a frame")
+    objects = []
+    for label, path in enumerate(paths, start=1):
+        marks, ids = checked_labels(marks_in(path, size, frame), size)
+        if len(ids) > 1:
+            raise DataError(
+                f"{path}: expected one object in each of the {len(paths)} masks of a frame, found "
+                f"{len(ids)} ids."
+            )
+        objects.append((label, marks > 0))
+    return _in_front(objects, size, "the masks of a frame")
 
 
 def marks_in(path: str | Path, size: Size, frame: str | None = None) -> np.ndarray:
@@ -135,19 +134,18 @@ def labels_of_boxes(boxes: Sequence[PixelBox], size: Size) -> np.ndarray:
             many.
     """
 
-    def objects() -> Objects:
-        for label, (top, left, bottom, right) in enumerate(boxes, start=1):
-            if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
-                raise DataError(
-                    f"Box {label}, {top},{left},{bottom},{right}, does not lie inside the frame of "
-                    f"{size_text(size)} (height×width): expected top,left,bottom,right in pixels "
-                    f"with 0 ≤ top < bottom ≤ {size[0]} and 0 ≤ left < right ≤ {size[1]}."
-                )
-            mask = np.zeros(size, bool)
-            mask[top:bottom, left:right] = True
-            yield label, mask
-
-    return _in_front(objects(), size, "the boxes")
+    objects = []
+    for label, (top, left, bottom, right) in enumerate(boxes, start=1):
+        if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
+            raise DataError(
+                f"Box {label}, {top},{left},{bottom},{right}, does not lie inside the frame of "
+                f"{size_text(size)} (height×width): expected top,left,bottom,right in pixels with "
+                f"0 ≤ top < bottom ≤ {size[0]} and 0 ≤ left < right ≤ {size[1]}."
+            )
+        mask = np.zeros(size, bool)
+        mask[top:bottom, left:right] = True
+        objects.append((label, mask))
+    return _in_front(objects, size, "the boxes")
 
 
 def _in_front(objects: Objects, size: Size, source: str) -> np.ndarray:
@@ -179,7 +177,10 @@ def _objects_in_json(path: Path, size: Size, frame: str | None) -> Objects:
         raise DataError(f"Cannot read {path}: {reason}; expected objects as JSON.") from error
     try:
         if "objects" in content:
-            return _polygons(content["objects"], size)
+            return [
+                (operator.index(marked["id"]), _outlined(marked["polygons"], size))
+                for marked in content["objects"]
+            ]
         if "shapes" in content:
             return _label_me(content, size)
         if "images" in content:
@@ -209,41 +210,27 @@ def _points(values: Any) -> np.ndarray:
     return points
 
 
-def _any_of(masks: Iterable[np.ndarray], size: Size) -> np.ndarray:
-    return np.logical_or.reduce([np.zeros(size, bool), *masks])
-
-
 # --- polygons and LabelMe: from the centre of a pixel
-
-
-def _polygons(objects: list[dict[str, Any]], size: Size) -> Objects:
-    return [
-        (
-            operator.index(marked["id"]),
-            _any_of([_outlined(points, size) for points in marked["polygons"]], size),
-        )
-        for marked in objects
-    ]
 
 
 def _label_me(content: dict[str, Any], size: Size) -> Objects:
     _check_size(content.get("imageHeight"), content.get("imageWidth"), size)
-    groups: dict[Any, list[np.ndarray]] = {}
+    groups: dict[Any, np.ndarray] = {}
     for number, shape in enumerate(content["shapes"]):
         group = shape.get("group_id")
         key = f"shape {number}" if group is None else group
-        groups.setdefault(key, []).append(_label_me_shape(shape, size))
-    return enumerate((_any_of(masks, size) for masks in groups.values()), start=1)
+        groups[key] = groups.get(key, False) | _label_me_shape(shape, size)
+    return enumerate(groups.values(), start=1)
 
 
 def _label_me_shape(shape: dict[str, Any], size: Size) -> np.ndarray:
     kind, points = shape.get("shape_type", "polygon"), shape["points"]
     if kind == "polygon":
-        return _outlined(points, size)
+        return _outlined([points], size)
     points = np.array(points, float)
     (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)
     if kind == "rectangle":
-        return _outlined([left, top, right, top, right, bottom, left, bottom], size)
+        return _outlined([[left, top, right, top, right, bottom, left, bottom]], size)
     if kind == "circle":
         rows, columns = np.ogrid[: size[0], : size[1]]
         (x, y), radius = points[0], math.dist(*points)
@@ -261,11 +248,12 @@ def _label_me_shape(shape: dict[str, Any], size: Size) -> np.ndarray:
     raise ValueError(f"a shape {kind!r}, which encloses no area")
 
 
-def _outlined(points: Any, size: Size) -> np.ndarray:
-    """H×W bool: a polygon and its outline."""
+def _outlined(polygons: Iterable[Any], size: Size) -> np.ndarray:
+    """H×W bool: polygons and their outlines."""
     mask = np.zeros(size, np.uint8)
-    corners = np.rint(_points(points) * 2**_SUBPIXEL_BITS).astype(np.int32)
-    cv2.fillPoly(mask, [corners], 1, shift=_SUBPIXEL_BITS)
+    for points in polygons:
+        corners = np.rint(_points(points) * 2**_SUBPIXEL_BITS).astype(np.int32)
+        cv2.fillPoly(mask, [corners], 1, shift=_SUBPIXEL_BITS)
     return mask.view(bool)
 
 
@@ -293,7 +281,7 @@ def _coco_mask(annotation: dict[str, Any], size: Size) -> np.ndarray:
     if not found and annotation.get("bbox"):  # as CVAT writes rectangles
         x, y, width, height = annotation["bbox"]
         found = [[x, y, x + width, y, x + width, y + height, x, y + height]]
-    return _any_of([_enclosed(_points(outline), size) for outline in found or ()], size)
+    return _enclosed(found or (), size)
 
 
 def _of_frame(candidates: list[tuple[Any, str]], frame: str | None) -> Any:
@@ -348,15 +336,18 @@ def _unpacked(text: str) -> list[int]:
     return counts
 
 
-def _enclosed(points: np.ndarray, size: Size) -> np.ndarray:
-    """H×W bool: the pixels whose centre lies inside a polygon, N×2 of (x, y); by even-odd."""
-    crossings = np.zeros((size[0], size[1] + 1), np.int32)
-    for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
-        first, last = np.clip(np.ceil(np.array(sorted((y0, y1))) - 0.5), 0, size[0]).astype(int)
-        rows = np.arange(first, last)
-        x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0 or 1)
-        crossings[rows, np.clip(np.ceil(x - 0.5), 0, size[1]).astype(int)] += 1
-    return np.cumsum(crossings[:, :-1], axis=1) % 2 == 1
+def _enclosed(polygons: Iterable[Any], size: Size) -> np.ndarray:
+    """H×W bool: the pixels whose centre lies inside a polygon, by even-odd; in any of several."""
+    mask = np.zeros(size, bool)
+    for points in map(_points, polygons):
+        crossings = np.zeros((size[0], size[1] + 1), np.int32)
+        for (x0, y0), (x1, y1) in zip(points, np.roll(points, -1, axis=0), strict=True):
+            first, last = np.clip(np.ceil(np.array(sorted((y0, y1))) - 0.5), 0, size[0]).astype(int)
+            rows = np.arange(first, last)
+            x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0 or 1)
+            crossings[rows, np.clip(np.ceil(x - 0.5), 0, size[1]).astype(int)] += 1
+        mask |= np.cumsum(crossings[:, :-1], axis=1) % 2 == 1
+    return mask
 
 
 def _label_studio(content: Any, size: Size, frame: str | None) -> Objects:
@@ -407,7 +398,7 @@ def _region(region: dict[str, Any], size: Size) -> np.ndarray:
         angle = math.radians(value["rotation"])
         turn = [[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]]
         pixels = (pixels - pivot) @ np.array(turn) + pivot
-    return _enclosed(_points(pixels), size)
+    return _enclosed([pixels], size)
 
 
 def _of_brush(packed: Sequence[int], size: Size) -> np.ndarray:

@@ -46,11 +46,10 @@ class VideoSequence:
 
         These are the numbers at the end of their names, where these ascend; otherwise 0, 1, ….
         """
-        endings = [_NUMBER.search(path.stem) for path in self.frames]
-        numbers = tuple(int(match[0]) for match in endings if match)
+        names = [path.stem for path in self.frames]
+        numbers = tuple(int(match[0]) for name in names if (match := _NUMBER.search(name)))
         ascending = all(before < after for before, after in itertools.pairwise(numbers))
-        decimals = are_decimals(path.stem for path in self.frames)
-        if ascending and len(numbers) == len(self.frames) and not decimals:
+        if ascending and len(numbers) == len(names) and not are_decimals(names):
             return numbers
         return tuple(range(len(self.frames)))
 
@@ -128,38 +127,26 @@ def index_each(
     return found
 
 
-def index_sequence(frames: str | Path, annotations: str | Path) -> VideoSequence:
+def index_sequence(
+    frames: str | Path, annotations: str | Path, *, first_annotated: bool = True
+) -> VideoSequence:
     """A sequence from a folder of frames and a folder of masks with the same names.
 
     Raises:
-        DataError: a folder is missing or holds no images, the first frame has no annotation, or
-            an annotation has no frame.
-    """
-    sequence = match_annotations(frames, annotations)
-    if sequence.annotations[0] is None:
-        first = sequence.frames[0]
-        annotations = Path(annotations)
-        raise DataError(
-            f"{first}, the first frame, has no annotation: expected "
-            f"{annotations / first.stem}.png, but {contents_of(annotations)}."
-        )
-    return sequence
-
-
-def match_annotations(frames: str | Path, annotations: str | Path) -> VideoSequence:
-    """A sequence from two folders, whichever of its frames are annotated.
-
-    Raises:
-        DataError: a folder is missing or holds no frames, or an annotation has no frame.
+        DataError: a folder is missing or holds no frames, an annotation has no frame, or the first
+            frame no annotation, unless ``first_annotated`` is False.
     """
     frames, annotations = Path(frames), Path(annotations)
-    paths = index_frames(frames)
-    masks = images_in(annotations)
-    orphans = unmatched(masks, (path.stem for path in paths))
-    if orphans:
+    paths, masks = index_frames(frames), images_in(annotations)
+    if orphans := unmatched(masks, (path.stem for path in paths)):
         raise DataError(
             f"No frame for {count(orphans, 'annotation')}: {some_of(orphans)} in {annotations}, "
             f"but {frames} has no image of that name."
+        )
+    if first_annotated and paths[0].stem not in masks:
+        raise DataError(
+            f"{paths[0]}, the first frame, has no annotation: expected "
+            f"{annotations / paths[0].stem}.png, but {contents_of(annotations)}."
         )
     return VideoSequence(frames.name, paths, tuple(masks.get(path.stem) for path in paths))
 
@@ -219,11 +206,10 @@ def read_set_file(path: str | Path) -> list[str]:
         raise DataError(
             f"Cannot read the list {path}: expected text with a name a line ({error})."
         ) from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1)]
     names: list[str] = []
-    for number, line in lines:
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
         match = _LIST_LINE.match(line)
-        name = match.group(1) if match else line
+        name = match[1] if match else line
         if not name or (match and name in names):
             continue
         if name in names or "/" in name or "\\" in name or name in (".", ".."):

@@ -1,36 +1,20 @@
 """The masks of a video in one file: COCO, YouTube-VIS, or a zip of PNGs.
 
-COCO::
+Both layouts of run lengths have one category, ``object``, and need pycocotools, the optional extra
+``ranet[coco]``, which reads COCO's (``pycocotools.coco.COCO``) and all masks
+(``pycocotools.mask.decode``).
 
-    {
-      "annotations": [
-        {"id": 1, "image_id": 1, "track_id": 2, "category_id": 1, "iscrowd": 0, "area": 5120,
-         "bbox": [x, y, width, height], "segmentation": {"size": [h, w], "counts": "…"}},
-        …
-      ],
-      "images": [{"id": 1, "file_name": "00000.jpg", "frame_index": 0, "height": h, "width": w}, …],
-      "categories": [{"id": 1, "name": "object"}]
-    }
+COCO
+    ``images`` has an entry for each frame: ``id``, ``file_name`` (the image of the frame; of a
+    video file, which has none, ``<number>.jpg``), ``frame_index``, ``height``, ``width``.
+    ``annotations`` has one for each object of each frame where it is: ``image_id``, ``track_id``
+    (as in TAO: the id of the object), ``segmentation`` (``{"size": [h, w], "counts": "…"}``),
+    ``bbox`` (``[x, y, width, height]``), ``area``.
 
-``pycocotools.coco.COCO`` reads it, and ``pycocotools.mask.decode`` its masks. ``track_id`` (as in
-TAO) is the id of the object; an object that is not in a frame has no annotation there.
-``file_name`` is the image of the frame; of a video file, which has none, ``<number>.jpg``.
-
-YouTube-VIS::
-
-    {
-      "videos": [{"id": 1, "width": w, "height": h, "length": n, "file_names": ["00000.jpg", …]}],
-      "annotations": [
-        {"id": 2, "video_id": 1, "category_id": 1, "iscrowd": 0, "width": w, "height": h,
-         "length": n, "segmentations": [{"size": [h, w], "counts": "…"}, null, …],
-         "bboxes": [[x, y, width, height], null, …], "areas": [5120, null, …]},
-        …
-      ],
-      "categories": [{"id": 1, "name": "object"}]
-    }
-
-``id`` is the object; there is an entry for each frame, null where the object is not in it. Both
-need pycocotools, the optional extra ``ranet[coco]``.
+YouTube-VIS
+    ``videos`` has the only one: ``width``, ``height``, ``length``, ``file_names``. ``annotations``
+    has one for each object, whose ``id`` is the object's: ``segmentations``, ``bboxes`` and
+    ``areas``, as above, have an entry for each frame, null where the object is not in it.
 """
 
 import contextlib
@@ -39,7 +23,7 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -47,6 +31,8 @@ import numpy as np
 from ranet.datasets.image_io import encoded_labels
 from ranet.errors import OutputError, RANetError
 from ranet.files import abandon, atomic_write, output_errors, write_text
+
+_FIXED = {"category_id": 1, "iscrowd": 0}  # of all annotations
 
 
 class MaskExport(ABC):
@@ -91,13 +77,8 @@ class MaskExport(ABC):
             OutputError: the file cannot be written.
         """
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._end(failed=error_type is not None)
+    def __exit__(self, *error: object) -> None:
+        self._end(failed=error[0] is not None)
 
     @abstractmethod
     def _end(self, *, failed: bool) -> None:
@@ -167,9 +148,8 @@ class CocoWriter(_RunLengths):
             for label, frames in self._objects.items()
             for frame, about in frames.items()
         )
-        fixed = {"category_id": 1, "iscrowd": 0}
         annotations = [
-            {"id": number, "image_id": frame + 1, "track_id": label, **fixed, **about}
+            {"id": number, "image_id": frame + 1, "track_id": label, **_FIXED, **about}
             for number, (frame, label, about) in enumerate(found, start=1)
         ]
         return {"annotations": annotations, "images": self._frames}
@@ -182,19 +162,10 @@ class YouTubeVisWriter(_RunLengths):
         length = len(self._frames)
         first = self._frames[0] if self._frames else {"width": 0, "height": 0}
         shape = {"width": first["width"], "height": first["height"], "length": length}
-        lists = {"segmentations": "segmentation", "bboxes": "bbox", "areas": "area"}
+        lists = (("segmentations", "segmentation"), ("bboxes", "bbox"), ("areas", "area"))
         annotations = [
-            {
-                "id": label,
-                "video_id": 1,
-                "category_id": 1,
-                "iscrowd": 0,
-                **shape,
-                **{
-                    name: [frames.get(frame, {}).get(key) for frame in range(length)]
-                    for name, key in lists.items()
-                },
-            }
+            {"id": label, "video_id": 1, **_FIXED, **shape}
+            | {name: [frames.get(n, {}).get(key) for n in range(length)] for name, key in lists}
             for label, frames in sorted(self._objects.items())
         ]
         names = [frame["file_name"] for frame in self._frames]

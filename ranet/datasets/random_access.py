@@ -22,6 +22,8 @@ from ranet.errors import DataError
 if TYPE_CHECKING:
     import av
 
+    _Decoding = Generator[tuple[int, av.VideoFrame], None, None]  # numbers, and frames
+
 _NEAR = 16
 """Frames up to which decoding on is taken to be quicker than seeking."""
 
@@ -90,8 +92,8 @@ class _VideoReader(FrameReader):
         self._numbers: dict[int | None, int] = {}  # by time
         self._keys: list[int] = []  # numbers of the frames at which decoding can begin
         self._lock = threading.Lock()
-        self._decoding: Generator[tuple[int, av.VideoFrame], None, None] | None = None
-        self._last = 0  # number of the frame that came last from it
+        self._decoding: _Decoding | None = None  # where decoding is
+        self._last = -1  # number of the frame that came last from it
 
     @property
     def known(self) -> int:
@@ -112,7 +114,14 @@ class _VideoReader(FrameReader):
     def read(self, number: int) -> np.ndarray:
         self.name(number)
         with self._lock:
-            frame = self._go_on_to(number) or self._seek(number) or self._decode_all_up_to(number)
+            frame = None
+            if self._decoding and 0 < number - self._last <= _NEAR:
+                frame = self._wait_for(number, self._decoding)
+            if frame is None:
+                frame = self._wait_for(number, self._sought(number))
+            if frame is None:  # from the beginning: slow, and always right
+                frames = Decoding(self._source.path, self._source.frame_rate)
+                frame = self._wait_for(number, (pair for pair in enumerate(frames)))
         if frame is None:
             raise DataError(
                 f"Frame {number} of {self._source.path} was there when the file was opened, but is "
@@ -122,42 +131,28 @@ class _VideoReader(FrameReader):
 
     def close(self) -> None:
         with self._lock:
-            self._begin(None)
+            if self._decoding is not None:
+                self._decoding.close()
+            self._decoding = None
 
-    def _go_on_to(self, number: int) -> "av.VideoFrame | None":
-        """The frame, if it is one of the next."""
-        return self._wait_for(number) if 0 < number - self._last <= _NEAR else None
-
-    def _seek(self, number: int) -> "av.VideoFrame | None":
-        """The frame, from the last place before it at which decoding can begin."""
-        # Times that are missing, or stand there twice, tell nothing.
-        if None in self._numbers or len(self._numbers) < len(self._times) or not self._keys:
-            return None
-        key = self._keys[max(0, bisect.bisect(self._keys, number) - 1)]
-        self._begin(self._decoded_from(key))
-        return self._wait_for(number)
-
-    def _decode_all_up_to(self, number: int) -> "av.VideoFrame | None":
-        """The frame, from the beginning: slow, and always right."""
-        frames = Decoding(self._source.path, self._source.frame_rate)
-        self._begin((n, frame) for n, frame in enumerate(frames))
-        return self._wait_for(number)
-
-    def _begin(self, decoding: "Generator[tuple[int, av.VideoFrame], None, None] | None") -> None:
-        if self._decoding is not None:
+    def _wait_for(self, number: int, decoding: "_Decoding") -> "av.VideoFrame | None":
+        """The frame, if it comes next or later; decoding can go on from there."""
+        if decoding is not self._decoding and self._decoding is not None:
             self._decoding.close()
-        self._decoding, self._last = decoding, -1
-
-    def _wait_for(self, number: int) -> "av.VideoFrame | None":
-        """The frame, if it comes next or later."""
-        for found, frame in self._decoding or ():
-            self._last = found
-            if found >= number:
-                return frame if found == number else None
+        self._decoding = decoding
+        for self._last, frame in decoding:
+            if self._last >= number:
+                return frame if self._last == number else None
         return None
 
-    def _decoded_from(self, key: int) -> "Generator[tuple[int, av.VideoFrame], None, None]":
-        """The frames from a key frame on, or from a later one where the container is not exact."""
+    def _sought(self, number: int) -> "_Decoding":
+        """Frames from the last place at or before one where decoding can begin, or from later on.
+
+        No frames, where times are missing or stand there twice: these tell nothing.
+        """
+        if None in self._numbers or len(self._numbers) < len(self._times) or not self._keys:
+            return
+        key = self._keys[max(0, bisect.bisect(self._keys, number) - 1)]
         with opened_video(self._source.path) as (container, stream):
             container.seek(self._times[key], stream=stream)
             frames = decoded(container.demux(stream), stream)

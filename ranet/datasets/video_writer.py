@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
@@ -162,21 +161,15 @@ class VideoWriter:
         self._waiting.pts, self._waiting.time_base = self._ticks(self._time), self._time_base
         self._size = size
 
-    def __exit__(
-        self,
-        error_type: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if error_type is None:
-            with self._stack:
-                if self._size is None:
-                    raise OutputError(f"Cannot write {self.path}: a video needs a frame or more.")
-                end = self._time + 1 / self._rate if self.end is None else self.end
-                self._encode_waiting(end)
-                self._encode(None)
-        else:
+    def __exit__(self, *error: object) -> None:
+        if error[0] is not None:
             abandon(self._stack)
+            return
+        with self._stack:
+            if self._size is None:
+                raise OutputError(f"Cannot write {self.path}: a video needs a frame or more.")
+            self._encode_waiting(self._time + 1 / self._rate if self.end is None else self.end)
+            self._encode(None)
 
     def _start(self, size: tuple[int, int]) -> None:
         with self._errors():

@@ -13,7 +13,7 @@ from ranet.datasets.index import (
     contents_of,
     did_you_mean,
     index_each,
-    match_annotations,
+    index_sequence,
     unmatched,
 )
 from ranet.errors import DataError
@@ -66,14 +66,14 @@ def _index(root: Path, split: str, *, all_frames: bool) -> list[SubmittedVideo]:
     videos = read_meta(folder / "meta.json")
 
     def index(name: str) -> SubmittedVideo:
-        sequence = match_annotations(folder / "JPEGImages" / name, folder / "Annotations" / name)
+        masks = folder / "Annotations" / name
+        sequence = index_sequence(folder / "JPEGImages" / name, masks, first_annotated=False)
         if not any(sequence.annotations):
-            found = contents_of(folder / "Annotations" / name)
-            raise DataError(f"No frame of {name} is annotated: {found}.")
+            raise DataError(f"No frame of {name} is annotated: {contents_of(masks)}.")
         submitted = tuple(frame.stem for frame in sequence.frames)
         if all_frames:
             every = root / f"{split}_all_frames" / "JPEGImages" / name
-            sequence = match_annotations(every, folder / "Annotations" / name)
+            sequence = index_sequence(every, masks, first_annotated=False)
             if missing := unmatched(submitted, (frame.stem for frame in sequence.frames)):
                 raise DataError(f"{every} lacks frames that are in {folder}: {some_of(missing)}.")
         return SubmittedVideo(sequence, submitted, frozenset(videos[name]))
