@@ -203,16 +203,21 @@ def _with_known_keys(section: type[Section], mistake: ErrorDetails) -> InitError
     )
 
 
+_MEANT = 3  # keys of one name in several sections that are told, at most
+
+
 def _what_was_meant(section: type[Section], key: str, value: object) -> str:
     known = sorted(section.model_fields)
     if nearest := difflib.get_close_matches(key, known, n=1):
         return f"did you mean {nearest[0]!r}?"
     inside = value if isinstance(value, dict) else {}  # of a section that is there in other files
-    elsewhere = [
-        name for name in _dotted_names(section) if name.rpartition(".")[2] in {key, *inside}
-    ]
+    last = next(iter(inside), key)
+    names = _dotted_names(section)
+    nearest = difflib.get_close_matches(last, [name.rpartition(".")[2] for name in names], n=1)
+    elsewhere = [name for name in names if name.rpartition(".")[2] in nearest]
+    alike = [name for name in elsewhere if f".{name}".endswith(f".{key}.{last}")]
     if elsewhere:
-        return f"did you mean {' or '.join(map(repr, elsewhere))}?"
+        return f"did you mean {' or '.join(map(repr, (alike or elsewhere)[:_MEANT]))}?"
     return f"known keys here: {', '.join(known)}"
 
 
@@ -310,9 +315,10 @@ def _read_yaml(path: Path, name: str) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", error)  # what the system tells has the path, too
         raise ConfigError(
-            f"Cannot read the configuration {name}: {error}. The ones that come with the "
-            "project are in configs/."
+            f"Cannot read the configuration {name}: {reason}. The ones that come with the project "
+            "are in configs/."
         ) from error
     values = _parsed(text, name)
     if values is None:  # comments alone: nothing but defaults

@@ -118,6 +118,19 @@ def test_a_mistake_of_two_fields_together_is_the_overrides(tmp_path):
         (InferenceConfig, "inptu_size=[48, 80]", "did you mean 'input_size'?"),
         (EvalConfig, "device=cpu", "did you mean 'inference.device'?"),
         (InferenceConfig, "inference.device=cpu", "did you mean 'device'?"),
+        (InferenceConfig, "inference.crop_smothing=0.5", "did you mean 'crop_smoothing'?"),
+        (
+            TrainConfig,
+            "augment.rotaton=3",
+            "did you mean 'data.augment.rotation' or 'data.video.previous.rotation' or "
+            "'data.video.motion.rotation'?",
+        ),
+        (
+            TrainConfig,
+            "augment.rotation=3",
+            "did you mean 'data.augment.rotation' or "
+            "'validation.evaluation.inference.online.augment.rotation'?",
+        ),
         (EvalConfig, "inference.year=1", "known keys here: channels_last, compile, "),
         (
             TrainConfig,

@@ -165,7 +165,7 @@ def test_the_words_of_a_command_reach_it(call, tmp_path):
 def test_an_error_in_the_input_is_a_message_and_status_1(call):
     status, _, error = call("train", "--config", "nowhere.yaml")
     assert status == 1
-    assert error.startswith("error: Cannot read the configuration nowhere.yaml")
+    assert error.startswith("error: Cannot read the configuration nowhere.yaml: No such file")
 
 
 def test_an_unknown_command_is_told_the_nearest(call):
