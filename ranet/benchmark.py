@@ -1,8 +1,9 @@
 """How fast everything is, measured so that it can be compared: ``ranet benchmark``.
 
 A *case* is a piece of work with its settings; timed, it becomes a *row*, as it stands in the file
-of results and in the table. FLOP are counted as torch counts them: of convolutions, matrix products
-and their gradients, a multiplication with an addition being two; all else counts nothing.
+of results and in the table, or two where others' work is timed in turn (:mod:`ranet.contests`).
+FLOP are counted as torch counts them: of convolutions, matrix products and their gradients, a
+multiplication with an addition being two; all else counts nothing.
 """
 
 import gc
@@ -16,8 +17,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -32,7 +33,7 @@ from torch.utils import collect_env
 from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.cli import usable_cores
-from ranet.config import InferenceConfig, TrainConfig, parse_config
+from ranet.config import parse_config
 from ranet.datasets.frames import ImageFrames
 from ranet.datasets.image_io import write_image
 from ranet.datasets.loader import BatchLoader
@@ -73,37 +74,15 @@ class Case:
         part: what kind, ``"network"`` for instance.
         settings: what decides how long it takes, by name, ready to be shown and compared;
             ``objects``, ``videos`` and ``frames`` are counts.
-        config: how; its input size is that of the frames.
+        config: how: an ``InferenceConfig``, whose input size is that of the frames, or a
+            ``TrainConfig``; of an evaluation, the arguments of ``evaluate_davis``.
         network: a name, or the path of a checkpoint.
     """
 
     part: str
     settings: Mapping[str, Any]
-    config: InferenceConfig | TrainConfig
+    config: Any
     network: str | Path = ""
-
-
-@dataclass(frozen=True)
-class Work:
-    """A case that is ready to be timed.
-
-    Attributes:
-        call: does it once; the device may still be busy afterwards.
-        device: where.
-        facts: entries of the row that are known without timing: ``unit``, ``units`` and so on.
-        dtype: of its matrix products, by name.
-        network: gives what makes the calls and knows how they ran, in inference.
-    """
-
-    call: Callable[[], object]
-    device: torch.device
-    facts: Mapping[str, Any]
-    dtype: str = "float32"
-    network: Callable[[], Network | None] = lambda: None
-
-
-Prepare = Callable[[Case], Iterator[Work]]
-"""Yields the work of a case once, and clears away behind it."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +98,10 @@ class Effort:
         rounds = min(_ROUNDS, self.repeats)
         part = Effort(0, math.ceil(self.repeats / rounds), self.seconds / rounds)
         return [replace(part, warm_up=self.warm_up), *[part] * (rounds - 1)]
+
+
+Part = Callable[[Case, Effort], list[Row]]
+"""Prepares the work of a case, times it, and clears it away."""
 
 
 def describe_machine() -> dict[str, Any]:
@@ -202,59 +185,78 @@ def matrix_product_rate(device: torch.device, dtype: str) -> float:
     return 2 * side**3 / min(map(statistics.median, seconds))
 
 
-def measure(case: Case, effort: Effort, prepare: Prepare | None = None) -> Row:
-    """Prepare a piece of work, time it, and clear it away; a GPU without room is a result, too.
+def measure(case: Case, effort: Effort, part: Part | None = None) -> list[Row]:
+    """The rows of a case, with what it needs cleared away; a GPU without room is a result, too.
 
     Args:
-        case: of a part in :data:`PREPARE`, unless ``prepare`` is given.
+        case: of a part in :data:`PARTS`, unless ``part`` is given.
         effort: how often to do it.
-        prepare: makes the work; None: that of the part.
+        part: prepares the work and times it.
     """
     if "torch._dynamo" in sys.modules:  # after a few networks, others would run as they are
         torch.compiler.reset()
+    _forget_earlier_work()
     try:
-        _forget_earlier_work()
-        with contextmanager(prepare or PREPARE[case.part])(case) as work:
-            _forget_earlier_work()  # that of the preparation
-            return _timed(case, work, effort)
+        return (part or PARTS[case.part])(case, effort)
     except torch.OutOfMemoryError:
-        return new_row(case.part, case.settings, problem="out of memory")
+        return [new_row(case.part, case.settings, problem="out of memory")]
+
+
+def timed(
+    case: Case,
+    effort: Effort,
+    call: Callable[[], object],
+    units: int,
+    model: nn.Module | None = None,
+    flop: int | None = None,
+    network: Callable[[], Network | None] = lambda: None,
+    *,
+    unit: str = "frame",
+    **details: Any,
+) -> list[Row]:
+    """The row of a call; where FLOP count, matrix products are timed in turn, in a few rounds.
+
+    Args:
+        case: whose work the call does.
+        effort: how often to do it.
+        call: does it once; the device may still be busy afterwards.
+        units: what it works through: how many.
+        model: what runs on the configuration's device; None: all is done on the CPU.
+        flop: of the call.
+        network: gives afterwards what made the calls in inference and knows how they ran.
+        unit: of the units.
+        details: of the row.
+    """
+    device, facts = torch.device("cpu"), {"unit": unit, "units": units, "flop": flop}
+    if model is not None:
+        device = resolve_device(case.config.device)
+        facts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+        details["config"] = case.config.model_dump(mode="json")
+    _forget_earlier_work()  # that of the preparation
+    seconds, rates, shares, memory = [], [], [], []
+    for part in effort.in_rounds() if flop else [effort]:
+        rate = matrix_product_rate(device, case.config.dtype) if flop else None
+        _reset_peak(device)  # the matrices do not count
+        (times,) = time_in_turn([call], part, device)
+        memory.append(peak_memory(device))
+        seconds += times
+        if flop and rate:
+            rates.append(rate)
+            shares.append(flop / statistics.median(times) / rate)
+    facts["peak_bytes"], facts["memory_counted"] = max(filter(None, memory), default=(None, None))
+    if rates:
+        facts["peak_flop_rate"] = statistics.median(rates)
+        facts["share_of_peak"] = statistics.median(shares)
+    if (ran := network()) is not None and ran.asked:
+        facts["problem"] = ran.problem
+        told = [fallback.message for fallback in ran.fallbacks]
+        details |= {"ran": ran.ran, "fallbacks": told}
+    return [new_row(case.part, case.settings, seconds, **facts, details=details)]
 
 
 def _forget_earlier_work() -> None:
     gc.collect()
     torch.cuda.empty_cache()
-
-
-def _timed(case: Case, work: Work, effort: Effort) -> Row:
-    """Matrix products and calls in turn, in a few rounds, as the speed of a machine changes."""
-    seconds, rates, shares, memory = [], [], [], []
-    flop = work.facts.get("flop")
-    for part in effort.in_rounds() if flop else [effort]:
-        rate = matrix_product_rate(work.device, work.dtype) if flop else None
-        _reset_peak(work.device)  # the matrices do not count
-        (times,) = time_in_turn([work.call], part, work.device)
-        memory.append(peak_memory(work.device))
-        seconds += times
-        if flop and rate:
-            rates.append(rate)
-            shares.append(flop / statistics.median(times) / rate)
-    used, counted = max(filter(None, memory), default=(None, None))
-    row = new_row(
-        case.part,
-        case.settings,
-        seconds,
-        peak_flop_rate=statistics.median(rates) if rates else None,
-        share_of_peak=statistics.median(shares) if shares else None,
-        peak_bytes=used,
-        memory_counted=counted,
-        **work.facts,
-    )
-    if (network := work.network()) is not None and network.asked:
-        row["problem"] = network.problem
-        told = [fallback.message for fallback in network.fallbacks]
-        row["details"] = {**row["details"], "ran": network.ran, "fallbacks": told}
-    return row
 
 
 def _reset_peak(device: torch.device) -> None:
@@ -321,74 +323,70 @@ def draw_video(
     return [np.where(each[:, :, None] > 0, 255 - backdrop, backdrop) for each in labels], labels
 
 
+def drawn(case: Case, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """:func:`draw_video` of the case's size and objects."""
+    return draw_video(case.config.input_size, objects=case.settings["objects"], frames=frames)
+
+
 def write_video(folder: Path, case: Case) -> tuple[list[Path], np.ndarray]:
     """Write a drawn video of ``frames`` as JPEG images; their paths, and the first labels."""
-    settings = case.settings
-    frames, labels = draw_video(
-        case.config.input_size, objects=settings["objects"], frames=settings["frames"]
-    )
+    frames, labels = drawn(case, case.settings["frames"])
     paths = [folder / f"{number:05d}.jpg" for number in range(len(frames))]
     for path, frame in zip(paths, frames, strict=True):
         write_image(path, frame)
     return paths, labels[0]
 
 
-def _prepare_frame(case: Case) -> Iterator[Work]:
+def _time_frame(case: Case, effort: Effort) -> list[Row]:
     """``network``: segment a frame of each video that is the crop already; ``frame``: crop it."""
-    videos, crop = case.settings["videos"], None if case.part == "network" else case.config.crop
-    model = build_network(case.network)
-    network, arguments, _, flop = _on_device(model, case, videos, crop)
+    crop = None if case.part == "network" else case.config.crop
+    videos, model = case.settings["videos"], build_network(case.network)
+    network, arguments, _, flop = _on_device(model, case, crop)
     call = torch.inference_mode()(partial(network.step, *arguments))
-    yield work_of(case, model, call, flop, videos, lambda: network)
+    return timed(case, effort, call, videos, model, flop, lambda: network)
 
 
-def _prepare_step(case: Case) -> Iterator[Work]:
+def _time_step(case: Case, effort: Effort) -> list[Row]:
     """Frames in the host's memory to labels there: upload, crop, network, paste, labels."""
-    config, videos = case.config, case.settings["videos"]
-    model = build_network(case.network)
-    flop = _on_device(model, case, videos, config.crop)[-1]
-    (first, *others), labels = draw_video(
-        config.input_size, objects=case.settings["objects"], frames=_FRAMES_IN_MEMORY
-    )
+    videos, model = case.settings["videos"], build_network(case.network)
+    flop = _on_device(model, case, case.config.crop)[-1]
+    (first, *others), labels = drawn(case, _FRAMES_IN_MEMORY)
     frames = itertools.cycle(others)
-    tracker = Tracker(model, config)
+    tracker = Tracker(model, case.config)
     followed = [tracker.start(first, labels[0]) for _ in range(videos)]
 
     def call() -> None:
         tracker.step(followed, [next(frames)] * videos)
 
-    yield work_of(case, model, call, flop, videos, lambda: tracker.network)
+    return timed(case, effort, call, videos, model, flop, lambda: tracker.network)
 
 
-def _prepare_video(case: Case) -> Iterator[Work]:
+def _time_video(case: Case, effort: Effort) -> list[Row]:
     """A folder of JPEG images to a folder of masks: decode, template, steps, write."""
-    frames = case.settings["frames"]
-    model = build_network(case.network)
-    template_flop, flop = _on_device(model, case, 1, case.config.crop)[-2:]
+    frames, model = case.settings["frames"], build_network(case.network)
+    template_flop, flop = _on_device(model, case, case.config.crop)[-2:]
     tracker = Tracker(model, case.config)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        paths, labels = write_video(folder / "frames", case)
+        paths, labels = write_video(Path(temporary, "frames"), case)
 
         def call() -> None:
-            marks = {paths[0].stem: labels}
-            job = Job("drawn", ImageFrames(paths), marks, folder / "masks")
-            list(segment(tracker, [job]))
+            marks, out = {paths[0].stem: labels}, Path(temporary, "masks")
+            list(segment(tracker, [Job("drawn", ImageFrames(paths), marks, out)]))
 
         flop = template_flop + flop * (frames - 1)
-        yield work_of(case, model, call, flop, frames, lambda: tracker.network)
+        return timed(case, effort, call, frames, model, flop, lambda: tracker.network)
 
 
 def _on_device(
-    model: VOSMethod, case: Case, videos: int, crop: str | None
+    model: VOSMethod, case: Case, crop: str | None
 ) -> tuple[Network, tuple[Any, Tensor], int, int]:
     """What segments a frame of each video, its arguments, and the FLOP of both frames."""
-    config, objects = case.config, case.settings["objects"]
-    device = resolve_device(config.device)
-    config = resolved(config, model)
+    objects, videos = case.settings["objects"], case.settings.get("videos", 1)
+    device = resolve_device(case.config.device)
+    config = resolved(case.config, model)
     network = Network(model, config, crop=crop)
     method = network.method
-    frames, labels = draw_video(config.input_size, objects=objects, frames=2)
+    frames, labels = drawn(case, 2)
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     with torch.inference_mode():
         first, second = (
@@ -409,27 +407,10 @@ def uploaded(frame: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255
 
 
-def work_of(
-    case: Case,
-    model: nn.Module,
-    call: Callable[[], object],
-    flop: int,
-    units: int,
-    network: Callable[[], Network | None] = lambda: None,
-    unit: str = "frame",
-) -> Work:
-    """Work with a network, and what is known of it before it is timed."""
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    details = {"config": case.config.model_dump(mode="json")}
-    facts = {"unit": unit, "units": units, "parameters": parameters, "flop": flop}
-    device = resolve_device(case.config.device)
-    return Work(call, device, {**facts, "details": details}, case.config.dtype, network)
-
-
 # --- Training
 
 
-def _prepare_training(case: Case) -> Iterator[Work]:
+def _time_training(case: Case, effort: Effort) -> list[Row]:
     """A step from a batch in the host's memory to updated weights and the losses' values."""
     config = case.config
     device = resolve_device(config.device)
@@ -453,10 +434,10 @@ def _prepare_training(case: Case) -> Iterator[Work]:
     flop = count_flop(lambda: eager(batch, 0))
     unit = "pair" if length == 1 else "clip"
     call = partial(step, batch, 0)
-    yield work_of(case, step.model, call, flop, config.batch_size, unit=unit)
+    return timed(case, effort, call, config.batch_size, step.model, flop, unit=unit)
 
 
-def _prepare_loader(case: Case) -> Iterator[Work]:
+def _time_loader(case: Case, effort: Effort) -> list[Row]:
     """Batches of samples that worker processes make, decoding included."""
     config, batches = case.config, case.settings["batches"]
     loader = BatchLoader(
@@ -466,23 +447,23 @@ def _prepare_loader(case: Case) -> Iterator[Work]:
         first_step=0,
         steps=sys.maxsize // config.batch_size,  # the workers are busy until the end
     )
-    details = {"data": config.data.model_dump(mode="json"), "usable_cores": usable_cores()}
-    facts = {"unit": "sample", "units": batches * config.batch_size, "details": details}
+    units, data = batches * config.batch_size, config.data.model_dump(mode="json")
+    facts = {"unit": "sample", "data": data, "usable_cores": usable_cores()}
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)  # OpenCV would use all cores where the main process makes the samples
     try:
         with closing(iter(loader)) as samples:
-            yield Work(lambda: list(islice(samples, batches)), torch.device("cpu"), facts)
+            return timed(case, effort, lambda: list(islice(samples, batches)), units, **facts)
     finally:
         cv2.setNumThreads(threads)
 
 
-PREPARE: Mapping[str, Prepare] = {
-    "network": _prepare_frame,
-    "frame": _prepare_frame,
-    "step": _prepare_step,
-    "video": _prepare_video,
-    "training": _prepare_training,
-    "loader": _prepare_loader,
+PARTS: Mapping[str, Part] = {
+    "network": _time_frame,
+    "frame": _time_frame,
+    "step": _time_step,
+    "video": _time_video,
+    "training": _time_training,
+    "loader": _time_loader,
 }
-"""By part."""
+"""By name."""

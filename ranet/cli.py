@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 import os
+import re
 import signal
 import sys
 import warnings
@@ -43,6 +44,16 @@ def number_within(
 
 positive_int = number_within(int, 1)
 """An ``argparse`` type: a whole number of at least 1."""
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """An ``argparse`` type: (height, width) in pixels, written ``480x864``."""
+    size = re.fullmatch(r"([1-9][0-9]*)[x×]([1-9][0-9]*)", text)
+    if size is None:
+        raise argparse.ArgumentTypeError(
+            f"expected height and width such as 480x864, but found {text!r}"
+        )
+    return int(size[1]), int(size[2])
 
 
 def usable_cores() -> int:

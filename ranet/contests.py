@@ -10,6 +10,7 @@ import itertools
 import math
 import multiprocessing
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,7 +19,6 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,14 +32,13 @@ import torch
 from ranet.benchmark import (
     Case,
     Effort,
-    Work,
     build_network,
     count_flop,
-    draw_video,
+    drawn,
     measure,
     time_in_turn,
+    timed,
     uploaded,
-    work_of,
     write_video,
 )
 from ranet.datasets.image_io import write_labels
@@ -49,88 +48,66 @@ from ranet.files import write_json
 from ranet.methods.checkpoints import save_checkpoint
 from ranet.metrics import boundary_map, boundary_radius, evaluate_davis, jaccard
 from ranet.metrics.protocol import ScoredFrame, find_videos
-from ranet.tables.benchmark import Row, new_row
+from ranet.tables.benchmark import Row, new_row, with_ratio
 from ranet.wording import count
 
-PEERS = {"cutie-small": "small", "cutie-base": "base"}
-"""Networks of the package rf-cutie that can be timed, by their configurations' names there."""
-
-RATIO = "seconds_of_other_over_ours"
-"""A detail of the rows of two contenders: the median of the turns."""
-
-_FRAMES, _MASK, _OUT = "{frames}", "{mask}", "{out}"
-"""What stands for the paths in a command."""
-
+_FRAMES, _MASK, _OUT = "{frames}", "{mask}", "{out}"  # stand for the paths in a command
 _TOLD_LINES = 15  # of what a failed command has printed
 
 _Answer = TypeVar("_Answer")
 
 
-def measure_evaluation(arguments: Mapping[str, Any], *, workers: int, effort: Effort) -> list[Row]:
-    """Time the evaluation in turn with one that does a frame after the other, J, then F.
+def time_evaluation(case: Case, effort: Effort) -> list[Row]:
+    """The evaluation, and one that does a frame after the other, J, then F.
 
     Args:
-        arguments: those of :func:`ranet.metrics.evaluate_davis`.
-        workers: frames that ours scores at the same time.
+        case: its configuration holds the arguments of :func:`ranet.metrics.evaluate_davis`;
+            ``workers`` frames are scored at the same time.
         effort: how often both are run.
-
-    Returns:
-        A row of ours and one of the straightforward evaluation.
 
     Raises:
         DataError: of the masks.
         AssertionError: a value differs, be it in the last bit.
     """
-    values: dict[str, dict[str, np.ndarray]] = {}
+    arguments, values = case.config, {}
 
     def ours() -> None:
-        values["ranet"] = _values_of_ranet(arguments, workers)
+        workers = case.settings["workers"]
+        values["ours"] = evaluate_davis(**arguments, workers=workers).videos
 
     def plain() -> None:
-        values["straightforward"] = straightforward(**arguments)
+        values["plain"] = straightforward(**arguments)
 
-    seconds = time_in_turn([ours, plain], effort)
-    for video, expected in values["straightforward"].items():
-        if not np.array_equal(expected, values["ranet"][video]):
-            raise AssertionError(f"The two evaluations of {video} differ.")
-    scored = values["ranet"].values()
-    settings = {
-        "year": arguments["year"],
-        "sequences": len(scored),
-        "scored frames": sum(map(len, scored)),
-        "workers": workers,
-    }
-    details = {"objects": sum(scores.shape[1] for scores in scored)}
-    times = dict(zip(values, seconds, strict=True))
-    return _rows(
-        "evaluation", settings, times, settings["scored frames"], dict.fromkeys(times, details)
-    )
-
-
-def _values_of_ranet(arguments: Mapping[str, Any], workers: int) -> dict[str, np.ndarray]:
-    """By sequence: scored frames × objects × (J, F)."""
-    videos = evaluate_davis(**arguments, workers=workers).videos
-    return {
-        name: np.stack(
-            [(each.J.per_frame[1:-1], each.F.per_frame[1:-1]) for each in video.objects.values()]
-        ).transpose(2, 0, 1)
-        for name, video in videos.items()
-    }
+    times = time_in_turn([ours, plain], effort)
+    for name, expected in values["plain"].items():
+        objects = values["ours"][name].objects.values()
+        found = [[scores.per_frame[1:-1] for scores in (each.J, each.F)] for each in objects]
+        if not np.array_equal(np.transpose(found, (1, 2, 0)), expected):
+            raise AssertionError(f"The two evaluations of {name} differ.")
+    scored = [np.shape(scores)[1:] for scores in values["plain"].values()]
+    frames = sum(frames for frames, _ in scored)
+    settings = {**case.settings, "sequences": len(scored), "scored frames": frames}
+    facts = {"units": frames, "details": {"objects": sum(objects for _, objects in scored)}}
+    names = {"ranet": facts, "straightforward": facts}
+    return _two_rows(replace(case, settings=settings), times, names)
 
 
 def straightforward(
     annotations: Path, predictions: Path, year: int, sequences: Sequence[str] | None
 ) -> dict[str, np.ndarray]:
-    """The same, as the definitions say: masks are read for J and again for F, in whole frames."""
+    """(J, F) × frames × objects by sequence, as the definitions say.
+
+    Masks are read for J and again for F, and compared in whole frames.
+    """
 
     def measured(frame: ScoredFrame, measure: Callable[[np.ndarray, np.ndarray], float]) -> list:
         found, truth = frame.read(frame.prediction), frame.read(frame.annotation)
         return [measure(found == k, truth == k) for k in range(1, frame.objects + 1)]
 
     return {
-        video.name: np.stack(
+        video.name: np.reshape(
             [[measured(frame, m) for frame in video.frames] for m in (jaccard, _plain_f_measure)],
-            axis=-1,
+            (2, len(video.frames), video.objects),
         )
         for video in find_videos(annotations, predictions, year=year, sequences=sequences)
     }
@@ -149,93 +126,108 @@ def _plain_f_measure(found: np.ndarray, truth: np.ndarray) -> float:
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
+def _two_rows(
+    case: Case, times: Sequence[Sequence[float]], facts: Mapping[str, Mapping[str, Any]]
+) -> list[Row]:
+    """Of two implementations, ours being the first, by their names."""
+    return with_ratio(
+        new_row(
+            case.part,
+            {**case.settings, "implementation": name},
+            seconds,
+            unit="frame",
+            **facts[name],
+        )
+        for name, seconds in zip(facts, times, strict=True)
+    )
+
+
 # --- Commands
 
 
-def measure_commands(ours: str, other: str, case: Case, effort: Effort) -> list[Row]:
-    """Run two commands in turn that do the same; a row of each.
+def time_commands(case: Case, effort: Effort, *, other: str) -> list[Row]:
+    """``ranet segment``, and a command that does the same.
 
     Args:
-        ours: command of this project.
+        case: what the video shows, and with what and how it is segmented.
+        effort: how often both are run.
         other: the other command. In both, ``{frames}`` is replaced by a folder of JPEG images,
             ``{mask}`` by a PNG with the ids of the objects in the first of them, and ``{out}`` by a
             folder for the masks, which does not exist yet.
-        case: what the video shows.
-        effort: how often they are run.
 
     Raises:
         BenchmarkError: a command cannot be started, fails, or leaves masks out.
     """
     frames = case.settings["frames"]
-    with tempfile.TemporaryDirectory() as folder:
-        _, labels = write_video(Path(folder, "frames"), case)
-        mask = Path(folder, "first.png")
-        write_labels(mask, labels)
-        paths = {_FRAMES: str(mask.with_name("frames")), _MASK: str(mask)}
-        commands = {"ours": ours, "other": other}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _, labels = write_video(folder / "frames", case)
+        write_labels(folder / "first.png", labels)
+        paths = {_FRAMES: folder / "frames", _MASK: folder / "first.png", _OUT: folder / "masks"}
+        commands = {"ours": our_command(case, folder), "other": other}
         calls = [partial(_run, command, paths, frames) for command in commands.values()]
-        seconds = dict(zip(commands, time_in_turn(calls, effort), strict=True))
-    details = {name: {"command": command} for name, command in commands.items()}
-    return _rows("command", case.settings, seconds, frames, details)
+        times = time_in_turn(calls, effort)
+    facts = {
+        name: {"units": frames, "details": {"command": command}}
+        for name, command in commands.items()
+    }
+    return _two_rows(replace(case, part="command"), times, facts)
 
 
-@contextmanager
-def our_command(case: Case) -> Iterator[str]:
-    """The command that segments as the case says, with all that it reads."""
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint, config = Path(folder, "network.pt"), Path(folder, "segment.yaml")
-        save_checkpoint(checkpoint, build_network(case.network))
-        write_json(config, case.config.model_dump(mode="json"))  # JSON is YAML
-        words = [
-            *(sys.executable, "-m", "ranet", "segment", "--checkpoint", str(checkpoint)),
-            *("--config", str(config), "--video", _FRAMES, "--mask", _MASK, "--out", _OUT),
-        ]
-        yield shlex.join(words)
+def our_command(case: Case, folder: Path) -> str:
+    """The command that segments as the case says; what it reads is written to ``folder``."""
+    checkpoint, config = folder / "network.pt", folder / "segment.yaml"
+    save_checkpoint(checkpoint, build_network(case.network))
+    write_json(config, case.config.model_dump(mode="json"))  # JSON is YAML
+    words = [
+        *(sys.executable, "-m", "ranet", "segment", "--checkpoint", str(checkpoint)),
+        *("--config", str(config), "--video", _FRAMES, "--mask", _MASK, "--out", _OUT),
+    ]
+    return shlex.join(words)
 
 
-def _run(command: str, paths: Mapping[str, str], frames: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "masks")
-        words = shlex.split(command)
-        for mark, path in {**paths, _OUT: str(out)}.items():
-            words = [word.replace(mark, path) for word in words]
-        try:
-            done = subprocess.run(words, capture_output=True, text=True, errors="replace")
-        except OSError as error:
-            raise BenchmarkError(
-                f"The command {command!r} cannot be started: {error.strerror}. Commands are run "
-                "without a shell; write sh -c '…' around one that needs it."
-            ) from error
-        if done.returncode != 0:
-            told = (done.stderr or done.stdout).strip().splitlines()[-_TOLD_LINES:]
-            raise BenchmarkError(
-                f"The command {command!r} ended with status {done.returncode}, not 0. The end of "
-                "what it printed:\n" + "\n".join(told)
-            )
-        # A command that does less than the other is no contender; the first mask was given.
-        written = len(list(out.rglob("*.png")))
-        if _OUT in command and written < frames - 1:
-            raise BenchmarkError(
-                f"The command {command!r} should write a PNG for each of {count(frames, 'frame')} "
-                f"to {_OUT}, the first one perhaps apart, but wrote {written}."
-            )
+def _run(command: str, paths: Mapping[str, Path], frames: int) -> None:
+    shutil.rmtree(paths[_OUT], ignore_errors=True)  # of the call before
+    words = shlex.split(command)
+    for mark, path in paths.items():
+        words = [word.replace(mark, str(path)) for word in words]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+    except OSError as error:
+        raise BenchmarkError(
+            f"The command {command!r} cannot be started: {error.strerror}. Commands are run "
+            "without a shell; write sh -c '…' around one that needs it."
+        ) from error
+    if done.returncode != 0:
+        told = (done.stderr or done.stdout).strip().splitlines()[-_TOLD_LINES:]
+        raise BenchmarkError(
+            f"The command {command!r} ended with status {done.returncode}, not 0. The end of what "
+            "it printed:\n" + "\n".join(told)
+        )
+    # A command that does less than the other is no contender; the first mask was given.
+    written = len(list(paths[_OUT].rglob("*.png")))
+    if _OUT in command and written < frames - 1:
+        raise BenchmarkError(
+            f"The command {command!r} should write a PNG for each of {count(frames, 'frame')} to "
+            f"{_OUT}, the first one perhaps apart, but wrote {written}."
+        )
 
 
 # --- Other networks
 
 
-def measure_peer(case: Case, peer: str, effort: Effort) -> list[Row]:
-    """Time a network and a peer in turn, each time in a process of its own.
+def time_peer(case: Case, effort: Effort, *, peer: str) -> list[Row]:
+    """A network and a peer in turn, each time in a process of its own.
 
     So the memory of a row is that of its network alone. Every turn warms up anew.
 
     Args:
         case: of the part ``network`` or ``step``, with one video.
-        peer: one of :data:`PEERS`.
         effort: of all turns together, apart from the warm-up.
+        peer: ``"cutie-small"`` or ``"cutie-base"``.
 
     Returns:
-        Two rows, whose seconds are the medians of the turns.
+        Two rows, whose seconds are the medians of the turns, a frame.
 
     Raises:
         BenchmarkError: the peer is not installed, or a process was killed.
@@ -245,30 +237,28 @@ def measure_peer(case: Case, peer: str, effort: Effort) -> list[Row]:
     except importlib.metadata.PackageNotFoundError as error:
         raise BenchmarkError(f"{peer} needs the package rf-cutie: pip install rf-cutie.") from error
     theirs = replace(case, network=peer, settings={**case.settings, "network": peer})
-    turns: list[tuple[Row, Row]] = []
+    turns: list[list[Row]] = []
     for part in effort.in_rounds():
         part = replace(part, warm_up=effort.warm_up)
         ours = _in_own_process(measure, case, part)
-        turns.append((ours, _in_own_process(measure, theirs, part, prepare_cutie)))
-    rows = [_joined(rows) for rows in zip(*turns, strict=True)]
-    if any(row["seconds"] is None for row in rows):
-        return rows
-    rates = [[row["units_per_second"] for row in turn] for turn in turns]
-    return _with_ratio(rows, [ours / other for ours, other in rates])
+        turns.append(ours + _in_own_process(measure, theirs, part, time_cutie))
+    return with_ratio(_joined(rows) for rows in zip(*turns, strict=True))
 
 
 def _joined(turns: Sequence[Row]) -> Row:
-    """One row of several of a case, or the first of them that could not be timed."""
+    """One row of several of a case, of a frame; the first of them that could not be timed."""
     for row in turns:
         if row["seconds"] is None:
             return row
-    seconds = [row["seconds"]["median"] for row in turns]
+    units, flop = turns[0]["units"], turns[0]["flop"]
     middle = {
         name: statistics.median(row[name] for row in turns)
         for name in ("peak_flop_rate", "share_of_peak")
     }
     most = max(row["peak_bytes"] or 0 for row in turns) or None
-    return new_row(**{**turns[0], **middle, "seconds": seconds, "peak_bytes": most})
+    of_frame = {"units": 1, "flop": round(flop / units), "peak_bytes": most}
+    seconds = [row["seconds"]["median"] / units for row in turns]
+    return new_row(**{**turns[0], **middle, **of_frame, "seconds": seconds})
 
 
 def _in_own_process(function: Callable[..., _Answer], *arguments: Any) -> _Answer:
@@ -284,7 +274,7 @@ def _in_own_process(function: Callable[..., _Answer], *arguments: Any) -> _Answe
             ) from error
 
 
-def prepare_cutie(case: Case) -> Iterator[Work]:
+def time_cutie(case: Case, effort: Effort) -> list[Row]:
     """Cutie with random weights, which serve for time, in the middle of a long video.
 
     Its memory is full, as it is from the 25th frame on, and a call is as many frames as there are
@@ -298,9 +288,8 @@ def prepare_cutie(case: Case) -> Iterator[Work]:
 
     folder = Path(next(iter(cutie.__path__)), "config")
     config = OmegaConf.load(folder / "eval_config.yaml")
-    models = [
-        OmegaConf.load(folder / f"model/{name}.yaml") for name in ("base", PEERS[case.network])
-    ]
+    kind = str(case.network).removeprefix("cutie-")
+    models = [OmegaConf.load(folder / f"model/{name}.yaml") for name in ("base", kind)]
     config.model = OmegaConf.merge(*models)
     config.merge_with(config.datasets["d17-val"])
     height, width = case.config.input_size
@@ -320,70 +309,25 @@ def prepare_cutie(case: Case) -> Iterator[Work]:
     device = resolve_device(case.config.device)
     network = network.to(device).eval()
     core = InferenceCore(network, cfg=config)
-    objects = case.settings["objects"]
-    video, labels = draw_video(case.config.input_size, objects=objects, frames=9)
-    frames: Iterator[Any] = itertools.cycle(video)
+    video, labels = drawn(case, 9)
+    shown: Iterator[Any] = itertools.cycle(video)
     if case.part == "network":
-        frames = itertools.cycle([uploaded(frame, device) for frame in video])
+        shown = itertools.cycle([uploaded(frame, device) for frame in video])
 
     @torch.inference_mode()
     def call() -> None:
         with autocast(device, case.config.dtype):
-            for frame in itertools.islice(frames, config.mem_every):
+            for frame in itertools.islice(shown, config.mem_every):
                 if case.part == "network":
                     core.step(frame)
                 else:
                     core.output_prob_to_mask(core.step(uploaded(frame, device))).byte().cpu()
 
     with torch.inference_mode(), autocast(device, case.config.dtype):
-        mask = torch.from_numpy(labels[0]).to(device)
-        core.step(uploaded(video[0], device), mask, objects=list(range(1, objects + 1)))
+        mask, ids = torch.from_numpy(labels[0]).to(device), range(1, case.settings["objects"] + 1)
+        core.step(uploaded(video[0], device), mask, objects=list(ids))
     for _ in range(config.max_mem_frames):
         call()
-    work = work_of(case, network, call, count_flop(call), config.mem_every)
     version = importlib.metadata.version("rf-cutie")
-    yield replace(work, facts={**work.facts, "details": {"rf-cutie": version}})
-
-
-# --- What two rows say
-
-
-def _rows(
-    part: str,
-    settings: Mapping[str, Any],
-    seconds: Mapping[str, Sequence[float]],
-    frames: int,
-    details: Mapping[str, Mapping[str, Any]],
-) -> list[Row]:
-    """A row of each of two implementations, ours being the first, that were timed in turn."""
-    rows = [
-        new_row(
-            part,
-            {**settings, "implementation": name},
-            times,
-            unit="frame",
-            units=frames,
-            details=details[name],
-        )
-        for name, times in seconds.items()
-    ]
-    ours, other = seconds.values()
-    return _with_ratio(rows, np.divide(other, ours))
-
-
-def _with_ratio(rows: Sequence[Row], ratios: Sequence[float]) -> list[Row]:
-    ratio = statistics.median(ratios)
-    return [{**row, "details": {**row["details"], RATIO: ratio}} for row in rows]
-
-
-def tell_ratios(rows: Sequence[Row]) -> list[str]:
-    """How the second of each two rows of a contest compares with the first."""
-    contests = [row for row in rows if RATIO in (row["details"] or {})]
-    lines = []
-    for pair in zip(contests[::2], contests[1::2], strict=True):
-        ours, other = (
-            row["settings"].get("implementation") or row["settings"]["network"] for row in pair
-        )
-        ratio = pair[1]["details"][RATIO]
-        lines.append(f"{other} takes {ratio:.2f} times as long as {ours} (median of the turns)")
-    return lines
+    flop, frames = count_flop(call), config.mem_every
+    return timed(case, effort, call, frames, network, flop, **{"rf-cutie": version})

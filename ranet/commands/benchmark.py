@@ -29,8 +29,8 @@ it could not be compiled or recorded.
         --step-ms 150
 
 --against compares in turn: a command as a whole, by the clock on the wall, or another network
-(cutie-small, cutie-base of the package rf-cutie, with random weights) in a process of its own. A
-call of Cutie is five frames, of which it remembers one.
+(cutie-small, cutie-base of the package rf-cutie, with random weights) in a process of its own.
+Cutie is timed over five frames, of which it remembers one; its row is of a frame, as ours is.
 
 Calls are timed from an idle device to an idle device, after a warm-up; told are the median and the
 quartiles. FLOP are counted, two for a multiplication with addition; the share is that of the rate
@@ -45,26 +45,23 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ranet.cli import UsageError, number_within, positive_int, usable_cores
+from ranet.cli import UsageError, image_size, number_within, positive_int, usable_cores
 from ranet.commands.parser import add_overrides
 from ranet.files import check_writable, write_json
 from ranet.provenance import CONFIGS
 from ranet.wording import count, size_text
 
 if TYPE_CHECKING:
-    from ranet.benchmark import Case, Effort
+    from ranet.benchmark import Case
     from ranet.tables.benchmark import Row
 
 _logger = logging.getLogger(__name__)
 
-_PEERS = ("cutie-small", "cutie-base")  # as in ranet.contests, which takes long to load
-
-_SEGMENT_CONFIG = CONFIGS / "segment.yaml"
-_TRAIN_CONFIG = CONFIGS / "static_single.yaml"
-
+_PEERS = ("cutie-small", "cutie-base")  # what ranet.contests.time_cutie knows
 _INFERENCE = ("network", "frame", "step", "video")
 _SWEPT = (*_INFERENCE, "training")
 _PARTS = (*_SWEPT, "evaluation", "loader")
@@ -79,16 +76,6 @@ def _each(read: Callable[[str], Any] = str) -> Callable[[str], list[Any]]:
     return lambda text: [read(value.strip()) for value in text.split(",")]
 
 
-def _size(text: str) -> tuple[int, int]:
-    """``480x864``."""
-    height, _, width = text.replace("×", "x").partition("x")
-    if not (height.isdecimal() and width.isdecimal()):
-        raise argparse.ArgumentTypeError(
-            f"expected height and width such as 480x864, but found {text!r}"
-        )
-    return int(height), int(width)
-
-
 def _field_values(text: str) -> tuple[str, list[str]]:
     """``compile=false,true``."""
     key, _, values = text.partition("=")
@@ -99,35 +86,22 @@ def _field_values(text: str) -> tuple[str, list[str]]:
     return key, values.split(",")
 
 
-_OPTIONS: tuple[tuple[str, Sequence[str], Any, Callable[[str], Any], str, str], ...] = (
-    ("device", _SWEPT, ["auto"], _each(), "D,D,…", "auto (the default), cpu, cuda, cuda:1, mps"),
-    ("dtype", _SWEPT, ["float32"], _each(), "T,T,…", "float32 (the default), bfloat16, float16"),
+_Option = tuple[str, Sequence[str], str | None, Callable[[str], Any], str, str]
+"""Name, the parts it is for, what it is where it is not given, type, metavar and meaning."""
+
+_OPTIONS: tuple[_Option, ...] = (
+    ("device", _SWEPT, "auto", _each(), "D,D,…", "auto, cpu, cuda, cuda:1, mps"),
+    ("dtype", _SWEPT, "float32", _each(), "T,T,…", "float32, bfloat16, float16"),
+    ("size", _SWEPT, "480x864", _each(image_size), "HxW,HxW,…", "of the input and of the frames"),
+    ("objects", _SWEPT, "1", _each(number_within(int, 1, 254)), "K,K,…", "in every frame"),
     (
-        *("size", _SWEPT, [(480, 864)], _each(_size), "HxW,HxW,…"),
-        "the network's input, which the frames have, too (default: 480x864)",
-    ),
-    (
-        "objects",
-        _SWEPT,
-        [1],
-        _each(number_within(int, 1, 254)),
-        "K,K,…",
-        "in every frame (default: 1)",
-    ),
-    (
-        *("network", _INFERENCE, [], _each(), "NAME,NAME,…"),
+        *("network", _INFERENCE, None, _each(), "NAME,NAME,…"),
         "single or multi: the paper's, with random weights; single-resnet50: with another "
         "backbone; ranet-small: the one that comes with the project (default: single)",
     ),
-    (
-        *("checkpoint", _INFERENCE, [], Path, "FILE"),
-        "a network of ours, or one of the authors'; may be repeated",
-    ),
-    ("videos", _INFERENCE, [1], _each(positive_int), "B,B,…", "followed at once, but for video"),
-    (
-        *("frames", _INFERENCE, 20, number_within(int, 2), "N"),
-        "of the video in video and with --against COMMAND (default: 20)",
-    ),
+    ("checkpoint", _INFERENCE, None, Path, "FILE", "a network's file; may be repeated"),
+    ("videos", _INFERENCE, "1", _each(positive_int), "B,B,…", "followed at once, but for video"),
+    ("frames", _INFERENCE, "20", number_within(int, 2), "N", "for video and --against COMMAND"),
     (
         *("against", _INFERENCE, None, str, "COMMAND|NAME"),
         f"{' or '.join(_PEERS)}: time that network in turn with ours, in network and step. A "
@@ -136,10 +110,10 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Any, Callable[[str], Any], str, str], 
         "folder to write a PNG a frame to",
     ),
     (
-        *("vary", _SWEPT, [], _field_values, "KEY=VALUE,VALUE,…"),
+        *("vary", _SWEPT, None, _field_values, "KEY=VALUE,VALUE,…"),
         "a field of the configuration and values to measure; may be repeated",
     ),
-    ("batch", ("training",), [1], _each(positive_int), "N,N,…", "samples of a training step"),
+    ("batch", ("training",), "1", _each(positive_int), "N,N,…", "samples of a training step"),
     (
         *("config", (*_SWEPT, "loader"), None, Path, "FILE"),
         "what is not told otherwise (default: configs/segment.yaml, static_single.yaml to train)",
@@ -151,8 +125,8 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Any, Callable[[str], Any], str, str], 
         ("evaluation",),
         None,
         number_within(int, 2016, 2017),
-        "Y",
-        "2016 or 2017: whose rules hold",
+        "2016|2017",
+        "whose rules hold",
     ),
     ("set", ("evaluation",), None, Path, "FILE", "list of sequences (default: all)"),
     (
@@ -160,14 +134,13 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Any, Callable[[str], Any], str, str], 
         "threads that score, processes that make samples, 0: the main process itself "
         f"(default: {usable_cores()}, and 0,{usable_cores()} to make samples)",
     ),
-    ("batches", ("loader",), 10, positive_int, "N", "of a call (default: 10)"),
+    ("batches", ("loader",), "10", positive_int, "N", "of a call"),
     (
         *("step-ms", ("loader",), None, number_within(float, 0.001), "MS"),
         "of a training step without waiting for data (step_time less data_time of the training "
         "log): how many cores feed it",
     ),
 )
-"""Name, the parts it is for, default, type, metavar and meaning; not given, it is None."""
 
 _NEEDED = {"loader": ("config",), "evaluation": ("annotations", "predictions", "year")}
 
@@ -175,9 +148,10 @@ _NEEDED = {"loader": ("config",), "evaluation": ("annotations", "predictions", "
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("part", nargs="?", default=",".join(_SWEPT), metavar="PART")
-    for name, parts, _, kind, metavar, told in _OPTIONS:
-        told = f"{told} [{','.join(parts)}]"
+    for name, parts, default, kind, metavar, told in _OPTIONS:
+        told += f" (default: {default})" if default else ""
         action = "append" if name in ("checkpoint", "vary") else "store"
+        told = f"{told} [{','.join(parts)}]"
         parser.add_argument(f"--{name}", type=kind, action=action, metavar=metavar, help=told)
     for name, kind, metavar, told in (
         ("warm-up", number_within(int, 0), "N", "calls before any is timed (3, of slow parts 1)"),
@@ -201,10 +175,10 @@ def _checked(options: argparse.Namespace) -> list[str]:
         for name in _NEEDED.get(part, ()):
             if getattr(options, name) is None:
                 raise UsageError(f"{part} needs --{name}")
-    for name, its_parts, default, *_ in _OPTIONS:
+    for name, its_parts, default, kind, *_ in _OPTIONS:
         key = name.replace("-", "_")
         if getattr(options, key) is None:
-            setattr(options, key, default)
+            setattr(options, key, kind(default) if default else None)
         elif not {*its_parts} & {*parts}:
             raise UsageError(f"--{name} is for {', '.join(its_parts)}, not for {options.part}")
     if options.against in _PEERS and not (
@@ -223,17 +197,16 @@ def run(options: argparse.Namespace) -> None:
     import torch
 
     from ranet.benchmark import describe_machine, describe_software
-    from ranet.contests import tell_ratios
-    from ranet.tables.benchmark import FORMAT, name_of, read_results, table, tell_partners, told
+    from ranet.tables import benchmark as tables
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    baseline = read_results(options.baseline) if options.baseline else None
+    baseline = tables.read_results(options.baseline) if options.baseline else None
     if options.json:
         check_writable(options.json.parent)
     rows: list[Row] = []
     results = {
-        "format": FORMAT,
+        "format": tables.FORMAT,
         "machine": describe_machine(),
         "software": describe_software(),
         "command": list(sys.argv),
@@ -242,67 +215,44 @@ def run(options: argparse.Namespace) -> None:
     try:
         for row in _measured(options, parts):
             rows.append(row)
-            _logger.info("%s: %s", name_of(row), told(row))
+            _logger.info("%s: %s", tables.name_of(row), tables.told(row))
             if options.json:
                 write_json(options.json, results)
     finally:  # whatever has ended it, what was measured is told
         if rows:
-            print(table(results, baseline, markdown=options.markdown))
-    lines = tell_ratios(rows)
+            print(tables.table(results, baseline, markdown=options.markdown))
+    lines = tables.tell_ratios(rows)
     if "evaluation" in parts:
         lines.append("all values equal")
     if "loader" in parts:
         lines += _tell_cores([row for row in rows if row["part"] == "loader"], options.step_ms)
     if baseline:
-        lines += tell_partners(results, baseline, options.baseline)
+        lines += tables.tell_partners(results, baseline, options.baseline)
     for line in lines:
         print(line)
 
 
 def _measured(options: argparse.Namespace, parts: Sequence[str]) -> "Iterator[Row]":
     """Rows, measured when they are asked for; every mistake is told before the first."""
-    from ranet.benchmark import measure
-    from ranet.contests import measure_commands, measure_peer, our_command
+    from ranet.benchmark import Effort, measure
+    from ranet.contests import time_commands, time_evaluation, time_peer
 
-    if options.against and options.against not in _PEERS:
-        cases = list(_inference_cases(options, "video"))
-        if len(cases) > 1:
-            raise UsageError(
-                "--against compares two commands on one video, but the options make "
-                f"{len(cases)} combinations: give one value to each of them"
-            )
-        with our_command(cases[0]) as ours:
-            yield from measure_commands(ours, options.against, cases[0], _effort(options, "video"))
-        return
-    others = [part for part in parts if part != "evaluation"]
-    cases = [case for part in others for case in _cases(options, part)]
-    for case in cases:
-        effort = _effort(options, case.part)
-        if options.against:
-            yield from measure_peer(case, options.against, effort)
-        else:
-            yield measure(case, effort)
-    if "evaluation" in parts:
-        yield from _measured_evaluations(options)
-
-
-def _measured_evaluations(options: argparse.Namespace) -> "Iterator[Row]":
-    from ranet.contests import measure_evaluation
-    from ranet.datasets.index import read_set_file
-
-    arguments = {name: getattr(options, name) for name in ("annotations", "predictions", "year")}
-    arguments["sequences"] = read_set_file(options.set) if options.set else None
-    for workers in options.workers or [usable_cores()]:
-        effort = _effort(options, "evaluation")
-        yield from measure_evaluation(arguments, workers=max(workers, 1), effort=effort)
-
-
-def _effort(options: argparse.Namespace, part: str) -> "Effort":
-    from ranet.benchmark import Effort
-
-    usual = Effort(1, 5, 0.0) if part in _SLOW else Effort()
+    against: dict[str, Any] = {"evaluation": time_evaluation}
+    if options.against in _PEERS:
+        against = dict.fromkeys(parts, partial(time_peer, peer=options.against))
+    elif options.against:
+        parts, against = ["video"], {"video": partial(time_commands, other=options.against)}
+    cases = [case for part in parts for case in _cases(options, part)]
+    if options.against not in (None, *_PEERS) and len(cases) > 1:
+        raise UsageError(
+            "--against compares two commands on one video, but the options make "
+            f"{len(cases)} combinations: give one value to each of them"
+        )
     given = {name: getattr(options, name) for name in ("warm_up", "repeats", "seconds")}
-    return replace(usual, **{name: n for name, n in given.items() if n is not None})
+    given = {name: number for name, number in given.items() if number is not None}
+    for case in cases:
+        usual = Effort(1, 5, 0.0) if case.part in _SLOW else Effort()
+        yield from measure(case, replace(usual, **given), against.get(case.part))
 
 
 def _tell_cores(rows: "Sequence[Row]", step_ms: float | None) -> list[str]:
@@ -327,8 +277,8 @@ def _tell_cores(rows: "Sequence[Row]", step_ms: float | None) -> list[str]:
 
 
 def _cases(options: argparse.Namespace, part: str) -> "Iterator[Case]":
-    if part == "loader":
-        return _loader_cases(options)
+    if part in _SLOW:
+        return _evaluation_cases(options) if part == "evaluation" else _loader_cases(options)
     return _training_cases(options) if part == "training" else _inference_cases(options, part)
 
 
@@ -339,34 +289,33 @@ def _inference_cases(options: argparse.Namespace, part: str) -> "Iterator[Case]"
     names = options.network or ([] if options.checkpoint else ["single"])
     for name in names:
         network_config(name)  # says now, not after others were timed, that there is none
-    networks = [*zip(names, names, strict=True), *((p.name, p) for p in options.checkpoint)]
-    lengths = [{"frames": options.frames}]
-    if part != "video":
-        lengths = [{"videos": videos} for videos in options.videos]
-    for (name, network), chosen in itertools.product(networks, list(_combinations(options))):
-        overrides = _overrides(options, chosen, "input_size", "frame_size")
-        config = load_config(InferenceConfig, options.config or _SEGMENT_CONFIG, overrides)
+    networks = [*zip(names, names, strict=True), *((p.name, p) for p in options.checkpoint or ())]
+    lengths = [{"videos": videos} for videos in options.videos]
+    if part == "video":
+        lengths = [{"frames": options.frames}]
+    file = options.config or CONFIGS / "segment.yaml"
+    combinations = list(_combinations(options, "input_size", "frame_size"))
+    for (name, network), (settings, overrides) in itertools.product(networks, combinations):
+        config = load_config(InferenceConfig, file, overrides)
         for length in lengths:
-            settings = {"network": name, **_settings(options, chosen), **length}
-            yield Case(part, settings, config, network)
+            yield Case(part, {"network": name, **settings, **length}, config, network)
 
 
 def _training_cases(options: argparse.Namespace) -> "Iterator[Case]":
     from ranet.benchmark import Case
     from ranet.config import TrainConfig, load_config
 
-    for chosen, batch in itertools.product(_combinations(options), options.batch):
+    file = options.config or CONFIGS / "static_single.yaml"
+    combinations = _combinations(options, "data.size")
+    for (settings, overrides), batch in itertools.product(combinations, options.batch):
         overrides = [
-            *_overrides(options, chosen, "data.size"),
-            f"data.max_objects={chosen['objects']}",
-            f"batch_size={batch}",
+            *(*overrides, f"data.max_objects={settings['objects']}", f"batch_size={batch}"),
             # Time depends on no weight, so that none has to be read.
-            "start_from=null",
-            "imagenet_weights=false",
+            *("start_from=null", "imagenet_weights=false"),
         ]
-        config = load_config(TrainConfig, options.config or _TRAIN_CONFIG, overrides)
+        config = load_config(TrainConfig, file, overrides)
         network = {"network": config.model.summary}
-        yield Case("training", {**network, **_settings(options, chosen), "batch": batch}, config)
+        yield Case("training", {**network, **settings, "batch": batch}, config)
 
 
 def _loader_cases(options: argparse.Namespace) -> "Iterator[Case]":
@@ -387,23 +336,23 @@ def _loader_cases(options: argparse.Namespace) -> "Iterator[Case]":
         yield Case("loader", settings, config)
 
 
-def _combinations(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """In the order of the table: what is named last changes first."""
-    axes = {name: getattr(options, name) for name in ("device", "dtype", "size", "objects")}
-    axes |= dict(options.vary)
-    for values in itertools.product(*axes.values()):
-        yield dict(zip(axes, values, strict=True))
+def _evaluation_cases(options: argparse.Namespace) -> "Iterator[Case]":
+    from ranet.benchmark import Case
+    from ranet.datasets.index import read_set_file
+
+    arguments = {name: getattr(options, name) for name in ("annotations", "predictions", "year")}
+    arguments["sequences"] = read_set_file(options.set) if options.set else None
+    for workers in options.workers or [usable_cores()]:
+        settings = {"year": options.year, "workers": max(workers, 1)}
+        yield Case("evaluation", settings, arguments)
 
 
-def _overrides(options: argparse.Namespace, chosen: dict[str, Any], *size_fields: str) -> list[str]:
-    """One combination as fields of the configuration, but for the objects."""
-    fields = {name: value for name, value in chosen.items() if name not in ("size", "objects")}
-    fields |= {name: list(chosen["size"]) for name in size_fields}
-    return [*options.overrides, *(f"{name}={value}" for name, value in fields.items())]
+def _combinations(
+    options: argparse.Namespace, *size_fields: str
+) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """Settings for the table, and overrides of the configuration; the last named changes first.
 
-
-def _settings(options: argparse.Namespace, chosen: dict[str, Any]) -> dict[str, Any]:
-    """One combination for the table; the device is the one that is meant, with the CPU's threads.
+    The device is told as the one that is meant, with the CPU's threads.
 
     Raises:
         ConfigError: the machine has no such device.
@@ -412,8 +361,15 @@ def _settings(options: argparse.Namespace, chosen: dict[str, Any]) -> dict[str, 
 
     from ranet.device import resolve_device
 
-    device = resolve_device(chosen["device"])
-    threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
-    told = {"device": str(device), **threads, "size": size_text(chosen["size"])}
+    axes = {name: getattr(options, name) for name in ("device", "dtype", "size", "objects")}
+    axes |= dict(options.vary or ())
     fixed = dict(override.split("=", 1) for override in options.overrides)
-    return {**told, **fixed, **chosen, **told}
+    for values in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, values, strict=True))
+        device = resolve_device(chosen["device"])
+        threads = {"threads": torch.get_num_threads()} if device.type == "cpu" else {}
+        told = {"device": str(device), **threads, "size": size_text(chosen["size"])}
+        fields = chosen | {name: list(chosen["size"]) for name in size_fields}
+        del fields["size"], fields["objects"]
+        overrides = [*options.overrides, *(f"{name}={value}" for name, value in fields.items())]
+        yield {**told, **fixed, **chosen, **told}, overrides

@@ -34,7 +34,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranet.cli import UsageError, number_within
+from ranet.cli import UsageError, image_size, number_within
 from ranet.commands.parser import (
     add_checkpoint,
     add_how_to_segment,
@@ -165,13 +165,6 @@ def _mask(text: str) -> tuple[int | None, Path]:
     return int(numbered[1]), Path(numbered[2])
 
 
-def _raw_size(text: str) -> tuple[int, int]:
-    size = re.fullmatch(r"([1-9][0-9]*)[x×]([1-9][0-9]*)", text)
-    if size is None:
-        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x854, found {text!r}")
-    return int(size[1]), int(size[2])
-
-
 def _frame_rate(text: str) -> Fraction:
     try:
         rate = Fraction(text)
@@ -193,7 +186,7 @@ def _add_input(parser: argparse.ArgumentParser) -> None:
         "for raw frames on standard input",
     )
     parser.add_argument(
-        "--raw-size", type=_raw_size, metavar="HxW", help="height and width of raw frames"
+        "--raw-size", type=image_size, metavar="HxW", help="height and width of raw frames"
     )
     parser.add_argument(
         "--pixel-format",

@@ -1,7 +1,7 @@
 """What ``ranet benchmark`` has measured: its file of results, and the table of its rows."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,9 @@ from ranet.tables.grid import Grid
 from ranet.wording import aligned_table, bullets, differences
 
 FORMAT = "ranet-benchmark-1"
+
+RATIO = "seconds_of_other_over_ours"
+"""A detail of two rows of work that was done in turn: by their medians, of a unit of each."""
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _MISSING = "–"
@@ -61,6 +64,27 @@ def new_row(
     return row
 
 
+def with_ratio(rows: Iterable[Row]) -> list[Row]:
+    """Two rows, ours first, and in both of them how they compare, if both were timed."""
+    ours, other = rows
+    if not (ours["seconds"] and other["seconds"]):
+        return [ours, other]
+    ratio = {RATIO: ours["units_per_second"] / other["units_per_second"]}
+    return [{**row, "details": row["details"] | ratio} for row in (ours, other)]
+
+
+def tell_ratios(rows: Iterable[Row]) -> list[str]:
+    """How the second of each two rows of :func:`with_ratio` compares with the first."""
+    compared = [row for row in rows if RATIO in (row["details"] or {})]
+    names = [
+        row["settings"].get("implementation") or row["settings"]["network"] for row in compared
+    ]
+    return [
+        f"{other} takes {row['details'][RATIO]:.2f} times as long as {ours}"
+        for ours, other, row in zip(names[::2], names[1::2], compared[::2], strict=True)
+    ]
+
+
 def read_results(path: Path) -> dict[str, Any]:
     """Results that ``--json`` wrote.
 
@@ -72,16 +96,13 @@ def read_results(path: Path) -> dict[str, Any]:
         if results["format"] != FORMAT:
             raise ValueError(f"its format is {results['format']!r}")
         rows = [{name: row[name] for name in _ENTRIES} for row in results["rows"]]
-        return {
-            "machine": dict(results["machine"]),
-            "software": dict(results["software"]),
-            "rows": rows,
-        }
+        told = {name: dict(results[name]) for name in ("machine", "software")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchmarkError(
             f"{path} should hold results of `ranet benchmark --json`, format {FORMAT!r}, but "
             f"cannot be read as such: {error!r}."
         ) from error
+    return {**told, "rows": rows}
 
 
 def name_of(row: Row) -> str:
@@ -95,7 +116,7 @@ def told(row: Row) -> str:
     problem = row["problem"]
     if row["seconds"] is None:
         return str(problem)
-    return f"{milliseconds(row, 'median')} ms" + (f" ({problem})" if problem else "")
+    return f"{_milliseconds(row, 'median')} ms" + (f" ({problem})" if problem else "")
 
 
 def speed_up(row: Row, others: Sequence[Row]) -> float | None:
@@ -103,16 +124,13 @@ def speed_up(row: Row, others: Sequence[Row]) -> float | None:
     partner = _partner(row, others)
     if partner is None or row["problem"]:
         return None
-    return partner["seconds"]["median"] / row["seconds"]["median"]
+    return row["units_per_second"] / partner["units_per_second"]
 
 
 def _partner(row: Row, others: Sequence[Row]) -> Row | None:
     """The row with the same part and settings, if it was measured with these."""
-    for other in others:
-        same = (other["part"], other["settings"]) == (row["part"], row["settings"])
-        if same and not other["problem"]:
-            return other
-    return None
+    same = (o for o in others if all(o[key] == row[key] for key in ("part", "settings")))
+    return next((other for other in same if not other["problem"]), None)
 
 
 def table(
@@ -130,14 +148,23 @@ def table(
         f"{', '.join([machine['cpu'], *machine['gpus']])}; {machine['cores']} usable cores; "
         f"torch {software['torch']}; revision {software['revision']}"
     )
-    columns = _columns(results["rows"], baseline)
-    several = len(results["rows"]) > 1
-    common = [
-        name
-        for name, cells in columns.items()
-        if several and len(set(cells)) == 1 and name not in _ALWAYS
+    every = results["rows"]
+    settings = dict.fromkeys(name for row in every for name in row["settings"])
+    columns = {"part": [row["part"] for row in every]}
+    columns |= {name: [str(row["settings"].get(name, "")) for row in every] for name in settings}
+    for name, figure in _FIGURES.items():
+        if any(cells := [figure(row) for row in every]):
+            columns[name] = [cell or _MISSING for cell in cells]
+    if any(row["problem"] for row in every):
+        columns["problem"] = [row["problem"] or "" for row in every]
+    if baseline is not None:
+        ratios = [speed_up(row, baseline["rows"]) for row in every]
+        columns["speed-up"] = [_MISSING if r is None else f"{r:.2f} ×" for r in ratios]
+    notes = [
+        f"{name} {columns.pop(name)[0]}"
+        for name, cells in list(columns.items())
+        if len(every) > 1 and len(set(cells)) == 1 and name not in _ALWAYS
     ]
-    notes = [f"{name} {columns.pop(name)[0]}" for name in common]
     header, rows = list(columns), list(zip(*columns.values(), strict=True))
     if markdown:
         return Grid("benchmark", title, header, rows, notes).markdown()
@@ -145,24 +172,7 @@ def table(
     return "\n".join([title, *in_common, "", *aligned_table([header, *rows]), ""])
 
 
-def _columns(rows: Sequence[Row], baseline: Mapping[str, Any] | None) -> dict[str, list[str]]:
-    """Cells by the names of the columns that have any."""
-    settings = dict.fromkeys(name for row in rows for name in row["settings"])
-    columns = {"part": [row["part"] for row in rows]}
-    columns |= {name: [str(row["settings"].get(name, "")) for row in rows] for name in settings}
-    for name, figure in _FIGURES.items():
-        cells = [figure(row) for row in rows]
-        if any(cells):
-            columns[name] = [cell or _MISSING for cell in cells]
-    if any(row["problem"] for row in rows):
-        columns["problem"] = [row["problem"] or "" for row in rows]
-    if baseline is not None:
-        ratios = [speed_up(row, baseline["rows"]) for row in rows]
-        columns["speed-up"] = [_MISSING if r is None else f"{r:.2f} ×" for r in ratios]
-    return columns
-
-
-def milliseconds(row: Row, *names: str) -> str | None:
+def _milliseconds(row: Row, *names: str) -> str | None:
     """Of a call: ``12.30``, or ``12.10 … 12.90`` of two; None if it was not timed."""
     seconds = row["seconds"]
     return seconds and " … ".join(f"{1000 * seconds[name]:.2f}" for name in names)
@@ -172,8 +182,7 @@ def _prefixed(name: str, unit: str) -> Callable[[Row], str | None]:
     """Three digits: ``263 GFLOP``."""
 
     def told(row: Row) -> str | None:
-        value = row[name]
-        if value is None:
+        if (value := row[name]) is None:
             return None
         factor, prefix = next((each for each in _PREFIXES if value >= each[0]), (1, ""))
         return f"{value / factor:.3g} {prefix}{unit}".rstrip()
@@ -182,8 +191,8 @@ def _prefixed(name: str, unit: str) -> Callable[[Row], str | None]:
 
 
 _FIGURES: dict[str, Callable[[Row], str | None]] = {
-    "ms": lambda row: milliseconds(row, "median"),
-    "quartiles": lambda row: milliseconds(row, "lower", "upper"),
+    "ms": lambda row: _milliseconds(row, "median"),
+    "quartiles": lambda row: _milliseconds(row, "lower", "upper"),
     "a second": lambda row: row["seconds"] and f"{row['units_per_second']:.4g} {row['unit']}s",
     "parameters": _prefixed("parameters", ""),
     "work": _prefixed("flop", "FLOP"),

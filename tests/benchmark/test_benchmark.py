@@ -1,7 +1,6 @@
 """scripts/benchmark.py; how fast anything is depends on the machine."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 import yaml
 
 from ranet import benchmark
-from ranet.benchmark import PREPARE, build_network, count_flop, draw_video
+from ranet.benchmark import Effort, build_network, count_flop, draw_video, measure
 from ranet.commands import benchmark as command
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.tables.benchmark import new_row
@@ -48,11 +47,20 @@ def test_every_part_gets_a_row(run_script, checkpoint, tmp_path):
     assert done.error.count(" ms\n") == len(rows)  # each is told when it is there
 
 
-def test_more_objects_and_videos_are_more_work(case):
+def test_more_objects_and_videos_are_more_work(case, monkeypatch):
+    counted = []
+
+    def count_and_time(calls, *others):
+        counted.extend(map(count_flop, calls))
+        return [[1.0]]
+
+    monkeypatch.setattr(benchmark, "matrix_product_rate", lambda *_: 1.0)
+    monkeypatch.setattr(benchmark, "time_in_turn", count_and_time)
+
     def flop(**changes):
-        network, frame = (next(PREPARE[p](case(p, **changes))) for p in ("network", "frame"))
-        assert network.facts["flop"] == count_flop(network.call) == count_flop(frame.call)
-        return network.facts["flop"]
+        rows = [measure(case(p, **changes), Effort(0, 1, 0)) for p in ("network", "frame")]
+        assert rows[0][0]["flop"] == rows[1][0]["flop"] == counted.pop() == counted.pop()
+        return rows[0][0]["flop"]
 
     assert flop() < flop(objects=2) < 2 * flop()
     assert flop(videos=2) == 2 * flop()
@@ -119,7 +127,7 @@ def test_mistakes_are_told_before_anything_is_measured(run_script, words, status
 def test_without_part_all_is_measured(run_script, monkeypatch, tmp_path):
     measured = []
     monkeypatch.setattr(
-        benchmark, "measure", lambda case, effort: measured.append(case) or new_row(case.part, {})
+        benchmark, "measure", lambda case, *_: measured.append(case) or [new_row(case.part, {})]
     )
     done = run_script("benchmark.py", "--batch", "2", "--dtype", "bfloat16")
     assert done.status == 0, done.error
@@ -133,10 +141,10 @@ def test_without_part_all_is_measured(run_script, monkeypatch, tmp_path):
 
 
 def test_an_interruption_leaves_a_table_and_a_file(run_script, monkeypatch, checkpoint, tmp_path):
-    def interrupted(case):
+    def interrupted(case, effort):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(benchmark.PREPARE, "frame", interrupted)
+    monkeypatch.setitem(benchmark.PARTS, "frame", interrupted)
     file = tmp_path / "results.json"
     done = run_script(
         *("benchmark.py", "network,frame", "--checkpoint", checkpoint, *SMALL, "--json", file)
@@ -161,13 +169,12 @@ def test_random_networks_are_always_the_same_and_leave_the_global_generator_alon
 
 @pytest.mark.slow
 def test_training_steps_are_timed_and_are_real(run_script, tmp_path, monkeypatch):
-    prepare, losses = PREPARE["training"], []
+    timed, losses = benchmark.timed, []
 
-    def watched(case):
-        (work,) = prepare(case)
-        yield replace(work, call=lambda: losses.append(work.call()["total"]))
+    def watched(case, effort, call, *others, **details):
+        return timed(case, effort, lambda: losses.append(call()["total"]), *others, **details)
 
-    monkeypatch.setitem(benchmark.PREPARE, "training", watched)
+    monkeypatch.setattr(benchmark, "timed", watched)
     file = tmp_path / "results.json"
     done = run_script(
         *("benchmark.py", "training", "--config", DEBUG, "--size", "64x96", "--batch", "1,2"),

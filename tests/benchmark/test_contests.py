@@ -12,13 +12,12 @@ import pytest
 from tiny_ranet import tiny_ranet
 
 from ranet import contests
-from ranet.benchmark import Effort, build_network
-from ranet.commands import benchmark as command
+from ranet.benchmark import Case, Effort, build_network
 from ranet.config import InferenceConfig, load_config
-from ranet.contests import measure_commands, measure_peer, our_command, tell_ratios
+from ranet.contests import our_command, time_commands, time_evaluation, time_peer
 from ranet.datasets.image_io import write_labels
 from ranet.errors import BenchmarkError
-from ranet.tables.benchmark import new_row
+from ranet.tables.benchmark import new_row, table, tell_ratios
 
 ONCE = Effort(warm_up=0, repeats=1, seconds=0)
 
@@ -41,24 +40,35 @@ COPYING = python(COPIES, "{frames}", "{mask}", "{out}")
 # --- Commands
 
 
-def test_both_run_in_turn_on_the_same_video(case, tmp_path):
+@pytest.fixture
+def run_both(case, monkeypatch):
+    """Times two commands, the first in the place of ours: ``run_both(ours, other, effort)``."""
+
+    def run(ours, other, effort=ONCE):
+        monkeypatch.setattr(contests, "our_command", lambda *_: ours)
+        return time_commands(case("video"), effort, other=other)
+
+    return run
+
+
+def test_both_run_in_turn_on_the_same_video(run_both, tmp_path):
     log = tmp_path / "log"
     code = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + sys.argv[3] + '\\n')"
     ours, other = (python(code, str(log), name, "{frames}") for name in "AB")
-    rows = measure_commands(ours, other, case("video"), Effort(warm_up=1, repeats=2, seconds=0))
+    rows = run_both(ours, other, Effort(warm_up=1, repeats=2, seconds=0))
     lines = log.read_text().split()
     assert [line[0] for line in lines] == list("ABABAB")
     assert len({line[1:] for line in lines}) == 1
     assert [row["settings"]["implementation"] for row in rows] == ["ours", "other"]
+    assert {row["part"] for row in rows} == {"command"}
     assert [row["seconds"]["calls"] for row in rows] == [2, 2]
     assert [row["details"]["command"] for row in rows] == [ours, other]
 
 
-def test_the_ratio_is_the_median_of_those_of_the_turns(case, monkeypatch):
-    seconds = [[1.0, 2.0, 1.0], [2.0, 5.0, 9.0]]
+def test_the_ratio_is_that_of_the_medians(run_both, monkeypatch):
+    seconds = [[1.0, 2.0, 1.0], [2.0, 2.5, 9.0]]
     monkeypatch.setattr(contests, "time_in_turn", lambda *args: seconds)
-    (told,) = tell_ratios(measure_commands("true", "true", case("video"), ONCE))
-    assert told.startswith("other takes 2.50 times as long as ours")
+    assert tell_ratios(run_both("true", "true")) == ["other takes 2.50 times as long as ours"]
 
 
 @pytest.mark.parametrize(
@@ -71,22 +81,20 @@ def test_the_ratio_is_the_median_of_those_of_the_turns(case, monkeypatch):
         (python("import sys; sys.exit('\\n'.join(map(str, range(9999))))"), "printed:\n9984\n"),
     ],
 )
-def test_a_command_that_does_not_do_its_work(case, command, told):
+def test_a_command_that_does_not_do_its_work(run_both, command, told):
     with pytest.raises(BenchmarkError, match=f"(?s){told}"):
-        measure_commands("true", command, case("video"), ONCE)
+        run_both("true", command)
 
 
-def test_our_command_reads_the_same_network_and_configuration(case):
+def test_our_command_reads_the_same_network_and_configuration(case, tmp_path):
     ours = case("video")
-    with our_command(ours) as command:
-        python, *module, name = shlex.split(command)[:4]
-        assert (python, module, name) == (sys.executable, ["-m", "ranet"], "segment")
-        words = shlex.split(command)[4:]
-        values = dict(zip(words[::2], words[1::2], strict=True))
-        network = build_network(Path(values["--checkpoint"]))
-        assert network.architecture == tiny_ranet().architecture | {"objects": "multi"}
-        assert load_config(InferenceConfig, values["--config"]) == ours.config
-        assert (values["--video"], values["--out"]) == ("{frames}", "{out}")
+    words = shlex.split(our_command(ours, tmp_path))
+    assert words[:4] == [sys.executable, "-m", "ranet", "segment"]
+    values = dict(zip(words[4::2], words[5::2], strict=True))
+    network = build_network(Path(values["--checkpoint"]))
+    assert network.architecture == tiny_ranet().architecture | {"objects": "multi"}
+    assert load_config(InferenceConfig, values["--config"]) == ours.config
+    assert (values["--video"], values["--out"]) == ("{frames}", "{out}")
 
 
 @pytest.mark.slow
@@ -105,43 +113,50 @@ def test_ours_is_started_wherever_it_is_run(run_script, checkpoint, tmp_path, mo
 
 
 def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch):
+    """A call of the peer is five frames; its row, the table and the ratio are of one."""
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "1")
-    seconds = iter([1.0, 6.0, 3.0, 9.0])
+    seconds = iter([1.0, 20.0, 3.0, 55.0])
     turns = []
 
-    def in_own_process(function, timed, effort, *prepare):
+    def in_own_process(function, timed, effort, *part):
         turns.append((timed.network, effort.warm_up, effort.repeats))
-        return new_row(
-            timed.part,
-            timed.settings,
-            [next(seconds)],
-            unit="frame",
-            units=1,
-            peak_bytes=len(turns),
-            peak_flop_rate=1.0,
-            share_of_peak=1.0,
-            details={},
-        )
+        return [
+            new_row(
+                timed.part,
+                timed.settings,
+                [next(seconds)],
+                unit="frame",
+                units=5 if part else 1,
+                flop=2000 if part else 300,
+                peak_bytes=len(turns),
+                peak_flop_rate=1.0,
+                share_of_peak=1.0,
+                details={},
+            )
+        ]
 
     monkeypatch.setattr(contests, "_in_own_process", in_own_process)
-    rows = measure_peer(case("step"), "cutie-base", Effort(warm_up=2, repeats=2, seconds=0))
+    effort = Effort(warm_up=2, repeats=2, seconds=0)
+    rows = time_peer(case("step"), effort, peer="cutie-base")
     assert [name for name, *_ in turns[1::2]] == ["cutie-base"] * 2
-    assert {effort for _, *effort in map(tuple, turns) for effort in [tuple(effort)]} == {(2, 1)}
+    assert {tuple(effort) for _, *effort in turns} == {(2, 1)}
     assert [row["settings"]["network"] for row in rows] == ["tiny", "cutie-base"]
     assert [row["seconds"]["median"] for row in rows] == [2.0, 7.5]
+    assert [row["units"] / row["units_per_second"] for row in rows] == [2.0, 7.5]
+    assert [row["flop"] for row in rows] == [300, 400]
     assert [row["peak_bytes"] for row in rows] == [3, 4]
-    (told,) = tell_ratios(rows)
-    assert told.startswith("cutie-base takes 4.50 times as long as tiny")
+    assert tell_ratios(rows) == ["cutie-base takes 3.75 times as long as tiny"]
+    machine = {"machine": {"cpu": "", "gpus": [], "cores": 2}}
+    shown = table({"rows": rows, "software": {"torch": "", "revision": ""}, **machine})
+    cells = [line.split() for line in shown.splitlines()[-2:]]
+    told = [(float(ms), float(rate)) for _, _, ms, _, _, _, rate, *_ in cells]
+    assert told == [(2000, 0.5), (7500, 0.1333)]
 
 
 @pytest.mark.slow
 def test_a_process_of_its_own_that_is_killed_is_told():
     with pytest.raises(BenchmarkError, match="memory"):
         contests._in_own_process(signal.raise_signal, signal.SIGKILL)
-
-
-def test_the_command_names_the_peers_that_there_are():
-    assert tuple(contests.PEERS) == command._PEERS
 
 
 def test_a_peer_that_is_not_installed(run_script, monkeypatch):
@@ -160,12 +175,11 @@ def test_cutie_runs_with_random_weights(case):
     pytest.importorskip("cutie", reason="rf-cutie is not installed: pip install '.[peers]'")
     theirs = replace(case("network"), network="cutie-small")
     with pytest.raises(BenchmarkError, match="16×16"):
-        next(contests.prepare_cutie(theirs))
+        contests.time_cutie(theirs, ONCE)
     config = theirs.config.model_copy(update={"input_size": (96, 96)})
-    work = next(contests.prepare_cutie(replace(theirs, config=config)))
-    work.call()
-    assert work.facts["units"] == 5
-    assert work.facts["flop"] > 1e9
+    (row,) = contests.time_cutie(replace(theirs, config=config), ONCE)
+    assert row["units"] == 5
+    assert row["flop"] > 1e9
 
 
 # --- The evaluation
@@ -199,7 +213,7 @@ def test_both_evaluations_agree_and_are_timed(run_script, trees):
     assert done.status == 0, done.error
     assert "times as long as ranet" in done.out
     assert "all values equal" in done.out
-    ours, plain = contests.measure_evaluation(trees, workers=2, effort=ONCE)
+    ours, plain = time_evaluation(Case("evaluation", {"workers": 2}, trees), ONCE)
     for row, name in ((ours, "ranet"), (plain, "straightforward")):
         assert row["settings"]["implementation"] == name
         assert row["settings"]["scored frames"] == row["units"] == 4
@@ -210,4 +224,4 @@ def test_both_evaluations_agree_and_are_timed(run_script, trees):
 def test_another_value_is_a_mistake_of_this_project(trees, monkeypatch):
     monkeypatch.setattr(contests, "_plain_f_measure", lambda found, truth: -1.0)
     with pytest.raises(AssertionError, match="ant"):
-        contests.measure_evaluation(trees, workers=1, effort=ONCE)
+        time_evaluation(Case("evaluation", {"workers": 1}, trees), ONCE)

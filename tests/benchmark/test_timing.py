@@ -13,7 +13,6 @@ from ranet import benchmark
 from ranet.benchmark import (
     Case,
     Effort,
-    Work,
     count_flop,
     describe_machine,
     describe_software,
@@ -21,6 +20,7 @@ from ranet.benchmark import (
     matrix_product_rate,
     measure,
     time_in_turn,
+    timed,
 )
 from ranet.config import InferenceConfig
 
@@ -46,8 +46,9 @@ def clock(monkeypatch):
     return call
 
 
-def work(call=lambda: None, **facts):
-    return lambda case: (Work(call, CPU, {"unit": "frame", "units": 4, **facts}) for _ in "1")
+def row_of(call=lambda: None, effort=ONCE, **facts):
+    (row,) = measure(CASE, effort, lambda case, effort: timed(case, effort, call, 4, **facts))
+    return row
 
 
 def test_calls_are_timed_in_turn_after_the_warm_up(clock):
@@ -109,7 +110,7 @@ def test_calls_and_matrix_products_take_turns(monkeypatch):
     monkeypatch.setattr(
         benchmark, "time_in_turn", lambda *_: events.append("calls") or [next(rounds)]
     )
-    row = measure(CASE, Effort(0, 3, 0), work(flop=50, parameters=3))
+    row = row_of(effort=Effort(0, 3, 0), flop=50, model=nn.Linear(2, 1))
     assert events == ["product", "reset", "calls"] * 3  # the matrices' memory does not count
     assert (row["share_of_peak"], row["peak_flop_rate"]) == (0.5, 200.0)
     assert (row["seconds"]["calls"], row["seconds"]["median"]) == (4, 0.75)
@@ -120,17 +121,17 @@ def test_calls_and_matrix_products_take_turns(monkeypatch):
 
 def test_work_without_flop_needs_no_matrix_products(monkeypatch):
     monkeypatch.setattr(benchmark, "matrix_product_rate", lambda *_: pytest.fail("none needed"))
-    assert measure(CASE, ONCE, work())["peak_flop_rate"] is None
+    assert row_of()["peak_flop_rate"] is None
 
 
 def test_a_gpu_without_room_is_a_result_and_no_other_error_is():
     def too_large():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    row = measure(CASE, ONCE, work(too_large))
+    row = row_of(too_large)
     assert (row["problem"], row["seconds"]) == ("out of memory", None)
     with pytest.raises(ZeroDivisionError):
-        measure(CASE, ONCE, work(lambda: 1 / 0))
+        row_of(lambda: 1 / 0)
 
 
 def test_earlier_work_is_gone_before_the_next_takes_memory():
@@ -138,15 +139,15 @@ def test_earlier_work_is_gone_before_the_next_takes_memory():
         def __init__(self):
             self.itself = self
 
-    def prepare(case):
+    def part(case, effort):
         assert earlier() is None
-        return work()(case)
+        return timed(case, effort, lambda: None, 4)
 
     gc.disable()
     try:
         earlier = weakref.ref(Circle())
         assert earlier() is not None
-        measure(CASE, ONCE, prepare)
+        measure(CASE, ONCE, part)
     finally:
         gc.enable()
 

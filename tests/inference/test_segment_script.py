@@ -434,7 +434,7 @@ def test_ids_above_254_in_a_16_bit_mask(segment, tmp_path):
         (["--box", "1,2,3,x"], "top,left,bottom,right"),
         (["--start", "-1"], "from 0 on"),
         (["--mask", "3=a.png", "--start", "3"], "a mask without a number"),
-        (["--box", "0,0,9,9", "--raw-size", "480"], "HEIGHTxWIDTH"),
+        (["--box", "0,0,9,9", "--raw-size", "480"], "480x864"),
         (["--box", "0,0,9,9", "--raw-size", "480x854"], "need each other"),
         (["--box", "0,0,9,9", "--frame-rate", "0"], "frames a second"),
         (["--mask", "a.png", "--polygon", "a.json"], "not allowed with"),
