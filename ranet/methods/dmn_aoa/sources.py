@@ -24,11 +24,19 @@ def _light(channels: int) -> "ProposalSource":
     return import_module("ranet.methods.dmn_aoa.light").LightDetector(channels)
 
 
-SOURCES: "dict[str, Callable[[int], ProposalSource]]" = {
+def _maskrcnn(channels: int, file: str = "") -> "ProposalSource":
+    return import_module("ranet.methods.dmn_aoa.maskrcnn").MaskRCNN(channels, file)
+
+
+SOURCES: "dict[str, Callable[..., ProposalSource]]" = {
     "none": _nothing,
     "light": _light,
+    "maskrcnn": _maskrcnn,
 }
 """What makes each source, given c, the channels of the feature pyramid."""
+
+_OF_FILES = {"maskrcnn"}
+"""Those that are also given a file of weights, as ``NAME:FILE``."""
 
 
 def register_source(name: str) -> Callable[[_Create], _Create]:
@@ -48,13 +56,15 @@ def register_source(name: str) -> Callable[[_Create], _Create]:
 
 
 def known_source(name: str) -> str:
-    """The name, if it is that of a source.
+    """The name, if it is that of a source, with a file of weights where it takes one.
 
     Raises:
         ValueError: it is not.
     """
-    if name not in SOURCES:
-        raise ValueError(f"a source of proposals should be one of {', '.join(SOURCES)}")
+    kind, colon, _ = name.partition(":")
+    if kind not in (_OF_FILES if colon else SOURCES):
+        names = [*SOURCES, *(f"{source}:FILE" for source in sorted(_OF_FILES))]
+        raise ValueError(f"a source of proposals should be one of {', '.join(names)}")
     return name
 
 
@@ -65,6 +75,7 @@ def create_source(name: str, channels: int) -> "ProposalSource":
         ConfigError: there is no such source.
     """
     try:
-        return SOURCES[known_source(name)](channels)
+        kind, _, file = known_source(name).partition(":")
+        return SOURCES[kind](channels, *filter(None, [file]))
     except ValueError as error:
         raise ConfigError(f"source={name}: {error}.") from error
