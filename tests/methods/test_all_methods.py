@@ -46,6 +46,7 @@ def test_a_video_goes_on_without_objects_until_one_is_marked(network):
     ("method", "option"),
     [
         ("ranet", {"memory_limit": 8}),
+        ("ranet", {"source": "none"}),
         ("dmvos", {"memory_limit": 8}),
         ("dmn_aoa", {"crop_smoothing": 0.5}),
         ("dmn_aoa", {"crop_scale": 2}),

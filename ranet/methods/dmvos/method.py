@@ -119,7 +119,7 @@ class DMVOS(VOSMethod):
     Config = DMVOSConfig
     state_types = (DMVOSState,)
     crop_smoothing = 0.5
-    reads_options = VOSMethod.reads_options - {"memory_limit"}
+    reads_options = VOSMethod.reads_options - {"memory_limit", "source"}
     label = "DMVOS-style"
 
     def __init__(
