@@ -1,6 +1,5 @@
 """Frames that come once and are gone: from a camera, or from another program through a pipe."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -96,9 +95,11 @@ class CameraFrames(FrameSource):
     live = True
 
     def __init__(self, index: int) -> None:
-        with _opencv_silent():
-            self._capture = cv2.VideoCapture(index)
-            delivered, first = self._capture.read()
+        logging = cv2.utils.logging  # without a line for each way in which it cannot be opened
+        level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        self._capture = cv2.VideoCapture(index)
+        delivered, first = self._capture.read()
+        logging.setLogLevel(level)
         if not delivered:
             self._capture.release()
             raise DataError(
@@ -122,14 +123,3 @@ class CameraFrames(FrameSource):
                 number += 1
         finally:
             self._capture.release()
-
-
-@contextlib.contextmanager
-def _opencv_silent() -> Iterator[None]:
-    """Without OpenCV's own lines about each way in which a camera could not be opened."""
-    logging = cv2.utils.logging
-    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        logging.setLogLevel(level)

@@ -17,7 +17,7 @@ from ranet.datasets.image_io import picture_count, read_pictures
 from ranet.datasets.index import images_by_name, index_frames, is_image
 from ranet.datasets.numbering import numbers_of, skipped_numbers
 from ranet.datasets.video_file import Decoding, frame_rate, opened_video, upright
-from ranet.errors import DataError, OutputError
+from ranet.errors import DataError
 from ranet.files import make_folder, output_errors
 
 if TYPE_CHECKING:
@@ -193,22 +193,15 @@ def backwards(source: FrameSource, count: int, folder: Path) -> ImageFrames:
         OutputError: there is no room for them.
     """
     if isinstance(source, ImageFrames):
-        paths = source.paths[:count]
+        paths = list(source.paths[:count])
     else:
         make_folder(folder)
-        paths = tuple(
-            _laid_down(folder / f"{name}.png", frame)
-            for name, frame in itertools.islice(source, count)
-        )
+        paths = []
+        for name, frame in itertools.islice(source, count):
+            _, data = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _FAST)
+            paths.append(folder / f"{name}.png")
+            with output_errors(paths[-1]):
+                paths[-1].write_bytes(data)  # only for this process: it need not appear whole
     if len(paths) < count:
         raise DataError(f"The video has {len(paths)} frames; {count} were to be read backwards.")
     return ImageFrames(paths[::-1])
-
-
-def _laid_down(path: Path, frame: np.ndarray) -> Path:
-    encoded, data = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _FAST)
-    if not encoded:
-        raise OutputError(f"Cannot write {path}: OpenCV could not encode this frame as PNG.")
-    with output_errors(path):
-        path.write_bytes(data.tobytes())  # only for this process: it need not appear whole
-    return path

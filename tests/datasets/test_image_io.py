@@ -79,10 +79,6 @@ def test_indexed_masks_of_few_bits(tmp_path, bits):
     assert np.array_equal(read_labels(path), labels)
 
 
-def test_one_bit_masks(tmp_path):
-    assert np.array_equal(read_labels(saved(tmp_path / "m.png", BINARY * 255, "1")), BINARY)
-
-
 @pytest.mark.parametrize(
     "stored",
     [
@@ -132,13 +128,6 @@ def test_the_palette_goes_before_grey_values(tmp_path):
     labels = np.zeros((4, 4), np.uint8)
     labels[1:3, 1:3] = 7  # (128, 128, 128)
     assert np.array_equal(read_labels(saved(tmp_path / "m.png", PALETTE[labels])), labels)
-
-
-def test_ids_with_gaps(tmp_path):
-    labels = IDS.copy()
-    labels[IDS == 2], labels[IDS == 255] = 200, 0
-    for mode in ("P", "L"):
-        assert np.array_equal(read_labels(saved(tmp_path / "m.png", labels, mode)), labels)
 
 
 @pytest.mark.parametrize(
@@ -531,13 +520,6 @@ def test_damaged_exif_is_reported_and_ignored(tmp_path):
         with pytest.warns(UserWarning, match=r"i\.png has damaged EXIF"):
             result = read(path)
         assert (result if expected is None else result.shape) == (expected or (6, 9))
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (640, 360)])
-def test_images_of_any_size(tmp_path, shape):
-    path = saved(tmp_path / "i.png", np.full((*shape, 3), 7, np.uint8), compress_level=1)
-    assert read_image(path).shape == (*shape, 3)
-    assert image_size(path) == shape
 
 
 def test_the_size_is_read_from_the_header_alone(tmp_path):

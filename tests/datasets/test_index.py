@@ -61,14 +61,6 @@ def test_annotations_may_be_sparse(tmp_path):
     assert camel.annotations[5] == masks / "00005.png"
 
 
-def test_only_the_first_frame_annotated(tmp_path):
-    root = davis_tree(tmp_path, ["camel"], frames=3)
-    for number in (1, 2):
-        (root / "Annotations" / "480p" / "camel" / f"{number:05d}.png").unlink()
-    (camel,) = index_davis(root, year=2016)
-    assert [mask is None for mask in camel.annotations] == [False, True, True]
-
-
 def test_other_splits_years_and_lists(tmp_path):
     root = davis_tree(tmp_path, ["camel", "bear"])
     (root / "ImageSets" / "2017").mkdir()

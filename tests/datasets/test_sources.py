@@ -137,13 +137,6 @@ def test_a_list_of_images(tmp_path):
     assert {samples[n].name for n in range(6)} == {"a10"}
 
 
-def test_a_video_of_one_annotated_frame(tmp_path):
-    source = video_source(write_videos(tmp_path, frames=1))
-    raw = source.draw(1, generator())
-    np.testing.assert_array_equal(raw.template.labels, raw.current[0].labels)
-    np.testing.assert_array_equal(raw.previous_labels, raw.current[0].labels)
-
-
 def test_davis_2016_makes_one_object_of_all(tmp_path):
     root = write_videos(tmp_path)
     assert set(np.unique(video_source(root).draw(1, generator()).template.labels)) == {0, 3, 7}
@@ -179,8 +172,6 @@ def test_a_still_image_is_drawn_unchanged(tmp_path):
 def test_a_pattern_takes_a_part_of_the_pairs(tmp_path):
     source = static_source(write_pairs(tmp_path), names="p[12]")
     assert {source.draw(1, generator(seed)).name for seed in range(20)} == {"p1", "p2"}
-    with pytest.raises(DataError, match=r"named like 'coco\*'.*pattern `names`"):
-        static_source(tmp_path / "pairs", names="coco*")
 
 
 def test_backgrounds_of_a_folder(tmp_path):
@@ -252,19 +243,6 @@ def test_a_mask_of_another_size(tmp_path):
         static_source(root).draw(1, generator())
 
 
-def test_a_corrupt_frame_is_named(tmp_path):
-    root = write_videos(tmp_path, frames=2, names=("a",))
-    path = root / "JPEGImages/480p/a/00001.png"
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(DataError, match=r"JPEGImages/480p/a/00001\.png"):
-        video_source(root).draw(1, generator())
-
-
-def test_a_missing_folder(tmp_path):
-    with pytest.raises(DataError, match="nowhere"):
-        video_source(tmp_path / "nowhere")
-
-
 def clips(root, length, **config):
     source = video_source(root, **config)
     for seed in range(150):
@@ -312,6 +290,7 @@ def test_a_clip_turns_where_the_video_ends(tmp_path):
 def test_a_clip_of_one_annotated_frame(tmp_path):
     raw = video_source(write_videos(tmp_path, frames=1)).draw(3, generator())
     assert len(raw.current) == 3
+    np.testing.assert_array_equal(raw.previous_labels, raw.template.labels)
     for frame in raw.current:
         np.testing.assert_array_equal(frame.labels, raw.template.labels)
 

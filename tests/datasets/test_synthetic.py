@@ -241,8 +241,6 @@ class TestScript:
         ("options", "status", "message"),
         [
             (["--size", 40, 64], 1, "size"),
-            (["--max-objects", 21], 1, "max_objects"),
-            (["--clutter", "nan"], 1, "clutter"),
             (["--train", 0, "--val", 0], 2, "set --train or --val above 0"),
         ],
     )

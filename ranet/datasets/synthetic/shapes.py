@@ -55,14 +55,20 @@ def _wobbly(rng: np.random.Generator, roughness: float, radius: float = 1.0) -> 
 
 
 def _limb(
-    start: tuple[float, float], length: float, width: float, angle: float, swing: float
+    start: tuple[float, float],
+    length: float,
+    width: float,
+    angle: float,
+    swing: float,
+    *,
+    accent: bool = False,
 ) -> Part:
     """A tapered capsule from ``start`` in direction ``angle`` that swings about its start."""
     corners = np.array(
         [[-0.1, -0.5], [0.6, -0.45], [1.0, -0.3], [1.0, 0.3], [0.6, 0.45], [-0.1, 0.5]]
     )
     points = _rounded(corners * (length, width), 2)
-    return Part((_rotated(points, angle) + start,), pivot=start, swing=swing)
+    return Part((_rotated(points, angle) + start,), start, swing, accent)
 
 
 def _blob(rng: np.random.Generator) -> list[Part]:
@@ -109,20 +115,15 @@ def _fish(rng: np.random.Generator) -> list[Part]:
     fork = np.array([[0, -0.08], [0.4, -0.38], [0.3, 0], [0.4, 0.38], [0, 0.08]])
     tail = Part((_rounded(fork, 2) + np.array([0.5, 0]),), pivot=(0.5, 0), swing=0.5, accent=True)
     body = Part((_ellipse(-0.15, 0, 0.75, depth),))
-    fin = _limb((-0.15, 0.1), 0.35, 0.22, rng.uniform(0.6, 1.4), 0.5)
+    fin = _limb((-0.15, 0.1), 0.35, 0.22, rng.uniform(0.6, 1.4), 0.5, accent=True)
     eye = Part((_ellipse(-0.65, -0.07, 0.08, 0.08),), accent=True)
-    return [tail, body, Part(fin.outlines, fin.pivot, fin.swing, accent=True), eye]
+    return [tail, body, fin, eye]
 
 
 def _animal(rng: np.random.Generator) -> list[Part]:
     length, depth = rng.uniform(0.5, 0.65), rng.uniform(0.24, 0.38)
     leg, thick = rng.uniform(0.4, 0.6), rng.uniform(0.14, 0.24)
-    hips = [
-        (-0.75 * length, 0.1),
-        (-0.55 * length, 0.1),
-        (0.55 * length, 0.1),
-        (0.75 * length, 0.1),
-    ]
+    hips = [(share * length, 0.1) for share in (-0.75, -0.55, 0.55, 0.75)]
     legs = [
         _limb(hip, leg + depth, thick, np.pi / 2 + rng.uniform(-0.2, 0.2), rng.uniform(0.25, 0.6))
         for hip in hips
@@ -147,10 +148,9 @@ def _person(rng: np.random.Generator) -> list[Part]:
         for side in (-1, 1)
     ]
     legs = [
-        _limb((side * 0.5 * width, 0.2), 0.8, 0.22, np.pi / 2 - side * 0.15, 0.45)
+        _limb((side * 0.5 * width, 0.2), 0.8, 0.22, np.pi / 2 - side * 0.15, 0.45, accent=True)
         for side in (-1, 1)
     ]
-    legs = [Part(limb.outlines, limb.pivot, limb.swing, accent=True) for limb in legs]
     torso = Part((_rounded(np.array([[-1, -1], [1, -1], [0.75, 1], [-0.75, 1]])) * (width, 0.36),))
     head = Part((_ellipse(0, -0.66, 0.19, 0.23),), pivot=(0, -0.4), swing=0.25, accent=True)
     return [arms[0], legs[0], legs[1], torso, head, arms[1]]
