@@ -126,7 +126,6 @@ class _FileFacts:
     path: Path
     size: tuple[int, int] | None  # (height, width) in pixels; None if it cannot be read
     objects: tuple[int, ...] | None  # ids 1…254 of a mask, ascending; None if it was not decoded
-    void: bool  # whether a mask has pixels of label 255
     problems: tuple[str, ...]  # messages that name the file
 
 
@@ -242,10 +241,10 @@ class _Check:
 
     def image_set(self, root: Path, image_set: ImageSet) -> _Found:
         """The images and masks of a set, and that they pair up."""
-        images = self._try(image_set.find_images, root)
-        masks = self._try(image_set.find_masks, root)
-        if images is None or masks is None:
+        found = self._try(image_set.find, root)
+        if found is None:
             return image_set.title, []
+        images, masks = found
         image_folder, mask_folder = root / image_set.images, root / image_set.mask_folder(root)
         for folder in {image_folder, mask_folder}:
             self._check_strays(folder)
@@ -436,8 +435,9 @@ class _Check:
 
     def _check_any_object(self, mask: _FileFacts) -> None:
         if mask.objects == ():
-            what = "only void (255), or" if mask.void else "all of the mask is"
-            self.problems.append(f"{mask.path}: there is no object, {what} background.")
+            self.problems.append(
+                f"{mask.path}: there is no object, all of the mask is background or void (255)."
+            )
 
     def _check_objects(self, video: _Video) -> None:
         """A first mask without objects or with gaps in its ids; ids that come later."""
@@ -501,7 +501,7 @@ def _inspected(files: list[_File], workers: int) -> Iterator[_FileFacts]:
 def _inspect(file: _File) -> _FileFacts:
     """The facts of one file; what goes wrong in reading it, and warnings, are among them."""
     path, read_mask, whole = file
-    objects, void = None, False
+    objects = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
@@ -514,10 +514,9 @@ def _inspect(file: _File) -> _FileFacts:
                 size = labels.shape
                 present = np.bincount(labels.ravel(), minlength=256) > 0
                 objects = tuple((np.flatnonzero(present[1:VOID]) + 1).tolist())
-                void = bool(present[VOID])
         except DataError as error:
-            return _FileFacts(path, None, None, False, (str(error),))
-    return _FileFacts(path, size, objects, void, tuple(str(w.message) for w in caught))
+            return _FileFacts(path, None, None, (str(error),))
+    return _FileFacts(path, size, objects, tuple(str(w.message) for w in caught))
 
 
 def _pair_contents(pairs: list[tuple[_FileFacts, _FileFacts]]) -> Iterator[str]:

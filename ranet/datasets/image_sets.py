@@ -14,6 +14,7 @@ from ranet.datasets.index import (
     did_you_mean,
     entries,
     images_by_name,
+    is_image,
     read_set_file,
     unmatched,
 )
@@ -46,27 +47,20 @@ class ImageSet:
     all_masked: bool = True  # whether every image has a mask
     also: tuple[str, ...] = ()  # other folders, by which the set is told from similar ones
 
-    def find_images(self, root: Path) -> dict[str, Path]:
-        """The images by name, in natural order.
+    def find(self, root: Path) -> tuple[dict[str, Path], dict[str, Path]]:
+        """The images and the masks by name, in natural order.
 
         Raises:
             DataError: there is no such folder, or two of its images have one name.
         """
-        return self._files(root, self.images, self.image_suffixes)
-
-    def find_masks(self, root: Path) -> dict[str, Path]:
-        """The masks by name; see :meth:`find_images`."""
-        return self._files(root, self.mask_folder(root), self.mask_suffixes)
+        images = self._files(root, self.images, self.image_suffixes)
+        return images, self._files(root, self.mask_folder(root), self.mask_suffixes)
 
     def mask_folder(self, root: Path) -> str:
         """Which of the folders that masks may be in holds them; the first if none does."""
-        return next(
-            (folder for folder in self.masks if _holds_images(root / folder)), self.masks[0]
-        )
-
-    def fits(self, root: Path) -> bool:
-        """Whether ``root`` has the folders of this set."""
-        return all((root / folder).is_dir() for folder in self.folders)
+        there = (folder for folder in self.masks if (root / folder).is_dir())
+        holding = (folder for folder in there if any(map(is_image, entries(root / folder))))
+        return next(holding, self.masks[0])
 
     @property
     def folders(self) -> set[str]:
@@ -107,7 +101,7 @@ def index_image_set(root: str | Path, image_set: ImageSet) -> list[ImageMaskPair
         DataError: a folder is missing or empty, or an image or mask has no partner.
     """
     root = Path(root)
-    images, masks = image_set.find_images(root), image_set.find_masks(root)
+    images, masks = image_set.find(root)
     lonely_images = unmatched(images, masks) if image_set.all_masked else []
     lonely_masks = unmatched(masks, images)
     if lonely_images or lonely_masks:
@@ -160,13 +154,11 @@ def recognise_image_set(root: Path) -> ImageSet | None:
 
     Images or masks alone are taken for a plain set that lacks the other.
     """
-    fitting = [image_set for image_set in IMAGE_SETS.values() if image_set.fits(root)]
+    fitting = [
+        image_set
+        for image_set in IMAGE_SETS.values()
+        if all((root / folder).is_dir() for folder in image_set.folders)
+    ]
     if not fitting and ((root / "images").is_dir() or (root / "masks").is_dir()):
         return IMAGE_SETS["pairs"]
     return max(fitting, key=lambda image_set: len(image_set.folders), default=None)
-
-
-def _holds_images(folder: Path) -> bool:
-    return folder.is_dir() and any(
-        path.suffix.lower() in IMAGE_SUFFIXES for path in entries(folder)
-    )

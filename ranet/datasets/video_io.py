@@ -201,7 +201,7 @@ def backwards(source: FrameSource, count: int, folder: Path) -> ImageFrames:
             _, data = cv2.imencode(".png", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), _FAST)
             paths.append(folder / f"{name}.png")
             with output_errors(paths[-1]):
-                paths[-1].write_bytes(data)  # only for this process: it need not appear whole
+                paths[-1].write_bytes(data.tobytes())  # for this process alone: not whole at once
     if len(paths) < count:
         raise DataError(f"The video has {len(paths)} frames; {count} were to be read backwards.")
     return ImageFrames(paths[::-1])

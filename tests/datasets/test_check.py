@@ -193,7 +193,7 @@ MISTAKES = {
         [r"1 frame of another size .*24×32: 00002 \(48×64\)", "1 mask of another size"],
     ),
     "no object": (lambda t: relabel(t, range(6)), ["00000.png: there is no object, all of"]),
-    "void alone": (lambda t: relabel(t, range(6), 255), ["00000.png: .*only void"]),
+    "void alone": (lambda t: relabel(t, range(6), 255), ["00000.png: .*void"]),
     "gaps": (lambda t: relabel(t, range(6), 2, 5), ["00000.png: .*gaps, 1, 3, 4 of 1…5"]),
     "later ids": (write_later_ids, [r"2 ids .*: 3 \(from 00004 on\), 7 \(from 00002 on\)"]),
     "too many objects": (

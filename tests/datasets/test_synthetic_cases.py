@@ -8,7 +8,7 @@ import pytest
 from ranet.commands import make_synthetic
 from ranet.datasets.index import index_davis
 from ranet.datasets.synthetic import write_synthetic_davis
-from ranet.datasets.synthetic.cases import ABSENCES, CASES, GAPS
+from ranet.datasets.synthetic.cases import ABSENCES, CASES, GAPS, draw_case
 from ranet.datasets.synthetic.scene import Scene, footprint
 from ranet.errors import ConfigError
 
@@ -16,9 +16,10 @@ SIZE, FRAMES = (96, 160), 24
 
 
 def drawn(case: str, number: int, size: tuple[int, int] = SIZE, objects: int = 2) -> Scene:
-    return CASES[case](
+    return draw_case(
         np.random.default_rng([3, number]),
-        number,
+        case=case,
+        number=number,
         frames=FRAMES,
         size=size,
         max_objects=objects,

@@ -33,70 +33,58 @@ _ASIDE = 0.22  # of the frame's shorter side, from its middle: two have room bes
 _SLACK = 2.0  # pixels that it goes farther out, or that an obstacle is larger, than needed
 
 
-def look_alikes_crossing(
+def draw_case(
     rng: np.random.Generator,
-    number: int,
     *,
+    case: str,
+    number: int,
     frames: int,
     size: tuple[int, int],
     max_objects: int,
     clutter: float,
 ) -> Scene:
-    """Two of one shape and material go opposite ways, and pass each other half way through.
-
-    How near they come is told by :data:`GAPS`, whose first value is that of video 0.
+    """A scene made for one of the :data:`CASES`.
 
     Args:
         rng: source of everything random.
+        case: its name.
         number: of the video, from 0.
         frames: length of the video, at least :data:`FEWEST_FRAMES`.
         size: height and width in pixels.
-        max_objects: 1: the second one is no object.
+        max_objects: 1: the second of the two things is no object.
         clutter: share of the scenery that really enters, 0 to 1.
-
-    Returns:
-        The scene.
     """
     stage = _Stage(rng, frames, size)
+    layers = CASES[case](stage, number, 2 if max_objects > 1 else 0)
+    behind = list(stage.scenery(clutter))[::-1]
+    return Scene(size, stage.paint_backdrop(), stage.motion.camera, (*behind, *layers))
+
+
+def _look_alikes_crossing(stage: "_Stage", number: int, other_label: int) -> list[Layer]:
+    """Two of one shape and material go opposite ways, and pass each other half way through.
+
+    How near they come is told by :data:`GAPS`, whose first value is that of video 0.
+    """
     (look,) = stage.object_looks(1)
     first, second = (_Actor(stage, look) for _ in range(2))
     gap = GAPS[number % len(GAPS)] * stage.diameter
     apart = first.reach[1, 1] - second.reach[0, 1] + gap  # across, from centre to centre
-    way = _BEFORE_THEY_MEET * stage.diameter * (2 * stage.times / (frames - 1) - 1)
+    way = _BEFORE_THEY_MEET * stage.diameter * (2 * stage.times / (len(stage.times) - 1) - 1)
     layers = [
         first.layer(way, np.full_like(way, -apart / 2), label=1),
-        second.layer(-way, np.full_like(way, apart / 2), label=2 if max_objects > 1 else 0),
+        second.layer(-way, np.full_like(way, apart / 2), label=other_label),
     ]
-    return stage.scene(layers[:: rng.choice([-1, 1])], clutter)
+    return layers[:: stage.rng.choice([-1, 1])]
 
 
-def occlusion_and_return(
-    rng: np.random.Generator,
-    number: int,
-    *,
-    frames: int,
-    size: tuple[int, int],
-    max_objects: int,
-    clutter: float,
-) -> Scene:
+def _occlusion_and_return(stage: "_Stage", number: int, other_label: int) -> list[Layer]:
     """One vanishes half way through, and comes back; something like it is there all the time.
 
     By :data:`ABSENCES`, it passes behind something; leaves the frame and comes back on the same
     side, but elsewhere; goes behind something and comes back where it was; or leaves the frame and
     comes back on its other side.
-
-    Args:
-        rng: source of everything random.
-        number: of the video, from 0.
-        frames: length of the video, at least :data:`FEWEST_FRAMES`.
-        size: height and width in pixels.
-        max_objects: 1: what is like it is no object.
-        clutter: share of the scenery that really enters, 0 to 1.
-
-    Returns:
-        The scene.
     """
-    stage = _Stage(rng, frames, size)
+    rng, frames = stage.rng, len(stage.times)
     (look,) = stage.object_looks(1)
     actor, other = _Actor(stage, look), _Actor(stage, look_alike(rng, look))
     kind, share = ABSENCES[number % len(ABSENCES)]
@@ -123,20 +111,20 @@ def occlusion_and_return(
     )
     sway = wander(rng, stage.times, spacing=8, amount=0.15 * stage.diameter, shape=(2,))
     layers = [
-        other.layer(sway[..., 0], sway[..., 1] + aside * behind, 2 if max_objects > 1 else 0),
+        other.layer(sway[..., 0], sway[..., 1] + aside * behind, other_label),
         actor.layer(along, across, label=1),
     ]
     if behind:
         tall = np.ptp(actor.reach[:, 1])
         layers.append(stage.obstacle((wide, tall), actor.reach[:, 1].mean() - aside))
-    return stage.scene(layers, clutter)
+    return layers
 
 
-CASES: dict[str, Callable[..., Scene]] = {
-    "look_alikes_crossing": look_alikes_crossing,
-    "occlusion_and_return": occlusion_and_return,
+CASES: dict[str, Callable[["_Stage", int, int], list[Layer]]] = {
+    "look_alikes_crossing": _look_alikes_crossing,
+    "occlusion_and_return": _occlusion_and_return,
 }
-"""By name; all take the same arguments."""
+"""What draws the layers of video ``number``, from back to front, by name."""
 
 
 class _Stage(SceneInMaking):
@@ -202,16 +190,6 @@ class _Stage(SceneInMaking):
         )
         nowhere = np.zeros(self.times.shape)
         return Layer(sprite, self.placed(nowhere, nowhere + across, self.motion.camera))
-
-    def scene(self, layers: Sequence[Layer], clutter: float) -> Scene:
-        """All of it, from back to front."""
-        behind = list(self.scenery(clutter))[::-1]
-        return Scene(
-            size=self.motion.size,
-            backdrop=self.paint_backdrop(),
-            camera=self.motion.camera,
-            layers=(*behind, *layers),
-        )
 
 
 class _Actor:

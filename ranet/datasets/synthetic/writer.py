@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ranet.config_files import Section, parse_config
 from ranet.datasets.image_io import write_image, write_labels
 from ranet.datasets.index import DEFAULT_RESOLUTION
-from ranet.datasets.synthetic.cases import CASES, FEWEST_FRAMES
+from ranet.datasets.synthetic.cases import CASES, FEWEST_FRAMES, draw_case
 from ranet.datasets.synthetic.random_scene import draw_scene
 from ranet.datasets.synthetic.scene import CameraEffects
 from ranet.errors import OutputError
@@ -184,7 +184,8 @@ def _write_videos(
 def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) -> None:
     """Draw one video and write its frames and masks."""
     rng = np.random.default_rng(seed)
-    draw = draw_scene if settings.case is None else partial(CASES[settings.case], number=seed[-1])
+    of_case = partial(draw_case, case=settings.case, number=seed[-1])
+    draw = draw_scene if settings.case is None else of_case
     scene = draw(
         rng,
         frames=settings.frames,
