@@ -45,7 +45,7 @@ from ranet.device import (
     resolve_device,
     synchronise,
 )
-from ranet.errors import CheckpointError
+from ranet.errors import BenchmarkError, CheckpointError
 from ranet.inference.network import Network, resolved
 from ranet.inference.sequences import Job, segment
 from ranet.inference.tracker import Tracker
@@ -377,6 +377,44 @@ def _time_video(case: Case, effort: Effort) -> list[Row]:
         return timed(case, effort, call, frames, model, flop, lambda: tracker.network)
 
 
+def _time_onnx(case: Case, effort: Effort) -> list[Row]:
+    """A step as ``ranet export-onnx`` writes it, frames in memory to labels, by onnxruntime."""
+    from ranet.export.files import write_onnx
+    from ranet.export.programs import export_programs
+
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BenchmarkError("onnx needs the extra: pip install -e '.[export]'.") from error
+    objects, model = case.settings["objects"], build_network(case.network)
+    flop = _on_device(model, case, case.config.crop)[-1]
+    (first, *others), labels = drawn(case, _FRAMES_IN_MEMORY)
+    frames, size = itertools.cycle(others), case.config.input_size
+    graphs = export_programs(model, frame_size=size, objects=objects, config=case.config)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        sessions = {
+            path.stem: onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+            for path in write_onnx(graphs, folder, {})
+        }
+
+    def run(graph: str, frame: np.ndarray, **given: np.ndarray) -> dict[str, np.ndarray]:
+        given["image"] = frame.transpose(2, 0, 1)[None] / np.float32(255)
+        inputs = {name: given[name] for name in graphs[graph].inputs}
+        return dict(zip(graphs[graph].outputs, sessions[graph].run(None, inputs), strict=True))
+
+    masks = (labels[:1, None] == np.arange(1, objects + 1)[:, None, None]).astype(np.float32)
+    state = run("template", first, masks=masks)
+
+    def call() -> None:
+        before = {f"previous_{name}": value for name, value in state.items()}
+        before["previous"] = state["probabilities"]
+        state.update(run("step", next(frames), **state, **before))
+
+    return timed(case, effort, call, 1, model, flop, onnxruntime=onnxruntime.__version__)
+
+
 def _on_device(
     model: VOSMethod, case: Case, crop: str | None
 ) -> tuple[Network, tuple[Any, Tensor], int, int]:
@@ -463,6 +501,7 @@ PARTS: Mapping[str, Part] = {
     "frame": _time_frame,
     "step": _time_step,
     "video": _time_video,
+    "onnx": _time_onnx,
     "training": _time_training,
     "loader": _time_loader,
 }

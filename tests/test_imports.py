@@ -146,6 +146,7 @@ MAY_IMPORT = {
 # What a room may import besides, but inside a function only: loaded by those who ask for it.
 MAY_IMPORT_LATE = {
     "visual": {"inference.explain"},  # ranet.visual.explain() runs a network
+    "benchmark": {"export"},  # one of its parts times exported graphs
     "inference": {"training.online"},  # online learning trains, then follows with what it learned
 }
 

@@ -1,12 +1,13 @@
 """Measure how fast this project is.
 
-PART is one of these, or several of them (a,b); without it, the first five are measured:
+PART is one of these, or several of them (a,b); without it, network,frame,step,video,training:
 
     network     the network alone: a frame of each video is encoded, all objects are segmented
     frame       all that is done on the device: crop, network, paste back
     step        a whole step: upload, crop, network, paste back, labels
     video       end to end: decode a folder of images, segment, write masks
     training    a training step: both passes, losses, update
+    onnx        a step as ranet export-onnx writes it, by onnxruntime on the CPU (extra export)
     evaluation  ranet evaluate, against a straightforward evaluation with the same values
     loader      the training samples that worker processes make
 
@@ -62,8 +63,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _PEERS = ("cutie-small", "cutie-base")  # what ranet.contests.time_cutie knows
-_INFERENCE = ("network", "frame", "step", "video")
+_INFERENCE = ("network", "frame", "step", "video", "onnx")
 _SWEPT = (*_INFERENCE, "training")
+_USUAL = ("network", "frame", "step", "video", "training")
 _PARTS = (*_SWEPT, "evaluation", "loader")
 _SLOW = ("evaluation", "loader")  # whose calls take seconds
 
@@ -147,7 +149,7 @@ _NEEDED = {"loader": ("config",), "evaluation": ("annotations", "predictions", "
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("part", nargs="?", default=",".join(_SWEPT), metavar="PART")
+    parser.add_argument("part", nargs="?", default=",".join(_USUAL), metavar="PART")
     for name, parts, default, kind, metavar, told in _OPTIONS:
         told += f" (default: {default})" if default else ""
         action = "append" if name in ("checkpoint", "vary") else "store"
@@ -284,7 +286,7 @@ def _cases(options: argparse.Namespace, part: str) -> "Iterator[Case]":
 
 def _inference_cases(options: argparse.Namespace, part: str) -> "Iterator[Case]":
     from ranet.benchmark import Case, network_config
-    from ranet.config import InferenceConfig, load_config
+    from ranet.config import PLAIN_STEP, InferenceConfig, load_config
 
     names = options.network or ([] if options.checkpoint else ["single"])
     for name in names:
@@ -297,6 +299,9 @@ def _inference_cases(options: argparse.Namespace, part: str) -> "Iterator[Case]"
     combinations = list(_combinations(options, "input_size", "frame_size"))
     for (name, network), (settings, overrides) in itertools.product(networks, combinations):
         config = load_config(InferenceConfig, file, overrides)
+        plain = all(getattr(config, field) == value for field, value in PLAIN_STEP.items())
+        if part == "onnx" and not (plain and settings["device"] == "cpu" and options.videos == [1]):
+            raise UsageError("onnx is for a CPU, float32, one video, and nothing compiled")
         for length in lengths:
             yield Case(part, {"network": name, **settings, **length}, config, network)
 

@@ -91,6 +91,17 @@ def test_fields_of_the_configuration_vary_and_files_are_compared(run_script, che
     assert "crop around_objects" in done.out.split("not measured now:")[1]
 
 
+@pytest.mark.slow
+def test_the_exported_step_is_timed_beside_ours(case):
+    pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+    once = Effort(warm_up=0, repeats=2, seconds=0)
+    (ours,), (exported,) = (measure(case(part, objects=2), once) for part in ("step", "onnx"))
+    for name in ("unit", "units", "parameters", "flop"):
+        assert exported[name] == ours[name], name
+    assert exported["seconds"]["calls"] == 2
+    assert exported["details"]["onnxruntime"]
+
+
 @pytest.mark.parametrize(
     ("words", "status", "told"),
     [
@@ -103,6 +114,7 @@ def test_fields_of_the_configuration_vary_and_files_are_compared(run_script, che
         (["network", "--vary", "compile"], 2, "compile=false,true"),
         (["video", "--against", "cutie-small"], 2, "network and step"),
         (["step", "--videos", "2", "--against", "cutie-small"], 2, "one video"),
+        (["onnx", "--dtype", "bfloat16", "--device", "cpu"], 2, "float32"),
         (["loader", "--config", DEBUG, "--workers", "-1"], 2, "--workers"),
         (["training", "--objects", "2"], 1, "model.objects"),
         (["network", "--dtype", "float8"], 1, "dtype"),
