@@ -40,10 +40,9 @@ def explained(
         )
     k = watched.ids.index(object_id)
     state: DMVOSState = watched.state
-    first = _first_look(model, watched.first_masks)
+    first = model.around(watched.first_masks)
     look = _last_look(model, watched.before, state)
-    before = state._replace(probabilities=watched.before)
-    seen = model.see_objects(before, watched.image, look, slice(k, k + 1))
+    seen = model.see_objects(state, watched.image, look, slice(k, k + 1))
     assert seen.offset is not None
     assert seen.margin_logit is not None  # both by check_explains
     maps = array_of(seen.maps[0])
@@ -51,7 +50,7 @@ def explained(
         object_id=object_id,
         frame_number=watched.number,
         template=_view(model, watched, k, watched.first_image, watched.first_masks, first),
-        current=_view(model, watched, k, watched.image, watched.before, look),
+        current=_view(model, watched, k, watched.image, state.last_masks, look),
         foreground=maps[: model.architecture["k"]],
         background=maps[model.architecture["k"] :],
         margin=array_of(seen.margin_logit[0].sigmoid()),
@@ -62,12 +61,6 @@ def explained(
         probability=array_of(seen.logits[0, 0].sigmoid()),
         labels=labels_of(model, watched, state.probabilities),
     )
-
-
-def _first_look(model: DMVOS, masks: Tensor) -> Look:
-    """Where the objects were cropped as they were marked."""
-    nowhere = masks.new_zeros(*masks.shape[:2], 2)
-    return model.look(DMVOSState(nowhere, nowhere, masks, nowhere, nowhere), smoothing=0)
 
 
 def _last_look(model: DMVOS, before: Tensor, state: DMVOSState) -> Look:

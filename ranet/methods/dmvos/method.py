@@ -51,6 +51,8 @@ class DMVOSState(NamedTuple):
     """B×K×2: height and width of each object's last crop, before it was clipped."""
     centre: Tensor
     """B×K×2: row and column of the centre of its box, as that crop was made."""
+    last_masks: Tensor
+    """B×K×H×W: what was told of each then, its probabilities in the frame that last had it."""
 
 
 class Look(NamedTuple):
@@ -95,7 +97,8 @@ class DMVOS(VOSMethod):
     mask are fused and decoded; logits of all objects meet in the frame.
 
     It always sees the probabilities of the frame before, not their thresholded masks, unless
-    ``options.previous_mask`` is ``"none"``: our choice.
+    ``options.previous_mask`` is ``"none"``: our choice. Of an object that was not found there, it
+    sees those of the last frame in which it was.
 
     Args:
         backbone: as :func:`ranet.methods.backbones.create_backbone` takes it; random weights.
@@ -238,13 +241,12 @@ class DMVOS(VOSMethod):
             image.new_zeros(frames, 0, *image.shape[-2:]),
             image.new_zeros(frames, 0, 2),
             image.new_zeros(frames, 0, 2),
+            image.new_zeros(frames, 0, *image.shape[-2:]),
         )
 
     def add_objects(self, state: DMVOSState, image: Tensor, masks: Tensor) -> DMVOSState:
         """See :class:`.VOSMethod`; the frame is cropped around each object (supplement, §2)."""
-        nowhere = masks.new_zeros(*masks.shape[:2], 2)
-        look = self._look(masks > 0, nowhere, nowhere, smoothing=0)
-        size = self._size_seen(image)
+        look, size = self.around(masks), self._size_seen(image)
         parts = []
         for chosen in self._chunks(masks.shape[1]):
             boxes = look.boxes[:, chosen].flatten(0, 1)
@@ -254,11 +256,14 @@ class DMVOS(VOSMethod):
                 encoded = self.encode_template(self.laid_out(crops), cut)
             parts.append([part.unflatten(0, (len(image), -1)) for part in encoded])
         template, template_masks = (torch.cat(of, dim=1) for of in zip(*parts, strict=True))
-        known = state.probabilities * (1 - masks.amax(dim=1, keepdim=True))
-        new = DMVOSState(template, template_masks, masks, look.sides, look.centre)
+        last = masks.clone()  # an exported step takes one tensor twice for one input
+        new = DMVOSState(template, template_masks, masks, look.sides, look.centre, last)
         if state.probabilities.shape[1] == 0:
             return new
-        before = state._replace(probabilities=known)
+        free = 1 - masks.amax(dim=1, keepdim=True)
+        before = state._replace(
+            probabilities=state.probabilities * free, last_masks=state.last_masks * free
+        )
         return pytree.tree_map(lambda *both: torch.cat(both, dim=1), before, new)
 
     def keep_objects(self, state: DMVOSState, index: Sequence[int]) -> DMVOSState:
@@ -267,12 +272,22 @@ class DMVOS(VOSMethod):
 
     def step(self, state: DMVOSState, image: Tensor) -> tuple[Prediction, DMVOSState]:
         """See :class:`.VOSMethod`."""
-        prediction, look = self._predict(state, image, self.look(state))
+        look = self.look(state)
+        state = self._told(state, look)
+        prediction = self._predict(state, image, look)
         probabilities = FUSIONS[self.options.fusion].to_probabilities(prediction.logits)
-        after = state._replace(probabilities=probabilities, sides=look.sides, centre=look.centre)
-        return prediction, after
+        return prediction, state._replace(probabilities=probabilities)
 
-    def look(self, state: DMVOSState, smoothing: float | None = None) -> Look:
+    def _told(self, state: DMVOSState, look: Look) -> DMVOSState:
+        """With what is told of the objects in the next frame: where each was when last found."""
+        found = look.found[..., None, None]
+        return state._replace(
+            sides=look.sides,
+            centre=look.centre,
+            last_masks=torch.where(found, state.probabilities, state.last_masks),
+        )
+
+    def look(self, state: DMVOSState) -> Look:
         """Where the objects are looked for in the frame that follows.
 
         The sides follow Equation 1 of the supplement: as it needs the mask of a frame, it serves
@@ -280,14 +295,17 @@ class DMVOS(VOSMethod):
 
         Args:
             state: of a frame.
-            smoothing: None: as the options have it.
         """
         probabilities = state.probabilities
         labels = to_labels(FUSIONS[self.options.fusion], [probabilities])
         masks = one_hot_masks(labels, probabilities.shape[1]) > 0
-        if smoothing is None:
-            smoothing = self.options.crop_smoothing or 0
+        smoothing = self.options.crop_smoothing or 0
         return self._look(masks, state.sides, state.centre, smoothing=smoothing)
+
+    def around(self, masks: Tensor) -> Look:
+        """Where objects are cropped as they are marked, by masks B×K×H×W of 0 and 1."""
+        nowhere = masks.new_zeros(*masks.shape[:2], 2)
+        return self._look(masks > 0, nowhere, nowhere, smoothing=0)
 
     def _look(self, masks: Tensor, sides: Tensor, centre: Tensor, *, smoothing: float) -> Look:
         """Boxes around masks B×K×H×W bool; what is not found stays, in a growing box (our choice).
@@ -339,10 +357,17 @@ class DMVOS(VOSMethod):
         return repeated if self.options.crop is None else crop_resize(repeated, boxes, size)
 
     def see_objects(self, state: DMVOSState, image: Tensor, look: Look, chosen: slice) -> Seen:
-        """What the network says of some of the objects, those of all videos in one batch."""
+        """What the network says of some of the objects, those of all videos in one batch.
+
+        Args:
+            state: with the sides, centres and last masks that they are looked for with.
+            image: B×3×H×W.
+            look: where.
+            chosen: of K.
+        """
         size, boxes = self._size_seen(image), look.boxes[:, chosen].flatten(0, 1)
         crops = self._crops(image, boxes, size)
-        previous = state.probabilities[:, chosen].flatten(0, 1)[:, None]
+        previous = state.last_masks[:, chosen].flatten(0, 1)[:, None]
         if not self.previous_mask or self.options.previous_mask == "none":
             previous = torch.zeros_like(previous)
         if self.options.crop is not None:
@@ -357,7 +382,7 @@ class DMVOS(VOSMethod):
                 previous,
             )
 
-    def _predict(self, state: DMVOSState, image: Tensor, look: Look) -> tuple[Prediction, Look]:
+    def _predict(self, state: DMVOSState, image: Tensor, look: Look) -> Prediction:
         """Logits B×K×H×W of a frame, pasted back, and what losses and pictures read."""
         frame = (image.shape[-2], image.shape[-1])
         logits, offsets, margins = [], [], []
@@ -375,7 +400,7 @@ class DMVOS(VOSMethod):
             for name, parts in (("offset", offsets), ("margin_logit", margins))
             if parts
         }
-        return Prediction(torch.cat(logits, dim=1), aux), look
+        return Prediction(torch.cat(logits, dim=1), aux)
 
     # --- training and the rest
 
@@ -390,16 +415,18 @@ class DMVOS(VOSMethod):
         size = (clip.images.shape[-2], clip.images.shape[-1])
         everything = whole_frame(len(clip.objects), size, clip.images.device)[:, None, 2:]
         sides = everything.expand_as(state.sides).to(state.sides.dtype)
-        state = state._replace(probabilities=clip.previous_masks, sides=sides, centre=sides / 2)
+        previous = clip.previous_masks
+        state = state._replace(
+            probabilities=previous, sides=sides, centre=sides / 2, last_masks=previous
+        )
         predictions = []
         for image, off in zip(clip.images.unbind(1), clip.crop_jitter.unbind(1), strict=True):
             look = self.look(state)
-            prediction, _ = self._predict(state, image, self._jittered(look, off, size))
+            state = self._told(state, look)
+            prediction = self._predict(state, image, self._jittered(look, off, size))
             predictions.append(prediction)
             scores = add_background(prediction.logits.detach(), clip.objects).softmax(dim=1)
-            state = state._replace(
-                probabilities=scores[:, 1:], sides=look.sides, centre=look.centre
-            )
+            state = state._replace(probabilities=scores[:, 1:])
         return stack_frames(predictions)
 
     def _jittered(self, look: Look, off: Tensor, size: tuple[int, int]) -> Look:

@@ -77,6 +77,22 @@ def test_a_missing_object_keeps_its_centre_has_no_veto_and_is_looked_for_everywh
     assert back.centre[0, 1].tolist() == [10, 10]
 
 
+def test_a_missing_object_is_told_by_its_last_mask_and_not_by_what_is_faint_since():
+    method = method_of()
+    masks = masks_at((10, 10), (40, 60))
+    state, seen = marked(method, (an_image(), masks)), []
+    for share in (1, 0.3, 0.2, 0.9):  # of the second's probabilities in the frame before
+        probabilities = masks * torch.tensor([1.0, share])[:, None, None]
+        _, state = method.step(state._replace(probabilities=probabilities), an_image())
+        seen.append(state.last_masks[0, 1].max().item())
+        assert state.last_masks[:, 0].equal(probabilities[:, 0])
+    assert seen == [1, 1, 1, pytest.approx(0.9)]
+    alone = method.keep_objects(state._replace(probabilities=0.1 * masks), [1])
+    blank = alone._replace(last_masks=torch.zeros_like(alone.last_masks))
+    told, not_told = (method.step(s, an_image())[0].logits for s in (alone, blank))
+    assert not torch.equal(told, not_told)
+
+
 def test_an_object_that_vanishes_and_returns_in_a_video():
     frames = [frame for frame, _ in moving(SIZE, 6, {1: (10, 10), 2: (30, 60)})]
     frames[3] = np.zeros_like(frames[3])

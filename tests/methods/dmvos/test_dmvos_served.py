@@ -94,7 +94,7 @@ def test_the_exported_graphs_compute_what_the_segmenter_does(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     network = tiny_dmvos()
     programs = export_programs(network, frame_size=SIZE, objects=2, config=CONFIG)
-    assert programs["step"].outputs == ("probabilities", "sides", "centre", "labels")
+    assert programs["step"].outputs == ("probabilities", "sides", "centre", "last_masks", "labels")
     write_onnx(programs, tmp_path, {})
     template, step = (
         onnxruntime.InferenceSession(tmp_path / f"{name}.onnx") for name in ("template", "step")
