@@ -48,11 +48,6 @@ def open_source(source: Source, config: DataConfig) -> "StaticSource | VideoSour
     return VideoSource(source, config.video, template_leads=config.crop_clips == "patch")
 
 
-def shows_motion(source: Source) -> bool:
-    """Whether a configuration names videos; otherwise still images."""
-    return not isinstance(source, ImageSource)
-
-
 class VideoSource:
     """Two frames of one video, and the mask of a frame near the second. Annotated frames only.
 

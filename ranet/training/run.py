@@ -12,10 +12,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ranet.config import OptimizerConfig, TrainConfig, parse_config
+from ranet.config import ImageSource, OptimizerConfig, TrainConfig, parse_config
 from ranet.config_files import to_yaml
 from ranet.datasets.loader import BatchLoader
-from ranet.datasets.sources import shows_motion
 from ranet.device import DTYPES, device_name, warn_of_slow_dtype
 from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_text
@@ -360,7 +359,8 @@ def _network_of_the_stage_before(path: Path, variant: str | None) -> VOSMethod:
 
 def _stage_of(config: TrainConfig) -> dict[str, Any]:
     """What checkpoints say of this run, and tables of results make of it."""
-    data = [VIDEO if shows_motion(source) else STATIC for source in config.data.sources]
+    sources = config.data.sources
+    data = [STATIC if isinstance(source, ImageSource) else VIDEO for source in sources]
     return training_stage(config.name, data, config.steps)
 
 

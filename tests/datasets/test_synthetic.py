@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -102,11 +101,6 @@ class TestContent:
     def test_train_and_val_are_different_videos(self, tree):
         hashes = file_hashes(tree / "JPEGImages")
         assert len(set(hashes.values())) == 8 * 20
-
-    def test_settings_are_kept_in_the_root(self, tree):
-        settings = json.loads((tree / "synthetic.json").read_text())
-        assert settings["train"] == 6
-        assert settings["size"] == [96, 160]
 
 
 class TestDeterminism:
