@@ -35,9 +35,6 @@ MaskReader = Callable[[Path], np.ndarray]
 _UNREADABLE = (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error, zlib.error)
 """What Pillow raises for files that are missing, truncated, corrupt, or no images."""
 
-_OF_SEVERAL = ("AVIF", "GIF", "HEIF", "MPO", "PNG", "TIFF", "WEBP")
-"""Pillow's formats of which a file may be an animation, or hold several pages or views."""
-
 
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image of any common format and mode as a viewer shows it.
@@ -297,8 +294,6 @@ def _pictures(image: Image.Image, path: Path) -> list[int]:
     Of MPO (JPEG) and TIFF, smaller ones do not count where all but the first are smaller: these
     are previews, gain maps, overviews.
     """
-    if image.format not in _OF_SEVERAL:
-        return [0]
     with _reading(path):
         number = getattr(image, "n_frames", 1)
         if number > 1 and image.format in ("MPO", "TIFF"):
