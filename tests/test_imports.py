@@ -136,6 +136,7 @@ MAY_IMPORT = {
         "metrics",
         "methods",
         "report",
+        "structures",  # batches, scored by a network
         "tables",
         "training",
         "visual",

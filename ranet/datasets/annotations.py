@@ -40,8 +40,8 @@ from ranet.wording import size_text, some_of
 PixelBox = tuple[int, int, int, int]
 """(top, left, bottom, right), half-open, in whole pixels."""
 
-Objects = Iterable[tuple[int, np.ndarray]]
-"""Ids, and where they are: H×W bool."""
+Objects = Iterable[tuple[int, Any]]
+"""Ids, and where they are: H×W bool, or another index of an H×W array."""
 
 Size = tuple[int, int]
 """(H, W)."""
@@ -133,7 +133,6 @@ def labels_of_boxes(boxes: Sequence[PixelBox], size: Size) -> np.ndarray:
         DataError: a box is empty or goes beyond the frame, or is hidden by others; or they are too
             many.
     """
-
     objects = []
     for label, (top, left, bottom, right) in enumerate(boxes, start=1):
         if not (0 <= top < bottom <= size[0] and 0 <= left < right <= size[1]):
@@ -142,21 +141,19 @@ def labels_of_boxes(boxes: Sequence[PixelBox], size: Size) -> np.ndarray:
                 f"{size_text(size)} (height×width): expected top,left,bottom,right in pixels with "
                 f"0 ≤ top < bottom ≤ {size[0]} and 0 ≤ left < right ≤ {size[1]}."
             )
-        mask = np.zeros(size, bool)
-        mask[top:bottom, left:right] = True
-        objects.append((label, mask))
+        objects.append((label, np.s_[top:bottom, left:right]))
     return _in_front(objects, size, "the boxes")
 
 
 def _in_front(objects: Objects, size: Size, source: str) -> np.ndarray:
     """H×W uint8 of objects, the later in front of the earlier; each has to show."""
     labels, ids = np.zeros(size, np.uint8), set()
-    for label, mask in objects:
+    for label, where in objects:
         if not 1 <= label < VOID:
             raise DataError(
                 f"At most 254 objects can be followed at once, 1…254, but {source} has {label}."
             )
-        labels[mask] = label
+        labels[where] = label
         ids.add(label)
     unseen = sorted(ids - set(np.unique(labels).tolist()))
     if unseen or not ids:
