@@ -6,7 +6,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
@@ -88,12 +88,6 @@ class ImageSource(Section):
     )
     set_file: Path | None = Field(None, description="a list of the images to take; null: all")
     weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
-
-
-def _not_empty(sources: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not sources:
-        raise ValueError("at least one source of training samples is needed, but the list is empty")
-    return sources
 
 
 Source = Annotated[DavisSource | YouTubeVOSSource | ImageSource, Field(discriminator="kind")]
@@ -294,9 +288,7 @@ class SampleConfig(Section):
 class DataConfig(SampleConfig):
     """Where training samples come from and how they are made (§3.5)."""
 
-    sources: Annotated[tuple[Source, ...], AfterValidator(_not_empty)] = Field(
-        description="a mixture, by weight"
-    )
+    sources: tuple[Source, ...] = Field(description="a mixture, by weight", min_length=1)
     clip_length: PositiveInt = Field(
         1,
         description="T, frames a sample: above 1, the network is trained through its own "

@@ -345,26 +345,21 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
     *parents, last = key.strip().split(".")
     node: Any = values
     for parent in parents:
-        child = _get(node, parent, override)
-        if not isinstance(child, dict | list):
+        if isinstance(node, list):
+            node = node[_position(node, parent, override)]
+        else:
+            if node.get(parent) is None:  # missing or null
+                node[parent] = {}
+            node = node[parent]
+        if not isinstance(node, dict | list):
             raise ConfigError(
                 f"The override {override!r} names a field inside {parent!r}, which is not a "
-                f"section but the value {child!r}."
+                f"section but the value {node!r}."
             )
-        node = child
     if isinstance(node, list):
         node[_position(node, last, override)] = value
     else:
         node[last] = value
-
-
-def _get(node: dict[str, Any] | list[Any], key: str, override: str) -> Any:
-    """The value of ``key`` in a section (made if missing or null) or in a list (0 is the first)."""
-    if isinstance(node, list):
-        return node[_position(node, key, override)]
-    if node.get(key) is None:
-        node[key] = {}
-    return node[key]
 
 
 def _position(items: list[Any], key: str, override: str) -> int:

@@ -24,7 +24,6 @@ from ranet.files import check_writable, write_csv
 from ranet.wording import count
 
 if TYPE_CHECKING:
-    from ranet.config import EvalConfig
     from ranet.inference.results import Report
 
 _MEASURE = "J&F-Mean"
@@ -56,9 +55,10 @@ def run(options: argparse.Namespace) -> None:
     """Run the command."""
     from ranet.config import EvalConfig, load_config
 
-    # --steps takes the place of this number; it lets the other fields be set on their own.
-    overrides = ["inference.online.steps=1", *options.overrides]
-    config = load_config(EvalConfig, options.config, overrides)
+    configs = {}
+    for steps in options.steps:
+        online = f"inference.online.steps={steps}" if steps else "inference.online=null"
+        configs[steps] = load_config(EvalConfig, options.config, [*options.overrides, online])
     check_writable(options.out)
     from ranet.inference.davis import evaluate_split, network
     from ranet.methods.checkpoints import pretrained_path
@@ -66,11 +66,10 @@ def run(options: argparse.Namespace) -> None:
 
     check_matplotlib()
     points: list[_Point] = []
-    for steps in options.steps:
-        with_steps = _with_steps(config, steps)
+    for steps, config in configs.items():
         report = evaluate_split(
-            with_steps,
-            network(with_steps, options.checkpoint or pretrained_path()),
+            config,
+            network(config, options.checkpoint or pretrained_path()),
             options.davis,
             options.out / f"steps-{steps:05d}",
             set_file=options.set,
@@ -86,13 +85,6 @@ def run(options: argparse.Namespace) -> None:
         seconds = "–" if point.seconds is None else f"{point.seconds:.3f}"
         print(f"{point.steps:5d}  {seconds:>15}  {point.score:.1f}")
     print(f"curve: {options.out / 'curve.csv'}, {options.out / 'curve.png'}")
-
-
-def _with_steps(config: "EvalConfig", steps: int) -> "EvalConfig":
-    """The configuration with so many steps of online learning; 0: without."""
-    online = config.inference.online.model_copy(update={"steps": steps}) if steps else None
-    inference = config.inference.model_copy(update={"online": online})
-    return config.model_copy(update={"inference": inference})
 
 
 def _write(points: Sequence[_Point], report: "Report", out: Path) -> None:

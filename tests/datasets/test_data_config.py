@@ -32,7 +32,7 @@ def test_sources_of_different_kinds():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sources": []}, "at least one source"),
+        ({"sources": []}, "sources: .*at least 1 item"),
         ({"sources": [{**PAIRS, "weight": 0}]}, "sources.0.pairs.weight.*greater than 0"),
         ({"sources": [{"kind": "pairs"}]}, "sources.0.pairs.root.*required"),
         (
