@@ -7,6 +7,7 @@ nothing at inference, where they are folded into the convolutions (:func:`fold_b
 
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -270,40 +271,30 @@ def fold_batch_norms(module: nn.Module, example: Tensor) -> nn.Module:
     Returns:
         ``module``.
     """
-    made_by: list[tuple[Tensor, str]] = []
-    pairs: dict[str, str] = {}  # norm: convolution
+    made: list[tuple[Tensor, nn.Conv2d]] = []
+    pairs: dict[str, nn.Conv2d] = {}  # by the name of a norm
 
-    def note_convolution(name: str, output: Tensor) -> None:
-        made_by.append((output, name))
+    def note_convolution(conv: nn.Conv2d, _: Any, output: Tensor) -> None:
+        made.append((output, conv))
 
-    def note_norm(name: str, features: Tensor) -> None:
-        for output, convolution in made_by:
-            if output is features:
-                pairs[name] = convolution
+    def note_norm(name: str, _: Any, inputs: tuple[Tensor]) -> None:
+        pairs.update((name, conv) for output, conv in made if output is inputs[0])
 
     hooks = []
     for name, part in module.named_modules():
         if isinstance(part, nn.Conv2d):
-            hooks.append(
-                part.register_forward_hook(
-                    lambda _, __, output, name=name: note_convolution(name, output)
-                )
-            )
+            hooks.append(part.register_forward_hook(note_convolution))
         elif isinstance(part, nn.BatchNorm2d):
-            hooks.append(
-                part.register_forward_pre_hook(
-                    lambda _, inputs, name=name: note_norm(name, inputs[0])
-                )
-            )
+            hooks.append(part.register_forward_pre_hook(partial(note_norm, name)))
     with torch.no_grad():
         module(example)
     for hook in hooks:
         hook.remove()
-    for norm_name, conv_name in pairs.items():
-        conv, norm = module.get_submodule(conv_name), module.get_submodule(norm_name)
+    for name, conv in pairs.items():
+        norm = module.get_submodule(name)
         fused = fuse_conv_bn_eval(conv, norm)
         conv.weight, conv.bias = fused.weight, fused.bias
-        _replace(module, norm_name, getattr(norm, "act", nn.Identity()))
+        _replace(module, name, getattr(norm, "act", nn.Identity()))
     return module
 
 

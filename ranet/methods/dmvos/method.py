@@ -101,22 +101,10 @@ class DMVOS(VOSMethod):
     sees those of the last frame in which it was.
 
     Args:
-        backbone: as :func:`ranet.methods.backbones.create_backbone` takes it; random weights.
-        norm: of the backbone, likewise.
-        frozen_stages: of the backbone, likewise.
-        correlation: ``"isometric"``, ``"plain"`` or ``"none"``.
-        k: best similarities kept at a pixel, of the object and of the background.
-        centre_offset: whether there are votes.
-        offset_detach: whether the losses of masks leave the votes alone.
-        sigma: deviation of a vote, of the crop's sides.
-        previous_mask: False makes all previous masks zero.
-        embedding_channels: C.
-        template_pooling: pixels at stride 16 that a template cell is wide.
-        dilations: of the Multi-scale blocks.
-        width: factor on the channels of fusion and decoder.
+        architecture: the fields of :class:`.DMVOSConfig`; all have defaults.
 
     Raises:
-        ValueError: an argument has a value that is not among those above.
+        ValueError: there is no such argument, or it has no such value.
     """
 
     Config = DMVOSConfig
@@ -125,52 +113,27 @@ class DMVOS(VOSMethod):
     reads_options = VOSMethod.reads_options - {"memory_limit", "source"}
     label = "DMVOS-style"
 
-    def __init__(
-        self,
-        *,
-        backbone: str = "resnet50",
-        norm: str | None = None,
-        frozen_stages: int = 0,
-        correlation: str = "isometric",
-        k: int = 16,
-        centre_offset: bool = True,
-        offset_detach: bool = False,
-        sigma: float = 0.15,
-        previous_mask: bool = True,
-        embedding_channels: int = 256,
-        template_pooling: int = 2,
-        dilations: Sequence[int] = (1, 3, 6),
-        width: float = 1.0,
-    ) -> None:
-        super().__init__(
-            {
-                "backbone": backbone,
-                "norm": norm,
-                "frozen_stages": frozen_stages,
-                "correlation": correlation,
-                "k": k,
-                "centre_offset": centre_offset,
-                "offset_detach": offset_detach,
-                "sigma": sigma,
-                "previous_mask": previous_mask,
-                "embedding_channels": embedding_channels,
-                "template_pooling": template_pooling,
-                "dilations": tuple(dilations),
-                "width": width,
-            }
-        )
-        self.previous_mask, self.template_pooling = previous_mask, template_pooling
-        self.offset_detach, self.sigma = offset_detach, sigma
+    def __init__(self, **architecture: Any) -> None:
+        config = DMVOSConfig(**architecture)
+        super().__init__(config.model_dump(exclude={"name"}))
+        self.previous_mask, self.template_pooling = config.previous_mask, config.template_pooling
+        self.offset_detach, self.sigma = config.offset_detach, config.sigma
+        embedding = config.embedding_channels
         self.encoder = SiameseEncoder(
-            create_backbone(backbone, norm, frozen_stages, output_stride=16), embedding_channels
+            create_backbone(config.backbone, config.norm, config.frozen_stages, output_stride=16),
+            embedding,
         )
-        self.matching = _matching(correlation, k, embedding_channels)
-        self.offset = OffsetHead(embedding_channels) if centre_offset else None
-        fused = max(1, round(256 * width))
+        self.matching: BestSimilarities | TemplateVector
+        if config.correlation == "none":
+            self.matching = TemplateVector(embedding)
+        else:
+            self.matching = BestSimilarities(config.k, isometric=config.correlation == "isometric")
+        self.offset = OffsetHead(embedding) if config.centre_offset else None
+        fused = max(1, round(256 * config.width))
         channels = self.encoder.backbone.channels
         self.fuse = Fusion(self.matching.channels, fused)
         self.decoder = PyramidDecoder(
-            (channels.f16, channels.f8, channels.f4), fused, width, dilations
+            (channels.f16, channels.f8, channels.f4), fused, config.width, config.dilations
         )
 
     @property
@@ -462,13 +425,3 @@ class DMVOS(VOSMethod):
         from ranet.methods.dmvos.explain import explained  # draws, which nothing else here does
 
         return explained(self, watched, object_id, points)
-
-
-def _matching(correlation: str, k: int, channels: int) -> BestSimilarities | TemplateVector:
-    if correlation == "none":
-        return TemplateVector(channels)
-    if correlation not in ("isometric", "plain"):
-        raise ValueError(
-            f"correlation should be 'isometric', 'plain' or 'none', found {correlation!r}"
-        )
-    return BestSimilarities(k, isometric=correlation == "isometric")

@@ -12,13 +12,13 @@ import math
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ranet.errors import CheckpointError, DataError
 from ranet.methods.checkpoint_files import (
@@ -137,71 +137,38 @@ def _our_arrays(fixture: Mapping[str, np.ndarray], objects: str) -> dict[str, np
     count = fixture["probability"].shape[1]
     template_masks = one_hot_masks(_labels(fixture["template_labels"]), count).double()
     previous_masks = one_hot_masks(_labels(fixture["previous_labels"]), count).double()
-    recorder = _Recorder(model)
+    inside: dict[str, Tensor] = {}  # what parts put out, the last time that they were called
+    parts = {
+        "fusion": model.encoder.fuse,
+        "ranking": model.ranking.ranking_network,
+        "merge": model.merge,
+        "R1": model.decoder.refine1,
+        "R2": model.decoder.refine2,
+        "R3": model.decoder.logits,
+    }
+    for name, part in parts.items():
+        part.register_forward_hook(lambda *call, name=name: inside.update({name: call[-1]}))
     with torch.inference_mode():
         template = model.encode_template(_image(fixture["template_image"]), template_masks)
-        recorder.clear()
         frame = model.encode_frame(_image(fixture["current_image"]))
         logits = model.segment(template, frame, previous_masks)
-    return {
-        "template_embedding": template.embedding.numpy(),
-        "probability": logits.sigmoid().numpy(),
-        **recorder.arrays(),
+    arrays = {
+        "template_embedding": template.embedding,
+        "probability": logits.sigmoid(),
+        "search_embedding_unnormalised": inside["fusion"],
     }
-
-
-class _Recorder:
-    """Keeps what the inner parts of a network put out, and names it as the fixtures do."""
-
-    def __init__(self, model: RANet) -> None:
-        self._outputs: dict[str, list[Tensor]] = {}
-        self._grid = model.template_grid
-        parts = {
-            "fusion": model.encoder.fuse,
-            "ranking": model.ranking.ranking_network,
-            "merge": model.merge,
-            "R1": model.decoder.refine1,
-            "R2": model.decoder.refine2,
-            "R3": model.decoder.logits,
-        }
-        for name, part in parts.items():
-            part.register_forward_hook(self._keep_as(name))
-
-    def _keep_as(self, name: str) -> Callable[..., None]:
-        def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            self._outputs.setdefault(name, []).append(output)
-
-        return keep
-
-    def clear(self) -> None:
-        """Forget what was recorded so far."""
-        self._outputs.clear()
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """The recorded tensors as the fixtures hold them."""
-        arrays = {"search_embedding_unnormalised": self._outputs["fusion"][0]}
-        for region, scores in enumerate(self._outputs["ranking"][0].unflatten(1, self._grid)):
-            arrays[f"ranking_net_output_{region}"] = scores[None, None]
-        for stream, merged in enumerate(self._outputs["merge"][0].chunk(2)):
-            arrays[f"merge_output_{stream}"] = merged[:1]  # of the first object
-        for level in ("R1", "R2", "R3"):
-            (output,) = self._outputs[level]
-            arrays[f"{level}_output_mean_std"] = _mean_and_deviation(self._at_exit(level, output))
-        return {name: tensor.numpy() for name, tensor in arrays.items()}
-
-    @staticmethod
-    def _at_exit(level: str, output: Tensor) -> Tensor:
-        """The authors' first two levels end with their upsampling; ours does it between levels."""
-        if level == "R3":
-            return output
-        height, width = output.shape[-2:]
-        return resize(output, (2 * height, 2 * width), align_corners=True)
-
-
-def _mean_and_deviation(features: Tensor) -> Tensor:
-    """K×c×H×W → K×2."""
-    flat = features.flatten(1)
-    return torch.stack([flat.mean(dim=1), flat.std(dim=1, correction=0)], dim=1)
+    for region, scores in enumerate(inside["ranking"].unflatten(1, model.template_grid)):
+        arrays[f"ranking_net_output_{region}"] = scores[None, None]
+    for stream, merged in enumerate(inside["merge"].chunk(2)):
+        arrays[f"merge_output_{stream}"] = merged[:1]  # of the first object
+    for level in ("R1", "R2", "R3"):
+        output = inside[level]
+        if level != "R3":  # the authors' first two end with their upsampling, ours is in between
+            output = resize(output, [2 * side for side in output.shape[-2:]], align_corners=True)
+        flat = output.flatten(1)  # K×cHW
+        mean_and_deviation = [flat.mean(dim=1), flat.std(dim=1, correction=0)]
+        arrays[f"{level}_output_mean_std"] = torch.stack(mean_and_deviation, dim=1)
+    return {name: tensor.numpy() for name, tensor in arrays.items()}
 
 
 def _image(pixels: np.ndarray) -> Tensor:
@@ -288,11 +255,6 @@ NAMES: dict[str, str | None] = {
 }
 
 
-def is_released(state: Mapping[str, object]) -> bool:
-    """Whether ``state`` is named as the authors name theirs."""
-    return "base_model.conv1.weight" in state
-
-
 def our_name(released_name: str) -> str | None:
     """Translate one parameter name; None for a parameter that is dropped on purpose.
 
@@ -305,7 +267,7 @@ def our_name(released_name: str) -> str | None:
             return None if ours is None else ours + rest
     raise CheckpointError(
         f"A released checkpoint has no parameter {released_name!r}; "
-        f"its top-level names are {', '.join(_top_level_names())}."
+        f"its top-level names are {', '.join(sorted({p.partition('.')[0] for p in NAMES}))}."
     )
 
 
@@ -332,10 +294,6 @@ def convert_released_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in converted.items() if name is not None}
 
 
-def _top_level_names() -> list[str]:
-    return sorted({re.split(r"\.", prefix)[0] for prefix in NAMES})
-
-
 def released_stages(file_name: str) -> list[dict[str, Any]]:
     """The stages behind one of the authors' checkpoints, by its file name."""
     if file_name not in _RELEASED:
@@ -357,7 +315,7 @@ def load_released_checkpoint(path: str | Path, objects: str) -> RANet:
         CheckpointError: the file is missing, no checkpoint, or has a parameter too many or too few.
     """
     content = read_checkpoint_file(path)
-    if not is_released(content):
+    if not RANet.reads(content):
         raise CheckpointError(
             f"{path} is not one of the authors' checkpoints: it has no base_model.conv1.weight. "
             "One of this project's own is read by load_checkpoint."
