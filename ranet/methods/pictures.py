@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ranet.errors import DataError
 from ranet.methods.base import Fitted, VOSMethod, Watched
+from ranet.methods.crops import crop_resize
 from ranet.methods.objects import FUSIONS, to_labels
+from ranet.visual.panels import CropBox, View
 
 
 def labels_of(method: VOSMethod, watched: Watched, probabilities: Tensor) -> np.ndarray:
@@ -26,6 +28,33 @@ def picture_of(image: Tensor) -> np.ndarray:
 def array_of(tensor: Tensor) -> np.ndarray:
     """As float32, of the same shape."""
     return np.asarray(tensor.float().cpu())
+
+
+def view_of(
+    method: VOSMethod,
+    watched: Watched,
+    image: Tensor,
+    probabilities: Tensor,
+    box: Tensor,
+    mask: Tensor,
+) -> View:
+    """A frame and its crop.
+
+    Args:
+        method: that cropped.
+        watched: the video.
+        image: 1×3×H×W in [0, 1].
+        probabilities: 1×K×H×W, what was known when it was cropped.
+        box: 1×4, what was cropped.
+        mask: h×w in [0, 1], that the network was given with the crop.
+    """
+    return View(
+        frame=picture_of(image),
+        labels=labels_of(method, watched, probabilities),
+        box=CropBox(*box[0].tolist()),
+        crop=picture_of(crop_resize(image, box, (mask.shape[0], mask.shape[1]))),
+        mask=array_of(mask),
+    )
 
 
 def places_apart(possible: np.ndarray, first: int, most: int) -> list[tuple[int, int]]:

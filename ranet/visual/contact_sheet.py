@@ -68,6 +68,16 @@ def contact_sheet(rows: Sequence[SheetRow], *, image_width: int = 280) -> np.nda
     return np.array(page)
 
 
+def sheet_rows(
+    title: str, images: Sequence[np.ndarray], captions: Sequence[str], columns: int
+) -> list[SheetRow]:
+    """Many pictures as rows of so many ``columns``, under one title."""
+    return [
+        SheetRow("" if k else title, images[k : k + columns], captions[k : k + columns])
+        for k in range(0, len(images), columns)
+    ]
+
+
 def sample_sheet(samples: Sequence["TrainingSample"]) -> np.ndarray:
     """One row a training sample: template, current frame, previous mask, truth; as contours.
 

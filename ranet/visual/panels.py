@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ranet.files import atomic_path
+from ranet.datasets.image_io import write_image
+from ranet.files import atomic_path, make_folder
 from ranet.palette import PALETTE
 from ranet.visual.contact_sheet import SheetRow, Strip, contact_sheet
 from ranet.visual.overlay import overlay
@@ -52,14 +53,19 @@ def titled_figure(width: float, height: float, title: str) -> "Figure":
     return figure
 
 
-def write_figures(figures: Mapping[str, "Figure"], out: Path) -> None:
-    """Write ``<name>.png`` of each.
+def write_figures(figures: "Mapping[str, Figure | np.ndarray]", out: str | Path) -> None:
+    """Write ``<name>.png`` of each, a figure or H×W×3 uint8 RGB; older ones are replaced.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: the folder or a file cannot be written.
     """
+    out = make_folder(out)
     for name, figure in figures.items():
-        with atomic_path(out / f"{name}.png") as temporary:
+        path = out / f"{name}.png"
+        if isinstance(figure, np.ndarray):
+            write_image(path, figure)
+            continue
+        with atomic_path(path) as temporary:
             figure.savefig(temporary, bbox_inches="tight", pad_inches=0.1)
 
 

@@ -4,6 +4,7 @@ The parts of the network are called as its own code calls them; nothing is hooke
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -14,9 +15,8 @@ from ranet.methods.crops import crop_resize, crop_resize_nearest
 from ranet.methods.dmvos.figures import Explanation
 from ranet.methods.dmvos.method import DMVOS, DMVOSState, Look
 from ranet.methods.objects import FUSIONS, to_labels
-from ranet.methods.pictures import array_of, labels_of, picture_of
+from ranet.methods.pictures import array_of, labels_of, view_of
 from ranet.structures import one_hot_masks
-from ranet.visual.panels import CropBox, View
 
 
 @torch.inference_mode()
@@ -46,11 +46,15 @@ def explained(
     assert seen.offset is not None
     assert seen.margin_logit is not None  # both by check_explains
     maps = array_of(seen.maps[0])
+    view, size = partial(view_of, model, watched), model.size_seen(watched.image.shape[-2:])
+    boxes, masks = first.boxes[:, k], watched.first_masks
+    marked = crop_resize_nearest(masks[:, k, None], boxes, size)[0, 0]
+    previous = crop_resize(state.last_masks[:, k, None], look.boxes[:, k], size)[0, 0]
     return Explanation(
         object_id=object_id,
         frame_number=watched.number,
-        template=_view(model, watched, k, watched.first_image, watched.first_masks, first),
-        current=_view(model, watched, k, watched.image, state.last_masks, look),
+        template=view(watched.first_image, masks, boxes, marked),
+        current=view(watched.image, state.last_masks, look.boxes[:, k], previous),
         foreground=maps[: model.architecture["k"]],
         background=maps[model.architecture["k"] :],
         margin=array_of(seen.margin_logit[0].sigmoid()),
@@ -69,20 +73,3 @@ def _last_look(model: DMVOS, before: Tensor, state: DMVOSState) -> Look:
     found = one_hot_masks(labels, before.shape[1]).flatten(2).any(dim=2)
     size = (before.shape[-2], before.shape[-1])
     return model.look_at(state.sides, state.centre, found, size)
-
-
-def _view(
-    model: DMVOS, watched: Watched, k: int, image: Tensor, probabilities: Tensor, look: Look
-) -> View:
-    box = look.boxes[:, k]
-    size = model.size_seen(image.shape[-2:])
-    masks = probabilities[:, k, None]
-    marked = probabilities is watched.first_masks
-    cut = crop_resize_nearest(masks, box, size) if marked else crop_resize(masks, box, size)
-    return View(
-        frame=picture_of(image),
-        labels=labels_of(model, watched, probabilities),
-        box=CropBox(*box[0].tolist()),
-        crop=picture_of(crop_resize(image, box, size)),
-        mask=array_of(cut[0, 0]),
-    )

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ranet.datasets.image_io import write_image
-from ranet.files import make_folder
-from ranet.visual.contact_sheet import SheetRow, Strip, contact_sheet, similarity_colours
+from ranet.visual.contact_sheet import Strip, contact_sheet, sheet_rows, similarity_colours
 from ranet.visual.panels import (
     View,
     aspect,
@@ -77,7 +75,7 @@ class Explanation:
             OutputError: a figure cannot be written.
             RANetError: matplotlib is not installed.
         """
-        out, height = make_folder(out), 5 * aspect(self.current.crop)
+        height = 5 * aspect(self.current.crop)
         frames = titled_figure(
             10, 5 * aspect(self.current.frame) + height + 1.2, "What the network is given"
         )
@@ -101,12 +99,12 @@ class Explanation:
             "1_frames": frames,
             "2_votes": votes,
             "3_margin": matched,
+            "4_best_maps": self._best_maps(),
             "5_result": result,
+            "6_video": video_sheet(strips),
             "summary": self._summary(),
         }
         write_figures(figures, out)
-        write_image(out / "4_best_maps.png", self._best_maps())
-        write_image(out / "6_video.png", video_sheet(strips))
 
     def _summary(self) -> "Figure":
         """One page, in the order in which it is computed."""
@@ -189,9 +187,7 @@ class Explanation:
         rows = []
         for name, maps in (("object", self.foreground), ("rest", self.background)):
             title = f"Frame {self.frame_number}: the {len(maps)} best similarities to the {name}. "
-            for first in range(0, len(maps), _COLUMNS):
-                last = min(first + _COLUMNS, len(maps))
-                pictures = [similarity_colours(m, low=-1, high=1) for m in maps[first:last]]
-                captions = [f"{number}" for number in range(first + 1, last + 1)]
-                rows.append(SheetRow("" if first else title, pictures, captions))
+            pictures = [similarity_colours(one, low=-1, high=1) for one in maps]
+            captions = [f"{number}" for number in range(1, len(maps) + 1)]
+            rows += sheet_rows(title, pictures, captions, _COLUMNS)
         return contact_sheet(rows, image_width=180)

@@ -12,15 +12,14 @@ from torch import Tensor
 
 from ranet.errors import CheckpointError
 from ranet.methods.base import Fitted, Watched
-from ranet.methods.crops import crop_resize, crop_resize_nearest
+from ranet.methods.crops import crop_resize_nearest
 from ranet.methods.objects import FUSIONS
-from ranet.methods.pictures import array_of, cell_of, labels_of, picture_of, places_apart
+from ranet.methods.pictures import array_of, cell_of, labels_of, places_apart, view_of
 from ranet.methods.ranet.correlation import correlate
 from ranet.methods.ranet.encoder import EncodedFrame, Template
 from ranet.methods.ranet.figures import Explanation, Pixel, Region
 from ranet.methods.ranet.network import RANet, RANetState
 from ranet.methods.ranet.ranking_attention import RankingAttentionModule
-from ranet.visual.panels import CropBox, View
 
 _PIXELS = 4
 """Chosen on the object, and as many beside it, as in the paper's Figure 4."""
@@ -55,13 +54,13 @@ def explained(
         logits = model.segment(template, frame, previous, model.options.objects_at_once)
         similarity, foreground, background = _ranked(model, template, frame, k)
 
-    fusion, view = FUSIONS[model.options.fusion], partial(_view, model, watched, k)
+    fusion, view = FUSIONS[model.options.fusion], partial(view_of, model, watched)
     chosen = tuple(_pixel_at(point, watched.canvas, first_box, foreground) for point in points)
     return Explanation(
         object_id=object_id,
         frame_number=watched.number,
-        template=view(watched.first_image, watched.first_masks, first_box, first_masks),
-        current=view(watched.image, watched.before, box, previous),
+        template=view(watched.first_image, watched.first_masks, first_box, first_masks[0, k]),
+        current=view(watched.image, watched.before, box, previous[0, k]),
         similarity=similarity,
         pixels=chosen or (*_well_ranked(foreground, True), *_well_ranked(background, False)),
         foreground=foreground,
@@ -96,25 +95,6 @@ def _ranked(
     )
     maps = array_of(similarity[0])
     return maps.reshape(*model.template_grid, *maps.shape[1:]), foreground, background
-
-
-def _view(
-    model: RANet,
-    watched: Watched,
-    k: int,
-    image: Tensor,
-    probabilities: Tensor,
-    box: Tensor,
-    masks: Tensor,
-) -> View:
-    """``masks`` are those the network was given, in the box."""
-    return View(
-        frame=picture_of(image),
-        labels=labels_of(model, watched, probabilities),
-        box=CropBox(*box[0].tolist()),
-        crop=picture_of(crop_resize(image, box, (masks.shape[-2], masks.shape[-1]))),
-        mask=array_of(masks[0, k]),
-    )
 
 
 def _pixel_at(point: tuple[int, int], canvas: Fitted, box: Tensor, foreground: Region) -> Pixel:

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 import numpy as np
 
-from ranet.datasets.image_io import write_image
-from ranet.files import make_folder
-from ranet.visual.contact_sheet import SheetRow, Strip, contact_sheet, similarity_colours
+from ranet.visual.contact_sheet import (
+    SheetRow,
+    Strip,
+    contact_sheet,
+    sheet_rows,
+    similarity_colours,
+)
 from ranet.visual.panels import (
     View,
     aspect,
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
 _MAP_COLUMNS = 16  # of the sheet of kept maps
 _ZERO_MAP = 225  # grey
-_FEATURES, _FEATURE_COLUMNS = 16, 8  # of the sheet of merged features
+_FEATURES, _COLUMNS = 16, 8  # of the sheet of merged features
 
 
 class Region(NamedTuple):
@@ -93,8 +97,28 @@ class Explanation:
     """H×W uint8: the result, on the canvas."""
 
     def draw(self, strips: Sequence[Strip], out: str | Path) -> None:
-        """Write figures of it, see :func:`draw_explanation`."""
-        draw_explanation(self, strips, out)
+        """Write figures like the paper's Figures 4 and 7 and the supplement's Figure 3, as PNG.
+
+        Args:
+            strips: the video as the network has segmented it, and as others have.
+            out: the folder; figures that are in it are replaced.
+
+        Raises:
+            OutputError: a figure cannot be written.
+            RANetError: matplotlib is not installed.
+        """
+        figures = {
+            "1_frames": _frames(self),
+            "2_similarity_maps": _similarity_maps(self),
+            "3_ranking_scores": _ranking_scores(self),
+            "4_foreground_maps": _kept_maps(self, self.foreground, "foreground"),
+            "4_background_maps": _kept_maps(self, self.background, "background"),
+            "5_merged_features": _merged_features(self),
+            "6_result": _result(self),
+            "7_video": video_sheet(strips),
+            "summary": _summary(self),
+        }
+        write_figures(figures, out)
 
     @property
     def regions(self) -> dict[str, Region]:
@@ -118,37 +142,6 @@ class Explanation:
         height, width = self.current.crop.shape[:2]
         rows, columns = similarity.shape
         return float(column + 0.5) * width / columns, float(row + 0.5) * height / rows
-
-
-def draw_explanation(explanation: Explanation, strips: Sequence[Strip], out: str | Path) -> None:
-    """Write figures like the paper's Figures 4 and 7 and the supplement's Figure 3, as PNG.
-
-    Args:
-        explanation: what to show.
-        strips: the video as the network has segmented it, and as others have.
-        out: the folder; figures that are in it are replaced.
-
-    Raises:
-        OutputError: a figure cannot be written.
-        RANetError: matplotlib is not installed.
-    """
-    e, out = explanation, make_folder(out)
-    figures = {
-        "1_frames": _frames(e),
-        "2_similarity_maps": _similarity_maps(e),
-        "3_ranking_scores": _ranking_scores(e),
-        "6_result": _result(e),
-        "summary": _summary(e),
-    }
-    write_figures(figures, out)
-    sheets = {
-        "4_foreground_maps": _kept_maps(e, e.foreground, "foreground"),
-        "4_background_maps": _kept_maps(e, e.background, "background"),
-        "5_merged_features": _merged_features(e),
-        "7_video": video_sheet(strips),
-    }
-    for name, sheet in sheets.items():
-        write_image(out / f"{name}.png", sheet)
 
 
 def _frames(e: Explanation) -> "Figure":
@@ -266,11 +259,9 @@ def _merged_features(e: Explanation) -> np.ndarray:
             f"Frame {e.frame_number}, {name} after the merge module: the {len(channels)} of "
             f"{len(region.merged)} features that tell object {e.object_id} best from the rest. "
         )
-        for first in range(0, len(channels), _FEATURE_COLUMNS):
-            shown = channels[first : first + _FEATURE_COLUMNS]
-            pictures = [similarity_colours(region.merged[channel]) for channel in shown]
-            captions = [f"channel {channel}" for channel in shown]
-            rows.append(SheetRow("" if first else title, pictures, captions))
+        pictures = [similarity_colours(region.merged[channel]) for channel in channels]
+        captions = [f"channel {channel}" for channel in channels]
+        rows += sheet_rows(title, pictures, captions, _COLUMNS)
     return contact_sheet(rows, image_width=180)
 
 
