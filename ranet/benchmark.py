@@ -249,7 +249,7 @@ def timed(
         facts["share_of_peak"] = statistics.median(shares)
     if (ran := network()) is not None and ran.asked:
         facts["problem"] = ran.problem
-        told = [fallback.message for fallback in ran.fallbacks]
+        told = list(ran.fallbacks.values())
         details |= {"ran": ran.ran, "fallbacks": told}
     return [new_row(case.part, case.settings, seconds, **facts, details=details)]
 

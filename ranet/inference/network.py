@@ -7,7 +7,7 @@ written for these; a warning says so, and :attr:`Network.fallbacks` remembers it
 
 import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,15 +66,6 @@ def resolved(config: InferenceConfig, model: VOSMethod) -> InferenceConfig:
     return config.model_copy(update=chosen)
 
 
-class Fallback(NamedTuple):
-    """Something that was asked for and did not happen."""
-
-    option: str
-    """``"compile"`` or ``"cuda_graph"``, as in the configuration."""
-    message: str
-    """For what, why, and what to do."""
-
-
 class Network:
     """A method on its device, and its step as fast as asked for.
 
@@ -103,8 +94,8 @@ class Network:
         self.method = method.for_inference(Options(**chosen)).to(device).eval()
         self.asked = tuple(name for name in ("compile", "cuda_graph") if getattr(config, name))
         """What of these the configuration asks for."""
-        self.fallbacks: list[Fallback] = []
-        """What of it did not happen in the steps so far, and why."""
+        self.fallbacks: dict[str, str] = {}
+        """What of it did not happen in the steps so far: for what, why, and what to do."""
         self.step: Callable[[Any, Tensor], tuple[Prediction, Any]] = self.method.step
         """As :meth:`.VOSMethod.step`."""
         self._works: dict[Any, bool] = {}  # by shapes: whether the compiled step runs
@@ -138,14 +129,15 @@ class Network:
     @property
     def ran(self) -> dict[str, bool]:
         """Of ``compile`` and ``cuda_graph``, whether they held in all steps so far."""
-        missed = {fallback.option for fallback in self.fallbacks}
-        return {name: name in {*self.asked} - missed for name in ("compile", "cuda_graph")}
+        return {
+            name: name in self.asked and name not in self.fallbacks
+            for name in ("compile", "cuda_graph")
+        }
 
     @property
     def problem(self) -> str | None:
         """``ran without compile and cuda_graph``; None where nothing was missed."""
-        missed = dict.fromkeys(fallback.option for fallback in self.fallbacks)
-        return f"ran without {' and '.join(missed)}" if missed else None
+        return f"ran without {' and '.join(self.fallbacks)}" if self.fallbacks else None
 
     def _faster(self, state: Any, image: Tensor) -> tuple[Prediction, Any]:
         shapes = _shapes(state, image)
@@ -191,7 +183,7 @@ class Network:
         return pytree.tree_map(lambda leaf: leaf if id(leaf) in given else leaf.clone(), result)
 
     def _tell(self, option: str, message: str, *, warn: bool = True) -> None:
-        self.fallbacks.append(Fallback(option, message))
+        self.fallbacks[option] = message
         if warn:
             warnings.warn(message, UserWarning, stacklevel=4)
 

@@ -8,7 +8,15 @@ video ends, the next one takes its place, so that a batch stays full while there
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +26,7 @@ import torch
 
 from ranet.datasets.image_io import MaskReader, read_marks, write_labels
 from ranet.datasets.mask_pixels import checked_labels, naming_mask
-from ranet.files import abandon, atomic_folder
+from ranet.files import atomic_folder
 from ranet.inference.canvas import Frame
 from ranet.inference.running import FRAMES_AHEAD, MASKS_BEHIND, read_ahead, write_behind
 from ranet.inference.tracker import Tracker
@@ -162,92 +170,92 @@ def _segment_group(
             for job in itertools.islice(jobs, at_once - len(videos)):
                 before_frames(1)
                 videos.append(_Video(job, tracker))
-                videos[-1].start()
+                videos[-1].go_on()
                 share_time(videos[-1:])
             if not videos:
                 return
-            if not any(video.ended for video in videos):  # as those of one frame have already
+            if all(video.step for video in videos):  # those of one frame have ended already
                 before_frames(len(videos))
                 _step(tracker, videos)
                 share_time(videos)
-            for video in [video for video in videos if video.ended]:
+            for video in [video for video in videos if video.step is None]:
                 videos.remove(video)
                 yield video.job, video.timing
     finally:
         for video in videos:
-            video.abandon()
+            video.frames.close()
 
 
 def _step(tracker: Any, videos: Sequence["_Video"]) -> None:
     """Take all videos a frame further."""
     try:
-        results = tracker.step([v.followed for v in videos], [v.ready for v in videos])
+        results = tracker.step(*zip(*(video.step for video in videos), strict=True))
     except Exception as error:
         names = some_of([video.job.name for video in videos])
         error.add_note(f"In a step with {count(videos, 'video')}: {names}.")
         raise
     for video, labels in zip(videos, results, strict=True):
-        video.take(labels, 1000 * tracker.step_seconds, len(videos))
+        timing, steps = video.timing, video.timing.step_ms
+        before = timing.videos_at_once * len(steps)
+        steps.append(1000 * tracker.step_seconds / len(videos))
+        timing.videos_at_once = (before + len(videos)) / len(steps)
+        video.go_on(labels)
 
 
 class _Video:
-    """A video between its first frame and its last mask."""
+    """A video between its first frame and its last mask; closing ``frames`` drops its masks."""
 
     def __init__(self, job: Job, tracker: Any) -> None:
-        self.job, self.timing, self._tracker = job, Timing(), tracker
-        with contextlib.ExitStack() as stack:
-            self._folder = stack.enter_context(atomic_folder(job.folder, replace=True))
-            frames = ((name, frame, tracker.prepare(frame)) for name, frame in job.frames)
-            self._frames = stack.enter_context(read_ahead(frames, FRAMES_AHEAD))
-            self._later = stack.enter_context(write_behind(write_labels, MASKS_BEHIND))
-            self._go_on()
-            self._stack = stack.pop_all()
+        self.job, self.timing = job, Timing()
+        self.frames = _frames(job, self.timing, tracker)
+        self.step: tuple[Any, Frame] | None = None  # what the next takes; None: it has ended
 
-    def start(self) -> None:
-        """Take the first frame with marks; those before it are background."""
-        while self._name not in self.job.marks:
-            self._write(np.zeros(self._frame.shape[:2], np.uint8))
-        with self._naming_mark("first mask"):
-            self.followed = self._tracker.start(self._frame, self._marks())
-        self.timing.online_ms = 1000 * self._tracker.online_seconds
-        self._write(self.followed.labels)
+    def go_on(self, labels: np.ndarray | None = None) -> None:
+        """To the next step, with the labels of the last one if there was any."""
+        try:
+            self.step = self.frames.send(labels)
+        except StopIteration:
+            self.step = None
 
-    def take(self, labels: np.ndarray, step_ms: float, videos: int) -> None:
-        """Take the labels of a frame, of a step with so many videos; go on to the next."""
-        steps = self.timing.step_ms
-        before = self.timing.videos_at_once * len(steps)
-        steps.append(step_ms / videos)
-        self.timing.videos_at_once = (before + videos) / len(steps)
-        if self._name in self.job.marks:
-            marks = self._marks()
-            new = np.where(np.isin(marks, self.followed.ids), 0, marks)
-            if new.any():
-                with self._naming_mark("mask"):
-                    labels = self._tracker.add_objects(self.followed, self._frame, new)
-        self._write(labels)
 
-    def abandon(self) -> None:
-        """Drop what was written, unless it has ended."""
-        abandon(self._stack)
+def _frames(
+    job: Job, timing: Timing, tracker: Any
+) -> Generator[tuple[Any, Frame], np.ndarray | None, None]:
+    """Yields what each step takes of a video, and is sent the labels; in the end they are there."""
+    prepared = ((name, frame, tracker.prepare(frame)) for name, frame in job.frames)
+    video = None
+    with (
+        atomic_folder(job.folder, replace=True) as folder,
+        read_ahead(prepared, FRAMES_AHEAD) as frames,
+        write_behind(write_labels, MASKS_BEHIND) as later,
+    ):
+        for name, frame, ready in frames:
+            marks = job.marks.get(name)
+            if video is not None:
+                labels = yield video, ready
+                if marks is not None:
+                    read = _labels(job, marks)
+                    new = np.where(np.isin(read, video.ids), 0, read)
+                    if new.any():
+                        with _naming(job, name, "mask"):
+                            labels = tracker.add_objects(video, frame, new)
+            elif marks is not None:
+                with _naming(job, name, "first mask"):
+                    video = tracker.start(frame, _labels(job, marks))
+                timing.online_ms = 1000 * tracker.online_seconds
+                labels = video.labels
+            else:  # before the first marks, all is background
+                labels = np.zeros(frame.shape[:2], np.uint8)
+            if job.wanted is None or name in job.wanted:
+                later(folder / f"{name}.png", labels)
 
-    def _marks(self) -> np.ndarray:
-        marks = self.job.marks[self._name]
-        return self.job.read(marks) if isinstance(marks, Path) else marks
 
-    def _naming_mark(self, what: str) -> contextlib.AbstractContextManager[None]:
-        marks = self.job.marks[self._name]
-        of = marks if isinstance(marks, Path) else f"of frame {self._name} of {self.job.name}"
-        return naming_mask(of, what)
+def _labels(job: Job, marks: np.ndarray | Path) -> np.ndarray:
+    return job.read(marks) if isinstance(marks, Path) else marks
 
-    def _write(self, labels: np.ndarray) -> None:
-        if self.job.wanted is None or self._name in self.job.wanted:
-            self._later(self._folder / f"{self._name}.png", labels)
-        self._go_on()
-        if self.ended:
-            self._stack.close()
 
-    def _go_on(self) -> None:
-        """The next frame: its name, H×W×3, and what a step takes for it."""
-        nothing = ("", np.empty((0, 0, 3), np.uint8), None)
-        self._name, self._frame, self.ready = next(self._frames, nothing)
-        self.ended = self.ready is None
+def _naming(job: Job, frame: str, what: str) -> contextlib.AbstractContextManager[None]:
+    marks = job.marks[frame]
+    return naming_mask(
+        marks if isinstance(marks, Path) else f"of frame {frame} of {job.name}", what
+    )

@@ -109,7 +109,7 @@ def test_the_compiled_step_is_the_step_for_every_number_of_objects():
             state, image = inputs(network.method, objects)
             same(network.step(state, image), network.method.step(state, image))
     assert network.ran == {"compile": True, "cuda_graph": False}
-    assert network.fallbacks == []
+    assert network.fallbacks == {}
 
 
 @torch.inference_mode()
@@ -137,7 +137,7 @@ def test_a_mistake_of_the_method_is_no_fallback(monkeypatch):
     monkeypatch.setattr(network.method, "segment", out_of_place)
     with warnings.catch_warnings(action="error"), pytest.raises(IndexError, match="out of place"):
         network.step(state, image)
-    assert network.fallbacks == []
+    assert network.fallbacks == {}
 
 
 def test_graphs_are_for_cuda_alone_which_is_told_and_known():
