@@ -405,6 +405,11 @@ class InferenceConfig(Section):
         description="what proposes objects, for a method that goes by proposals (see its "
         "model.source); null: what its network was made with",
     )
+    matching: str | None = Field(
+        None,
+        description="how proposals become objects, for such a method (see its model.matching); "
+        "null: as its network was made",
+    )
     device: Device = "auto"
     dtype: DType = Field(
         "float32",

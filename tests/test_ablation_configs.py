@@ -16,12 +16,19 @@ CHANGES = {
     "no_previous_mask": {"model.previous_mask": False},
     "no_ranking_gradient": {"model.ranking_gradient": "none"},
 }
-OF_ONE_STAGE = {  # of dmvos_small; a loss of what is left out is left out with it
+OF_ONE_STAGE = {  # of its method's; a loss of what is left out is left out with it
     "dmvos_plain": {"model.correlation": "plain", "losses.margin": None},
     "dmvos_no_correlation": {"model.correlation": "none", "losses.margin": None},
     "dmvos_no_centre_offset": {"model.centre_offset": False, "losses.centre_offset": None},
     "dmvos_detached_offset": {"model.offset_detach": True},
     "dmvos_no_previous_mask": {"model.previous_mask": False},
+    "dmn_aoa_first_frame": {"model.memory": "first"},
+    "dmn_aoa_first_and_last": {"model.memory": "first_last"},
+    "dmn_aoa_no_alignment": {"model.alignment": "none"},
+    "dmn_aoa_no_refinement": {"model.refine": False},
+    "dmn_aoa_hungarian": {"model.matching": "hungarian"},
+    "dmn_aoa_greedy": {"model.matching": "greedy"},
+    "dmn_aoa_mean_readout": {"model.readout": "mean"},
 }
 STAGES = {"static": "static_single", "video": "video_davis16"}
 
@@ -54,7 +61,8 @@ def test_one_thing_is_changed_in_both_stages(name):
 
 @pytest.mark.parametrize("name", OF_ONE_STAGE)
 def test_one_thing_is_changed_in_the_one_stage(name):
-    assert changes(name, "dmvos_small") == OF_ONE_STAGE[name]
+    base = "dmvos_small" if name.startswith("dmvos") else "dmn_aoa_small"
+    assert changes(name, base) == OF_ONE_STAGE[name]
 
 
 def test_without_static_pretraining_the_second_stage_comes_first():

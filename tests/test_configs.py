@@ -14,7 +14,7 @@ from ranet.methods.checkpoints import build_model
 
 FOLDER = Path(__file__).parents[1] / "configs"
 FILES = sorted(FOLDER.rglob("*.yaml"))
-NO_CHOICE_OF_THE_MODEL = {"ranking_gradient", "objects"}
+NO_CHOICE_OF_THE_MODEL = {"ranking_gradient", "objects", "train", "truth_share"}
 """What a stage may change of the network of the stage before: it has no weights."""
 
 HELD_OUT = {"bear", "tennis", "schoolgirls"}
@@ -95,6 +95,8 @@ def test_names_and_outputs_are_those_of_the_files():
         ("small_clips", "small_static"),
         ("dmvos_video", "dmvos_static"),
         ("dmvos_small_clips", "dmvos_small"),
+        ("dmn_aoa_static", "dmn_aoa_detector"),
+        ("dmn_aoa_video", "dmn_aoa_static"),
     ],
 )
 def test_a_stage_starts_where_the_one_before_ends(stage, before):
@@ -104,10 +106,6 @@ def test_a_stage_starts_where_the_one_before_ends(stage, before):
         runs[name].model.model_dump(exclude=NO_CHOICE_OF_THE_MODEL) for name in (stage, before)
     ]
     assert networks[0] == networks[1]
-
-
-def listed_videos() -> list[str]:
-    return [name for path in FOLDER.glob("lists/*.txt") for name in read_set_file(path)]
 
 
 @pytest.mark.parametrize(
@@ -121,8 +119,9 @@ def test_small_networks_are_not_trained_on_the_videos_they_are_chosen_by(name):
 
 
 def test_the_listed_videos_are_there(shared_data):
-    there = read_set_file(shared_data / "video_train/ImageSets/train.txt")
-    assert set(listed_videos()) <= set(there) - HELD_OUT
+    there = set(read_set_file(shared_data / "video_train/ImageSets/train.txt"))
+    assert set(read_set_file(FOLDER / "lists/video_train.txt")) <= there - HELD_OUT
+    assert set(read_set_file(FOLDER / "lists/held_out.txt")) == HELD_OUT <= there
 
 
 @pytest.mark.parametrize(
@@ -167,6 +166,14 @@ def test_small_networks_of_two_methods_see_the_same(ours, theirs):
         other.steps,
         other.optimizer,
     )
+
+
+@pytest.mark.parametrize("name", ["dmn_aoa_static", "dmn_aoa_video"])
+def test_clips_are_cut_as_in_dmn_aoas_supplement(name):
+    data = training_runs()[name].data
+    assert (data.crop_clips, data.size) == ("patch", (352, 352))
+    assert (data.augment.scale, data.augment.flip) == ((1.0, 1.5), 0.5)
+    assert data.augment.spline_shift == data.augment.rotation == 0
 
 
 @pytest.mark.parametrize("name", ["debug_dmvos", "dmvos_small", "dmvos_small_clips"])

@@ -65,6 +65,7 @@ class Options(NamedTuple):
     objects_at_once: int | None = None
     memory_limit: int | None = None
     source: str | None = None
+    matching: str | None = None
     dtype: torch.dtype = torch.float32
     channels_last: bool = False
 
@@ -145,6 +146,9 @@ class VOSMethod(nn.Module):
     """Pixels, of a frame."""
     objects_compete = True
     """False: each is segmented as if it were alone."""
+    parts_left_out: ClassVar[tuple[str, ...]] = ()
+    """Beginnings of names of weights that a network of a stage before may have, though this one was
+    made without them."""
     has_idle_parameters = False
     """Whether some of those that learn may get no gradient in a step."""
 

@@ -326,7 +326,12 @@ def starting_model(config: TrainConfig) -> VOSMethod:
     model = create_method(config.model)
     # The ranking gradient and the kind of regions have no weights; a stage may change them.
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    if {name: tensor.shape for name, tensor in start.state_dict().items()} != shapes:
+    weights = {
+        name: tensor
+        for name, tensor in start.state_dict().items()
+        if name in shapes or not name.startswith(model.parts_left_out)
+    }
+    if {name: tensor.shape for name, tensor in weights.items()} != shapes:
         there, here = start.Config.method(), model.Config.method()
         if there != here:
             raise CheckpointError(
@@ -341,7 +346,7 @@ def starting_model(config: TrainConfig) -> VOSMethod:
             f"start_from, {config.start_from}, holds another network than the configuration asks "
             f"for: {different}. Make their `model` sections agree."
         )
-    model.load_state_dict(start.state_dict())
+    model.load_state_dict(weights)
     model.stages, model.input_size = [*start.stages, stage], config.data.size
     return model
 

@@ -1,9 +1,12 @@
 """What holds for all methods alike, by the seam or by what uses it."""
 
+from itertools import pairwise
+
 import fake_method
 import pytest
 import torch
 from tiny_ranet import tiny_ranet
+from torch.utils import _pytree as pytree
 
 from ranet.config import InferenceConfig
 from ranet.errors import ConfigError
@@ -42,12 +45,28 @@ def test_a_video_goes_on_without_objects_until_one_is_marked(network):
     method.step(method.keep_objects(later, []), images[2])
 
 
+@torch.inference_mode()
+def test_a_state_grows_by_the_same_every_frame_or_not_at_all(network):
+    method = Network(network, resolved(InferenceConfig(**SETTINGS), network)).method
+    image, masks = torch.rand(1, 3, *SIZE), torch.zeros(1, 1, *SIZE)
+    masks[..., 20:40, 30:60] = 1
+    state = method.add_objects(method.new_state(image), image, masks)
+    sizes = []
+    for _ in range(4):
+        sizes.append(sum(tensor.nbytes for tensor in pytree.tree_leaves(state)))
+        _, state = method.step(state, image)
+    first, *others = (late - early for early, late in pairwise(sizes))
+    assert (first > 0) == method.state_grows
+    assert others == [first, first]
+
+
 @pytest.mark.parametrize(
     ("method", "option"),
     [
         ("ranet", {"memory_limit": 8}),
         ("ranet", {"source": "none"}),
         ("dmvos", {"memory_limit": 8}),
+        ("dmvos", {"matching": "greedy"}),
         ("dmn_aoa", {"crop_smoothing": 0.5}),
         ("dmn_aoa", {"crop_scale": 2}),
         ("dmn_aoa", {"previous_mask": "none"}),

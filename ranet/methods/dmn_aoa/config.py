@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ranet.methods.base import Prediction
 
 
+Solver = Literal["layer", "hungarian", "greedy"]
+
 _DETECTOR = frozenset(
     {
         "objectness",
@@ -68,7 +70,7 @@ class DMNAOAConfig(MethodConfig):
         None,
         description="λ, of the overlap with the last mask beside the similarity; null: learned",
     )
-    matching: Literal["layer", "hungarian", "greedy"] = Field(
+    matching: Solver = Field(
         "layer", description="of proposals with objects; only the layer has a gradient"
     )
     readout: Literal["last", "mean"] = Field(

@@ -9,11 +9,13 @@ B frames, n targets, m columns: proposals, and whatever else a target may be ass
 """
 
 from collections.abc import Callable
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from ranet.errors import RANetError
+from ranet.errors import ConfigError, RANetError
+from ranet.methods.dmn_aoa.config import Solver
 
 GRADIENT_STEPS = 10
 """N_grad, in training and testing (supplement, §2)."""
@@ -144,8 +146,22 @@ def scipy_solver() -> Callable[..., tuple]:
     return linear_sum_assignment
 
 
-SOLVERS = ("layer", "hungarian", "greedy")
+SOLVERS: tuple[str, ...] = get_args(Solver)
 """By name, as :func:`solve` takes them."""
+
+
+def check_solver(solver: str) -> str:
+    """The name of a solver that is there.
+
+    Raises:
+        ConfigError: there is none of that name.
+        RANetError: scipy is missing, which it needs.
+    """
+    if solver not in SOLVERS:
+        raise ConfigError(f"matching={solver}: expected one of {', '.join(SOLVERS)}.")
+    if solver == "hungarian":
+        scipy_solver()
+    return solver
 
 
 def solve(cost: Tensor, solver: str, readout: str = "last") -> Tensor:

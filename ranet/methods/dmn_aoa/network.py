@@ -23,7 +23,7 @@ from ranet.methods.dmn_aoa.alignment import AdaptiveAlignment
 from ranet.methods.dmn_aoa.config import DMNAOAConfig
 from ranet.methods.dmn_aoa.cost import costs, soft_iou
 from ranet.methods.dmn_aoa.light import OBJECTS
-from ranet.methods.dmn_aoa.matching import one_column_each, scipy_solver, solve
+from ranet.methods.dmn_aoa.matching import check_solver, one_column_each, solve
 from ranet.methods.dmn_aoa.memory import (
     MASK_STRIDE,
     STRIDE,
@@ -164,6 +164,7 @@ class DMNAOA(VOSMethod):
     Attributes:
         detector: the source of proposals whose weights are the network's, if it has such a one.
         source: what proposes in :meth:`step` in its place; None: the detector does.
+        solver: what matches.
     """
 
     Config = DMNAOAConfig
@@ -175,6 +176,7 @@ class DMNAOA(VOSMethod):
         "crop_smoothing",
         "previous_mask",
     }
+    parts_left_out = ("memory.", "alignment.", "iou_logit", "refine.")  # by ablations
     exact_parts = ("memory", "alignment")  # softmaxes over all that is remembered
     label = "DMN-AOA-style"
 
@@ -229,8 +231,7 @@ class DMNAOA(VOSMethod):
         made = create_source(source, channels)
         self.detector = made if isinstance(made, nn.Module) else None
         self.source: ProposalSource | None = None if self.detector is not None else made
-        if matching == "hungarian":
-            scipy_solver()
+        self.solver = check_solver(matching)
         self.backbone = create_backbone(backbone, norm, frozen_stages)
         self.pyramid = FeaturePyramid(self.backbone.channels, channels)
         if memory == "first":
@@ -268,10 +269,11 @@ class DMNAOA(VOSMethod):
         """See :class:`.VOSMethod`.
 
         Raises:
-            ConfigError: there is no such source.
+            ConfigError: there is no such source, or no such way of matching.
             RANetError: it learns with a network, and this one has not learned it.
         """
         used = super().for_inference(options)
+        used.solver = check_solver(options.matching or self.arguments.matching)
         if options.source not in (None, self.arguments.source):
             source = create_source(options.source, self.arguments.channels)
             if isinstance(source, nn.Module):
@@ -496,7 +498,7 @@ class DMNAOA(VOSMethod):
         masks = paste(proposals.masks, proposals.boxes, state.last_masks.shape[-2:], MASK_STRIDE)
         overlap = soft_iou(state.last_masks, masks)
         cost = costs(similarity, overlap, self._iou_weight, self.threshold, proposals.valid, exists)
-        assignment = solve(cost.float(), self.arguments.matching, self.arguments.readout)
+        assignment = solve(cost.float(), self.solver, self.arguments.readout)
         dummies = torch.eye(cost.shape[1], device=cost.device)
         dummies = torch.cat([dummies.new_zeros(cost.shape[1], count), dummies], dim=1)
         chosen = one_column_each(assignment.detach(), dummies)

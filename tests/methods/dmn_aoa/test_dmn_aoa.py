@@ -1,6 +1,7 @@
 """The method as a whole: drawn videos, proposals exact, missing and wrong, and its state."""
 
 import io
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from device_questions import NoQuestions, on_meta
 from tiny_dmn_aoa import SIZE, clip_of, passing_squares, started, tiny_dmn_aoa
 from torch.utils import _pytree as pytree
 
+from ranet.config import TrainConfig, load_config
 from ranet.datasets.image_io import read_image, read_labels
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.errors import ConfigError
@@ -20,6 +22,8 @@ from ranet.structures import one_hot_masks
 from ranet.training.losses import compute_losses
 
 COARSE = {"refine": False}  # an untrained RefineNet spoils what the next frame is told
+
+ROOT = Path(__file__).parents[3]
 
 
 def truth_of(labels, method, objects=2):
@@ -245,3 +249,23 @@ def test_it_is_made_by_its_name():
         method_config("dmn_aoaa")
     with pytest.raises(ValueError, match="memory"):
         DMNAOA(backbone="tiny", memory="some")
+
+
+def bytes_a_frame(arguments):
+    """Keys, values and cover of an object in float32, and whether they are stored."""
+    numbers = arguments.key_channels + arguments.channels + 1
+    return 4 * numbers * arguments.region_side**2 + 1
+
+
+@torch.inference_mode()
+def test_an_objects_memory_grows_as_the_page_of_methods_says():
+    method = tiny_dmn_aoa()
+    frames, labels = passing_squares()
+    state = started(method, frames, labels)
+    _, after = method.step(state, frames[1])
+    before, later = (sum(t.nbytes for t in pytree.tree_leaves(s)) for s in (state, after))
+    assert later - before == 2 * bytes_a_frame(method.arguments)
+    text = (ROOT / "docs" / "methods.md").read_text()
+    for name in ("dmn_aoa_small", "dmn_aoa_detector"):
+        model = load_config(TrainConfig, ROOT / "configs" / f"{name}.yaml").model
+        assert f"| {bytes_a_frame(model):,}: " in text

@@ -13,14 +13,15 @@ from tiny_dmn_aoa import SIZE, Detector, as_tensors, started, tiny_dmn_aoa
 from ranet import InferenceConfig, VideoSegmenter, load_checkpoint
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.synthetic import write_synthetic_davis
-from ranet.errors import ConfigError, RANetError
+from ranet.errors import CheckpointError, ConfigError, RANetError
 from ranet.export.programs import export_programs
 from ranet.inference.network import Network, resolved
 from ranet.inference.tracker import Tracker
+from ranet.methods.checkpoints import save_checkpoint
 from ranet.methods.dmn_aoa import sources
 from ranet.structures import one_hot_masks
 from ranet.training.log import read_log
-from ranet.training.run import train
+from ranet.training.run import starting_model, train
 
 CONFIG = Path(__file__).parents[3] / "configs" / "debug_dmn_aoa.yaml"
 VIDEOS = [
@@ -58,6 +59,42 @@ def test_sources_go_by_their_names(monkeypatch):
         VideoSegmenter(tiny_dmn_aoa(), inference(source="by_coluor"))
     with pytest.raises(ValidationError, match="one of none"):
         tiny_dmn_aoa(source="by_coluor")
+
+
+def test_matching_is_the_networks_or_the_options():
+    layer, greedy = tiny_dmn_aoa(), tiny_dmn_aoa(matching="greedy")
+    assert VideoSegmenter(layer, inference()).method.solver == "layer"
+    assert VideoSegmenter(greedy, inference()).method.solver == "greedy"
+    assert VideoSegmenter(greedy, inference(matching="layer")).method.solver == "layer"
+    used = VideoSegmenter(layer, inference(matching="hungarian")).method
+    frames, labels = as_tensors(VIDEOS[0])
+    used.source = Detector()
+    with torch.inference_mode():
+        prediction, _ = used.step(started(used, frames, labels), frames[1])
+    assert set(prediction.aux["assignment"].unique().tolist()) == {0, 1}
+    assert layer.solver == "layer"
+    with pytest.raises(ConfigError, match="matching=hungary: expected one of layer, hungarian"):
+        VideoSegmenter(layer, inference(matching="hungary"))
+
+
+def test_a_stage_may_leave_parts_of_the_stage_before_out(tmp_path):
+    save_checkpoint(tmp_path / "before.pt", tiny_dmn_aoa(alignment="soft"))
+    run = load_config(TrainConfig, CONFIG, [f"start_from={tmp_path / 'before.pt'}"])
+    arguments = tiny_dmn_aoa().arguments
+
+    def started_with(**changes):
+        model = arguments.model_copy(update=changes)
+        return starting_model(run.model_copy(update={"model": model}))
+
+    before = tiny_dmn_aoa().state_dict()
+    less = started_with(alignment="none", memory="first", refine=False, iou_weight=0.3)
+    after = less.state_dict()
+    assert len(after) < len(before)
+    assert all(torch.equal(before[name], value) for name, value in after.items())
+    with pytest.raises(CheckpointError, match="channels is 16 there, but 8 here"):
+        started_with(channels=8)
+    with pytest.raises(CheckpointError, match="source is 'none' there, but 'light' here"):
+        started_with(source="light")
 
 
 def test_a_source_that_learns_is_the_networks(monkeypatch):
