@@ -18,7 +18,7 @@ from ranet.annotator.journal import Journal
 from ranet.annotator.marks import FrameMarks, Marks
 from ranet.datasets.frames import FrameSource
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.datasets.random_access import random_access
+from ranet.datasets.random_access import FrameReader
 from ranet.errors import DataError, RANetError
 from ranet.files import atomic_folder, output_errors
 from ranet.inference.outputs import Outputs, write_outputs
@@ -152,7 +152,7 @@ class Session:
         self.job: Job | None = None  # what is being done, or was done last
         self.exported: list[Path] = []
         """Folders that were written, the last one at the end."""
-        self._reader = random_access(source)
+        self._reader = FrameReader(source)
         self._segmenter, self._out, self._work = segmenter, out, work
         self._segmentation: Segmentation | None = None
         self._saved = journal.now  # the marks that were exported last, or begun with

@@ -29,15 +29,33 @@ _NEAR = 16
 
 
 class FrameReader:
-    """Any frame of a video, in any order and from any thread; of images, all are known at once."""
+    """Any frame of a video, in any order and from any thread; of images, all are known at once.
 
-    def __init__(self, source: ImageFrames | AnimationFrames | VideoFrames) -> None:
+    The source's own iteration stays as it is.
+
+    Raises:
+        DataError: the frames come only once.
+    """
+
+    def __init__(self, source: FrameSource) -> None:
+        if not isinstance(source, ImageFrames | AnimationFrames | VideoFrames):
+            raise DataError(
+                "Frames that come only once, from a camera or standard input, cannot be read in "
+                "any order."
+            )
         self._source = source
+        # Of a video file:
+        self._times: list[int | None] = []  # of the known frames, in the stream's own unit
+        self._numbers: dict[int | None, int] = {}  # by time
+        self._keys: list[int] = []  # numbers of the frames at which decoding can begin
+        self._lock = threading.Lock()
+        self._decoding: _Decoding | None = None  # where decoding is
+        self._last = -1  # number of the frame that came last from it
 
     @property
     def known(self) -> int:
         """Frames that can be read so far."""
-        return self._source.count or 0
+        return len(self._times) if isinstance(self._source, VideoFrames) else self._source.count
 
     def count_frames(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Make all frames known, from the first to the last; in a thread of its own, if need be.
@@ -48,6 +66,18 @@ class FrameReader:
         Raises:
             DataError: the file is damaged or may lack frames; those that can be read are known.
         """
+        if not isinstance(self._source, VideoFrames):
+            return
+        decoding = Decoding(self._source.path, self._source.frame_rate)
+        for number, frame in enumerate(decoding):
+            if frame.key_frame:
+                self._keys.append(number)
+            self._numbers[frame.pts] = number
+            self._times.append(frame.pts)
+            if stop():
+                return
+        if decoding.problem:
+            raise DataError(decoding.problem)
 
     def name(self, number: int) -> str:
         """What the frame is called; DataError if it is not known."""
@@ -62,57 +92,8 @@ class FrameReader:
             DataError: there is no such frame, it is not known yet, or cannot be read.
         """
         self.name(number)
-        return self._source.read(number)
-
-    def close(self) -> None:
-        """Close what is open."""
-
-
-def random_access(source: FrameSource) -> FrameReader:
-    """A reader of the frames of ``source``, whose own iteration stays as it is.
-
-    Raises:
-        DataError: the frames come only once.
-    """
-    if isinstance(source, VideoFrames):
-        return _VideoReader(source)
-    if isinstance(source, ImageFrames | AnimationFrames):
-        return FrameReader(source)
-    raise DataError(
-        "Frames that come only once, from a camera or standard input, cannot be read in any order."
-    )
-
-
-class _VideoReader(FrameReader):
-    """Of a video file."""
-
-    def __init__(self, source: VideoFrames) -> None:
-        super().__init__(source)
-        self._times: list[int | None] = []  # of the known frames, in the stream's own unit
-        self._numbers: dict[int | None, int] = {}  # by time
-        self._keys: list[int] = []  # numbers of the frames at which decoding can begin
-        self._lock = threading.Lock()
-        self._decoding: _Decoding | None = None  # where decoding is
-        self._last = -1  # number of the frame that came last from it
-
-    @property
-    def known(self) -> int:
-        return len(self._times)
-
-    def count_frames(self, stop: Callable[[], bool] = lambda: False) -> None:
-        decoding = Decoding(self._source.path, self._source.frame_rate)
-        for number, frame in enumerate(decoding):
-            if frame.key_frame:
-                self._keys.append(number)
-            self._numbers[frame.pts] = number
-            self._times.append(frame.pts)
-            if stop():
-                return
-        if decoding.problem:
-            raise DataError(decoding.problem)
-
-    def read(self, number: int) -> np.ndarray:
-        self.name(number)
+        if not isinstance(self._source, VideoFrames):
+            return self._source.read(number)
         with self._lock:
             frame = None
             if self._decoding and 0 < number - self._last <= _NEAR:
@@ -130,6 +111,7 @@ class _VideoReader(FrameReader):
         return self._source.shown(frame, number)
 
     def close(self) -> None:
+        """Close what is open."""
         with self._lock:
             if self._decoding is not None:
                 self._decoding.close()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ranet.datasets.image_io import write_image
-from ranet.datasets.random_access import random_access
+from ranet.datasets.random_access import FrameReader
 from ranet.datasets.video_io import open_frames
 from ranet.errors import DataError
 
@@ -48,7 +48,7 @@ OPEN_GROUPS = {"g": "8", "bf": "3", "x264-params": "open-gop=1:keyint=8:scenecut
 def test_frames_of_a_video_file(tmp_path, name, codec, options):
     source = open_frames(encoded(tmp_path / name, codec, options=options))
     in_order = dict(source)
-    reader = random_access(source)
+    reader = FrameReader(source)
     reader.count_frames()
     assert reader.known == len(in_order) == 30
     for number in ORDER:
@@ -59,7 +59,7 @@ def test_frames_of_a_video_file(tmp_path, name, codec, options):
 
 def test_frames_are_known_while_they_are_counted(tmp_path):
     source = open_frames(encoded(tmp_path / "a.mp4", "libx264", options={"g": "4"}))
-    reader = random_access(source)
+    reader = FrameReader(source)
     reader.count_frames(stop=lambda: reader.known == 10)
     in_order = [frame for _, frame in source]
     assert (reader.read(9) == in_order[9]).all()
@@ -71,7 +71,7 @@ def test_frames_are_known_while_they_are_counted(tmp_path):
 def test_frames_before_damage_can_be_read(tmp_path):
     path = encoded(tmp_path / "a.mkv", "libx264", options={"g": "4"})
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    reader = random_access(open_frames(path))
+    reader = FrameReader(open_frames(path))
     with pytest.raises(DataError, match="may lack frames"):
         reader.count_frames()
     assert 0 < reader.known < 30
@@ -80,7 +80,7 @@ def test_frames_before_damage_can_be_read(tmp_path):
 
 def test_a_file_that_is_replaced_is_told(tmp_path):
     path = encoded(tmp_path / "a.mp4", "libx264", options={"g": "4"})
-    reader = random_access(open_frames(path))
+    reader = FrameReader(open_frames(path))
     reader.count_frames()
     encoded(path, "libx264", count=3)
     with pytest.raises(DataError, match=r"Frame 20 of .*a.mp4 was there"):
@@ -90,7 +90,7 @@ def test_a_file_that_is_replaced_is_told(tmp_path):
 def test_images(tmp_path):
     for number in range(3):
         write_image(tmp_path / f"{number + 8}.png", busy_frame(number))
-    reader = random_access(open_frames(tmp_path))
+    reader = FrameReader(open_frames(tmp_path))
     reader.count_frames()
     assert (reader.known, reader.name(2)) == (3, "10")
     assert (reader.read(2) == busy_frame(2)).all()
@@ -102,11 +102,11 @@ def test_images(tmp_path):
 def test_an_image_of_another_size_is_told(tmp_path):
     write_image(tmp_path / "0.png", busy_frame(0))
     write_image(tmp_path / "1.png", busy_frame(0)[:30])
-    reader = random_access(open_frames(tmp_path))
+    reader = FrameReader(open_frames(tmp_path))
     with pytest.raises(DataError, match=r"1.png is 30×96, but the first frame is 64×96"):
         reader.read(1)
 
 
 def test_what_comes_once_cannot_be_read_in_any_order():
     with pytest.raises(DataError, match="cannot be read in any order"):
-        random_access(object())
+        FrameReader(object())

@@ -15,7 +15,7 @@ from PIL import Image, features
 from ranet.datasets import video_writer
 from ranet.datasets.frames import FrameSource
 from ranet.datasets.image_io import write_image
-from ranet.datasets.random_access import random_access
+from ranet.datasets.random_access import FrameReader
 from ranet.datasets.video_io import open_frames, position_of
 from ranet.datasets.video_writer import VideoWriter
 from ranet.errors import DataError, OutputError, RANetError
@@ -139,7 +139,7 @@ def test_animations_and_pages(tmp_path, name, options):
     source = open_frames(tmp_path / name)
     frames = dict(source)
     assert (list(frames), source.size) == (["00000", "00001", "00002"], (48, 64))
-    reader = random_access(source)
+    reader = FrameReader(source)
     reader.count_frames()
     for number, image in enumerate(frames.values()):
         assert np.abs(image.astype(int) - frame(shift=3 * number)).mean() < 12
@@ -267,7 +267,7 @@ def test_frames_are_turned_and_mirrored_as_players_show_them(tmp_path, matrix, a
 
 
 def random_access_to_first(source):
-    reader = random_access(source)
+    reader = FrameReader(source)
     reader.count_frames()
     image = reader.read(0)
     reader.close()
@@ -374,7 +374,7 @@ def test_damage_near_the_end_does_not_depend_on_threads(tmp_path):
     source = open_frames(path)
     with pytest.warns(UserWarning, match="1 frame could not be decoded.*The 39 frames"):
         assert len(shown(source)) == 39
-    reader = random_access(source)
+    reader = FrameReader(source)
     with pytest.raises(DataError, match="1 frame could not be decoded"):
         reader.count_frames()
     assert reader.known == 39
