@@ -60,16 +60,6 @@ class Scene:
     camera: Placement  # of the backdrop
     layers: tuple[Layer, ...]  # from back to front
 
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-        return self.camera.angle.shape[0]
-
-    @property
-    def objects(self) -> int:
-        """K: the labels of the layers are 0…K."""
-        return max(layer.label for layer in self.layers)
-
     def render(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
         """One frame, blurred by motion, and the labels in the middle of its exposure.
 
@@ -79,10 +69,14 @@ class Scene:
         """
         posed = [entry for layer in self.layers for entry in _posed(layer, frame)]
         exposures = self.camera.angle.shape[1]
+        centre = np.array(self.backdrop.shape[1::-1]) / 2
         total = np.zeros((*self.size, 3), np.float32)
         labels = np.zeros(self.size, np.uint8)
         for exposure in range(exposures):
-            image = self._backdrop_at(frame, exposure)
+            matrix = self.camera.matrix(frame, exposure, centre, density=1.0)
+            image = cv2.warpAffine(
+                self.backdrop, matrix, self.size[::-1], borderMode=cv2.BORDER_REFLECT_101
+            )
             for entry in posed:
                 box, piece = entry.on_frame(frame, exposure, self.size)
                 lay_over(image, piece, box)
@@ -90,13 +84,6 @@ class Scene:
                     labels[box][piece[..., 3] > _SOLID] = entry.label
             cv2.accumulate(image, total)
         return cv2.convertScaleAbs(total, alpha=1 / exposures), labels
-
-    def _backdrop_at(self, frame: int, exposure: int) -> np.ndarray:
-        height, width = self.backdrop.shape[:2]
-        matrix = self.camera.matrix(frame, exposure, np.array([width, height]) / 2, density=1.0)
-        return cv2.warpAffine(
-            self.backdrop, matrix, self.size[::-1], borderMode=cv2.BORDER_REFLECT_101
-        )
 
 
 def footprint(layer: Layer, frame: int, size: tuple[int, int]) -> np.ndarray:
