@@ -11,13 +11,14 @@ B videos, K objects, H×W the frames, T frames of a clip.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+from torch.utils.checkpoint import checkpoint
 
 from ranet.errors import RANetError
 from ranet.methods.backbones import Backbone, fold_batch_norms
@@ -286,8 +287,23 @@ class VOSMethod(nn.Module):
             backbone.load_imagenet_weights(path)
 
     def recompute_activations(self) -> None:
-        """Need less memory for more time: activations are computed again in the backward pass."""
-        raise self._offers_no("way to compute activations again: set recompute_activations=false")
+        """Need less memory for more time: stages of the backbones, and :attr:`forgetful_parts`,
+        compute their activations again in the backward pass. Names of parameters stay.
+        """
+        parts = self.forgetful_parts
+        if not parts:
+            raise self._offers_no(
+                "way to compute activations again: set recompute_activations=false"
+            )
+        for backbone in (part for part in self.modules() if isinstance(part, Backbone)):
+            parts = [*parts, *(stage[0] for stage in backbone.stages()[1:] if len(stage) == 1)]
+        for part in parts:
+            part.forward = partial(checkpoint, part.forward, use_reentrant=False)
+
+    @property
+    def forgetful_parts(self) -> Sequence[nn.Module]:
+        """Outside of backbones, what may forget its activations in training."""
+        return ()
 
     def figures(self, clip: Clip) -> dict[str, Tensor]:
         """Numbers to show as histograms while it learns, by name."""
@@ -307,8 +323,13 @@ class VOSMethod(nn.Module):
         return RANetError(f"The method {self.Config.method()} offers no {what}.")
 
     def size_seen(self, size: Sequence[int]) -> tuple[int, int]:
-        """(height, width) of what the network is to be given of crops of frames of a size."""
+        """(height, width) of what the network is to be given of frames of a size, or crops of them.
+
+        Where ``options.crop`` is None, that is all of them: they are the crops already.
+        """
         height, width = size
+        if self.options.crop is None:
+            return height, width
         return network_size((height, width), self.options.frame_size, self.options.input_size)
 
     def in_half(self, device: torch.device) -> AbstractContextManager[Any]:

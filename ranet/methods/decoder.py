@@ -30,9 +30,6 @@ class PyramidDecoder(nn.Module):
         width: factor on every channel count inside; 1 is the paper's network.
         dilations: of the Multi-scale blocks.
         finest_stride: of the last level: 2, as in the paper, or 4.
-
-    Raises:
-        ValueError: the width leaves a layer without channels.
     """
 
     def __init__(
@@ -47,8 +44,6 @@ class PyramidDecoder(nn.Module):
         self.finest_stride = finest_stride
         f2, f4, f8, f16, f32 = backbone_channels
         wide = [round(c * width) for c in (256, 128, 64, 32, 16, 8)]
-        if wide[-1] < 1:
-            raise ValueError(f"width should leave every layer a channel, found {width}")
         skips = [wide[3], wide[4], wide[4]]  # 32, 16, 16
 
         self.skips8 = SkipReduction([f8, f16, f32], skips)

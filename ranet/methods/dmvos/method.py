@@ -7,13 +7,11 @@ B videos, K objects, H×W the frames, h×w what the network sees of them, gh×gw
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
-from torch.utils.checkpoint import checkpoint
 
 from ranet.methods.backbones import create_backbone
 from ranet.methods.base import Prediction, VOSMethod, Watched, stack_frames
@@ -209,7 +207,7 @@ class DMVOS(VOSMethod):
 
     def add_objects(self, state: DMVOSState, image: Tensor, masks: Tensor) -> DMVOSState:
         """See :class:`.VOSMethod`; the frame is cropped around each object (supplement, §2)."""
-        look, size = self.around(masks), self._size_seen(image)
+        look, size = self.around(masks), self.size_seen(image.shape[-2:])
         parts = []
         for chosen in self._chunks(masks.shape[1]):
             boxes = look.boxes[:, chosen].flatten(0, 1)
@@ -305,11 +303,6 @@ class DMVOS(VOSMethod):
             return whole_frame(len(centre), size, centre.device)
         return box_of_sides(centre, sides, size=size, smallest=self.options.smallest_crop)
 
-    def _size_seen(self, image: Tensor) -> tuple[int, int]:
-        """(h, w) of a crop; None of the options crops: of the image, which is one already."""
-        size = (image.shape[-2], image.shape[-1])
-        return size if self.options.crop is None else self.size_seen(size)
-
     def _chunks(self, objects: int) -> list[slice]:
         at_once = self.options.objects_at_once or objects
         return [slice(k, min(k + at_once, objects)) for k in range(0, objects, at_once)]
@@ -328,7 +321,7 @@ class DMVOS(VOSMethod):
             look: where.
             chosen: of K.
         """
-        size, boxes = self._size_seen(image), look.boxes[:, chosen].flatten(0, 1)
+        size, boxes = self.size_seen(image.shape[-2:]), look.boxes[:, chosen].flatten(0, 1)
         crops = self._crops(image, boxes, size)
         previous = state.last_masks[:, chosen].flatten(0, 1)[:, None]
         if not self.previous_mask or self.options.previous_mask == "none":
@@ -409,11 +402,10 @@ class DMVOS(VOSMethod):
             return super().parameters_of(part)
         return [*self.fuse.parameters(), *self.decoder.parameters()]
 
-    def recompute_activations(self) -> None:
-        """See :class:`.VOSMethod`: stages of the backbone and levels of the decoder forget."""
-        stages = [stage[0] for stage in self.encoder.backbone.stages()[1:] if len(stage) == 1]
-        for part in (*stages, self.decoder.level16, self.decoder.level8, self.decoder.level4):
-            part.forward = partial(checkpoint, part.forward, use_reentrant=False)
+    @property
+    def forgetful_parts(self) -> Sequence[nn.Module]:
+        """See :class:`.VOSMethod`: levels of the decoder."""
+        return self.decoder.level16, self.decoder.level8, self.decoder.level4
 
     def check_explains(self) -> None:
         """See :class:`.VOSMethod`; RANetError without a correlation or votes to show."""

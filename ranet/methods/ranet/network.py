@@ -8,13 +8,11 @@ B videos, K objects, H×W the frames, h×w what the network sees of them.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from ranet.methods.backbones import create_backbone
 from ranet.methods.base import Prediction, VOSMethod, Watched, stack_frames
@@ -401,16 +399,12 @@ class RANet(VOSMethod):
         parts = (self.ranking, self.merge, self.decoder)
         return [parameter for part in parts for parameter in part.parameters()]
 
-    def recompute_activations(self) -> None:
-        """See :class:`.VOSMethod`: the backbone's stages, the merge module and the decoder's levels
-        forget their insides; names in the state dict stay as they are.
-        """
-        backbone, decoder = self.encoder.backbone, self.decoder
-        levels = (decoder.level1, decoder.level2, getattr(decoder, "level3", None))
-        stages = [stage[0] for stage in backbone.stages()[1:] if len(stage) == 1]
-        for part in (*stages, self.merge, *levels):
-            if part is not None:
-                part.forward = partial(checkpoint, part.forward, use_reentrant=False)
+    @property
+    def forgetful_parts(self) -> Sequence[nn.Module]:
+        """See :class:`.VOSMethod`: the merge module and the decoder's levels."""
+        decoder = self.decoder
+        levels = [getattr(decoder, name, None) for name in ("level1", "level2", "level3")]
+        return [self.merge, *(level for level in levels if level is not None)]
 
     def figures(self, clip: Clip) -> dict[str, Tensor]:
         """See :class:`.VOSMethod`: scores r_j of all maps that have a weight in some region."""

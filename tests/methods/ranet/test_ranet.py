@@ -9,9 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.methods import layers
-from ranet.methods.ranet.encoder import EncodedFrame, Template
 from ranet.methods.ranet.network import RANet
-from ranet.structures import Skips
 
 
 def small(**changes: object) -> RANet:
@@ -175,34 +173,6 @@ def test_straight_through_changes_no_bit_of_the_forward_pass() -> None:
         with_it = logits_of(small(ranking_gradient="straight_through").eval(), *inputs)
         without = logits_of(small(ranking_gradient="none").eval(), *inputs)
     assert torch.equal(with_it, without)
-
-
-def test_architecture_rebuilds_the_network() -> None:
-    model = small(objects="multi", dilations=(1, 2, 3), reduction_kernel=1)
-    again = RANet(**model.architecture)
-    shapes = {n: p.shape for n, p in model.state_dict().items()}
-    assert {n: p.shape for n, p in again.state_dict().items()} == shapes
-
-
-def test_encoding_is_shared_by_all_objects(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = small(objects="multi").eval()
-    calls = []
-    model.encoder.register_forward_hook(lambda *_: calls.append("encoder"))
-    model.decoder.skips8.register_forward_hook(lambda *_: calls.append("skips"))
-    image, masks, current, previous = pair(4)
-    with torch.inference_mode():
-        template = model.encode_template(image, masks)
-        model.segment(template, model.encode_frame(current), previous)
-    assert calls == ["encoder", "encoder", "skips"]
-
-
-def test_structures_are_tuples_of_tensors() -> None:
-    model = small().eval()
-    image, masks, _, _ = pair(1)
-    template, frame = model.encode_template(image, masks), model.encode_frame(image)
-    assert isinstance(template, Template)
-    assert isinstance(frame, EncodedFrame)
-    assert isinstance(frame.skips, Skips)
 
 
 def test_memory_layout_changes_no_gradient() -> None:
