@@ -9,9 +9,9 @@ B videos, K objects, H×W the frames, T frames of a clip.
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -153,11 +153,6 @@ class VOSMethod(nn.Module):
     has_idle_parameters = False
     """Whether some of those that learn may get no gradient in a step."""
 
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        if "step" in vars(cls):
-            cls.step = _with_objects(cls.step)  # type: ignore[method-assign]
-
     def __init__(self, architecture: Mapping[str, Any]) -> None:
         super().__init__()
         self.architecture = dict(architecture)
@@ -230,7 +225,7 @@ class VOSMethod(nn.Module):
     def step(self, state: Any, image: Tensor) -> tuple[Prediction, Any]:
         """Go on to the next frame: crop, network, and back, in shapes that follow from sizes alone.
 
-        It is called with one object at least: without any, nothing is computed and nothing changes.
+        K is one at least.
 
         Args:
             state: of the frame before.
@@ -375,22 +370,6 @@ class VOSMethod(nn.Module):
             if isinstance(part, nn.Conv2d | InstanceNorm) and not name.startswith(self.exact_parts):
                 part.to(dtype)
         return half
-
-
-_Step = Callable[[Any, Any, Tensor], tuple[Prediction, Any]]
-
-
-def _with_objects(step: _Step) -> _Step:
-    """A method's step, and what holds for all methods where no object is followed."""
-
-    @wraps(step)
-    def any_step(method: VOSMethod, state: Any, image: Tensor) -> tuple[Prediction, Any]:
-        if state.probabilities.shape[1]:
-            return step(method, state, image)
-        nothing = image.new_zeros(len(image), 0, *image.shape[-2:])
-        return Prediction(nothing), state._replace(probabilities=nothing)
-
-    return any_step
 
 
 def stack_frames(predictions: Sequence[Prediction]) -> Prediction:

@@ -31,21 +31,6 @@ def network(request):
 
 
 @torch.inference_mode()
-def test_a_video_goes_on_without_objects_until_one_is_marked(network):
-    method = Network(network, resolved(InferenceConfig(**SETTINGS), network)).method
-    images = torch.rand(3, 1, 3, *SIZE)
-    masks = torch.zeros(1, 1, *SIZE)
-    masks[..., 20:40, 30:60] = 1
-    prediction, state = method.step(method.new_state(images[0]), images[1])
-    assert prediction.logits.shape == state.probabilities.shape == (1, 0, *SIZE)
-    later = method.add_objects(state, images[1], masks)
-    anew = method.add_objects(method.new_state(images[1]), images[1], masks)
-    found, expected = (method.step(s, images[2])[0].logits for s in (later, anew))
-    assert torch.equal(found, expected)
-    method.step(method.keep_objects(later, []), images[2])
-
-
-@torch.inference_mode()
 def test_a_state_grows_by_the_same_every_frame_or_not_at_all(network):
     method = Network(network, resolved(InferenceConfig(**SETTINGS), network)).method
     image, masks = torch.rand(1, 3, *SIZE), torch.zeros(1, 1, *SIZE)
