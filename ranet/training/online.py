@@ -6,6 +6,7 @@ will be.
 """
 
 import copy
+import itertools
 import math
 import warnings
 from collections.abc import Iterator
@@ -19,7 +20,6 @@ from ranet.config import (
     InferenceConfig,
     OnlineLearning,
     OptimizerConfig,
-    PreviousMaskConfig,
     SampleConfig,
 )
 from ranet.datasets.views import Frame, RawSample, make_sample
@@ -153,38 +153,24 @@ def _samples(
 ) -> Iterator[TrainingSample]:
     """The endless row of samples of one frame; all randomness of the n-th is from [seed, n]."""
     raw = RawSample(frame, (frame,), previous_labels=frame.labels, name="the first frame")
-    number = 0
-    while True:
+    previous, instances = online.previous, reads_instances(online.losses)
+    if config.previous_mask == "none":  # then learning is told nothing either
+        previous = previous.model_copy(update={"empty": 1.0})
+    for number in itertools.count():
         rng = np.random.default_rng([online.seed, number])
-        yield _sample(raw, online, _previous_mask(online, config), sample_config, rng)
-        number += 1
-
-
-def _sample(
-    raw: RawSample,
-    online: OnlineLearning,
-    previous: PreviousMaskConfig,
-    config: SampleConfig,
-    rng: np.random.Generator,
-) -> TrainingSample:
-    instances = reads_instances(online.losses)
-    for _ in range(_DRAWS):
-        sample = make_sample(raw, previous, config, rng, instances=instances)
-        if sample is not None:
-            return sample
-    raise DataError(
-        f"Online learning has no view of the first frame that shows its objects: in {_DRAWS} "
-        f"attempts at {size_text(config.size)} (height×width), at least one of them was "
-        "lost. They cover too few pixels: raise inference.input_size, or switch online learning "
-        "off."
-    )
-
-
-def _previous_mask(online: OnlineLearning, config: InferenceConfig) -> PreviousMaskConfig:
-    """Where inference is told nothing of the previous frame, learning is told nothing either."""
-    if config.previous_mask == "none":
-        return online.previous.model_copy(update={"empty": 1.0})
-    return online.previous
+        drawn = (
+            make_sample(raw, previous, sample_config, rng, instances=instances)
+            for _ in range(_DRAWS)
+        )
+        sample = next((sample for sample in drawn if sample is not None), None)
+        if sample is None:
+            raise DataError(
+                "Online learning has no view of the first frame that shows its objects: in "
+                f"{_DRAWS} attempts at {size_text(sample_config.size)} (height×width), at least "
+                "one of them was lost. They cover too few pixels: raise inference.input_size, or "
+                "switch online learning off."
+            )
+        yield sample
 
 
 def _training_step(
