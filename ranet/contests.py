@@ -70,6 +70,8 @@ def time_evaluation(case: Case, effort: Effort) -> list[Row]:
         AssertionError: a value differs, be it in the last bit.
     """
     arguments, values = case.config, {}
+    videos = find_videos(**arguments)
+    frames = sum(len(video.frames) for video in videos)
 
     def ours() -> None:
         workers = case.settings["workers"]
@@ -78,18 +80,16 @@ def time_evaluation(case: Case, effort: Effort) -> list[Row]:
     def plain() -> None:
         values["plain"] = straightforward(**arguments)
 
-    times = time_in_turn([ours, plain], effort)
+    settings = {**case.settings, "sequences": len(videos), "scored frames": frames}
+    details = {"objects": sum(video.objects for video in videos)}
+    contenders = {"ranet": (ours, details), "straightforward": (plain, details)}
+    rows = _in_turn(replace(case, settings=settings), effort, frames, contenders)
     for name, expected in values["plain"].items():
         objects = values["ours"][name].objects.values()
         found = [[scores.per_frame[1:-1] for scores in (each.J, each.F)] for each in objects]
         if not np.array_equal(np.transpose(found, (1, 2, 0)), expected):
             raise AssertionError(f"The two evaluations of {name} differ.")
-    scored = [np.shape(scores)[1:] for scores in values["plain"].values()]
-    frames = sum(frames for frames, _ in scored)
-    settings = {**case.settings, "sequences": len(scored), "scored frames": frames}
-    facts = {"units": frames, "details": {"objects": sum(objects for _, objects in scored)}}
-    names = {"ranet": facts, "straightforward": facts}
-    return _two_rows(replace(case, settings=settings), times, names)
+    return rows
 
 
 def straightforward(
@@ -126,19 +126,18 @@ def _plain_f_measure(found: np.ndarray, truth: np.ndarray) -> float:
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 
-def _two_rows(
-    case: Case, times: Sequence[Sequence[float]], facts: Mapping[str, Mapping[str, Any]]
+def _in_turn(
+    case: Case,
+    effort: Effort,
+    frames: int,
+    contenders: Mapping[str, tuple[Callable[[], object], Mapping[str, Any]]],
 ) -> list[Row]:
-    """Of two implementations, ours being the first, by their names."""
+    """Rows of two implementations, ours first: by their names a call of ``frames``, and details."""
+    calls, details = zip(*contenders.values(), strict=True)
+    settings = [{**case.settings, "implementation": name} for name in contenders]
     return with_ratio(
-        new_row(
-            case.part,
-            {**case.settings, "implementation": name},
-            seconds,
-            unit="frame",
-            **facts[name],
-        )
-        for name, seconds in zip(facts, times, strict=True)
+        new_row(case.part, told, seconds, unit="frame", units=frames, details=known)
+        for told, seconds, known in zip(settings, time_in_turn(calls, effort), details, strict=True)
     )
 
 
@@ -165,13 +164,11 @@ def time_commands(case: Case, effort: Effort, *, other: str) -> list[Row]:
         write_labels(folder / "first.png", labels)
         paths = {_FRAMES: folder / "frames", _MASK: folder / "first.png", _OUT: folder / "masks"}
         commands = {"ours": our_command(case, folder), "other": other}
-        calls = [partial(_run, command, paths, frames) for command in commands.values()]
-        times = time_in_turn(calls, effort)
-    facts = {
-        name: {"units": frames, "details": {"command": command}}
-        for name, command in commands.items()
-    }
-    return _two_rows(replace(case, part="command"), times, facts)
+        contenders = {
+            name: (partial(_run, command, paths, frames), {"command": command})
+            for name, command in commands.items()
+        }
+        return _in_turn(replace(case, part="command"), effort, frames, contenders)
 
 
 def our_command(case: Case, folder: Path) -> str:
@@ -192,18 +189,17 @@ def _run(command: str, paths: Mapping[str, Path], frames: int) -> None:
     for mark, path in paths.items():
         words = [word.replace(mark, str(path)) for word in words]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, errors="replace")
+        subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
     except OSError as error:
         raise BenchmarkError(
-            f"The command {command!r} cannot be started: {error.strerror}. Commands are run "
-            "without a shell; write sh -c '…' around one that needs it."
+            f"The command {command!r} cannot be started ({error.strerror}); it is run without a "
+            "shell: write sh -c '…' around one that needs it."
         ) from error
-    if done.returncode != 0:
-        told = (done.stderr or done.stdout).strip().splitlines()[-_TOLD_LINES:]
+    except subprocess.CalledProcessError as error:
+        told = "\n".join((error.stderr or error.stdout).strip().splitlines()[-_TOLD_LINES:])
         raise BenchmarkError(
-            f"The command {command!r} ended with status {done.returncode}, not 0. The end of what "
-            "it printed:\n" + "\n".join(told)
-        )
+            f"The command {command!r} ended with status {error.returncode} and printed:\n{told}"
+        ) from error
     # A command that does less than the other is no contender; the first mask was given.
     written = len(list(paths[_OUT].rglob("*.png")))
     if _OUT in command and written < frames - 1:
