@@ -21,6 +21,7 @@ from typing import NoReturn, TypeVar
 from ranet.errors import RANetError
 
 _Number = TypeVar("_Number", int, float)
+_Value = TypeVar("_Value")
 
 
 def number_within(
@@ -44,6 +45,22 @@ def number_within(
 
 positive_int = number_within(int, 1)
 """An ``argparse`` type: a whole number of at least 1."""
+
+
+def each(
+    read: Callable[[str], _Value], count: int | None = None
+) -> Callable[[str], tuple[_Value, ...]]:
+    """An ``argparse`` type: values separated by commas, ``count`` of them; None: any number."""
+
+    def read_all(text: str) -> tuple[_Value, ...]:
+        values = tuple(read(value.strip()) for value in text.split(","))
+        if count not in (None, len(values)):
+            raise argparse.ArgumentTypeError(
+                f"expected {count} values separated by commas, but found {text!r}"
+            )
+        return values
+
+    return read_all
 
 
 def image_size(text: str) -> tuple[int, int]:

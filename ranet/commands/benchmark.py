@@ -50,7 +50,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ranet.cli import UsageError, image_size, number_within, positive_int, usable_cores
+from ranet.cli import UsageError, each, image_size, number_within, positive_int, usable_cores
 from ranet.commands.parser import add_overrides
 from ranet.files import check_writable, write_json
 from ranet.provenance import CONFIGS
@@ -73,11 +73,6 @@ _SLOW = ("evaluation", "loader")  # whose calls take seconds
 # --- Options
 
 
-def _each(read: Callable[[str], Any] = str) -> Callable[[str], list[Any]]:
-    """The type of an option with values separated by commas, all of which are measured."""
-    return lambda text: [read(value.strip()) for value in text.split(",")]
-
-
 def _field_values(text: str) -> tuple[str, list[str]]:
     """``compile=false,true``."""
     key, _, values = text.partition("=")
@@ -92,17 +87,17 @@ _Option = tuple[str, Sequence[str], str | None, Callable[[str], Any], str, str]
 """Name, the parts it is for, what it is where it is not given, type, metavar and meaning."""
 
 _OPTIONS: tuple[_Option, ...] = (
-    ("device", _SWEPT, "auto", _each(), "D,D,…", "auto, cpu, cuda, cuda:1, mps"),
-    ("dtype", _SWEPT, "float32", _each(), "T,T,…", "float32, bfloat16, float16"),
-    ("size", _SWEPT, "480x864", _each(image_size), "HxW,HxW,…", "of the input and of the frames"),
-    ("objects", _SWEPT, "1", _each(number_within(int, 1, 254)), "K,K,…", "in every frame"),
+    ("device", _SWEPT, "auto", each(str), "D,D,…", "auto, cpu, cuda, cuda:1, mps"),
+    ("dtype", _SWEPT, "float32", each(str), "T,T,…", "float32, bfloat16, float16"),
+    ("size", _SWEPT, "480x864", each(image_size), "HxW,HxW,…", "of the input and of the frames"),
+    ("objects", _SWEPT, "1", each(number_within(int, 1, 254)), "K,K,…", "in every frame"),
     (
-        *("network", _INFERENCE, None, _each(), "NAME,NAME,…"),
+        *("network", _INFERENCE, None, each(str), "NAME,NAME,…"),
         "single or multi: the paper's, with random weights; single-resnet50: with another "
         "backbone; ranet-small: the one that comes with the project (default: single)",
     ),
     ("checkpoint", _INFERENCE, None, Path, "FILE", "a network's file; may be repeated"),
-    ("videos", _INFERENCE, "1", _each(positive_int), "B,B,…", "followed at once, but for video"),
+    ("videos", _INFERENCE, "1", each(positive_int), "B,B,…", "followed at once, but for video"),
     ("frames", _INFERENCE, "20", number_within(int, 2), "N", "for video and --against COMMAND"),
     (
         *("against", _INFERENCE, None, str, "COMMAND|NAME"),
@@ -115,7 +110,7 @@ _OPTIONS: tuple[_Option, ...] = (
         *("vary", _SWEPT, None, _field_values, "KEY=VALUE,VALUE,…"),
         "a field of the configuration and values to measure; may be repeated",
     ),
-    ("batch", ("training",), "1", _each(positive_int), "N,N,…", "samples of a training step"),
+    ("batch", ("training",), "1", each(positive_int), "N,N,…", "samples of a training step"),
     (
         *("config", (*_SWEPT, "loader"), None, Path, "FILE"),
         "what is not told otherwise (default: configs/segment.yaml, static_single.yaml to train)",
@@ -132,7 +127,7 @@ _OPTIONS: tuple[_Option, ...] = (
     ),
     ("set", ("evaluation",), None, Path, "FILE", "list of sequences (default: all)"),
     (
-        *("workers", _SLOW, None, _each(number_within(int, 0)), "N,N,…"),
+        *("workers", _SLOW, None, each(number_within(int, 0)), "N,N,…"),
         "threads that score, processes that make samples, 0: the main process itself "
         f"(default: {usable_cores()}, and 0,{usable_cores()} to make samples)",
     ),
@@ -184,7 +179,7 @@ def _checked(options: argparse.Namespace) -> list[str]:
         elif not {*its_parts} & {*parts}:
             raise UsageError(f"--{name} is for {', '.join(its_parts)}, not for {options.part}")
     if options.against in _PEERS and not (
-        {*parts} <= {"network", "step"} and options.videos == [1]
+        {*parts} <= {"network", "step"} and options.videos == (1,)
     ):
         raise UsageError(f"--against {options.against} is for network and step, with one video")
     return parts
@@ -288,7 +283,7 @@ def _inference_cases(options: argparse.Namespace, part: str) -> "Iterator[Case]"
     from ranet.benchmark import Case, network_config
     from ranet.config import PLAIN_STEP, InferenceConfig, load_config
 
-    names = options.network or ([] if options.checkpoint else ["single"])
+    names = options.network or (() if options.checkpoint else ("single",))
     for name in names:
         network_config(name)  # says now, not after others were timed, that there is none
     networks = [*zip(names, names, strict=True), *((p.name, p) for p in options.checkpoint or ())]
@@ -300,7 +295,9 @@ def _inference_cases(options: argparse.Namespace, part: str) -> "Iterator[Case]"
     for (name, network), (settings, overrides) in itertools.product(networks, combinations):
         config = load_config(InferenceConfig, file, overrides)
         plain = all(getattr(config, field) == value for field, value in PLAIN_STEP.items())
-        if part == "onnx" and not (plain and settings["device"] == "cpu" and options.videos == [1]):
+        if part == "onnx" and not (
+            plain and settings["device"] == "cpu" and options.videos == (1,)
+        ):
             raise UsageError("onnx is for a CPU, float32, one video, and nothing compiled")
         for length in lengths:
             yield Case(part, {"network": name, **settings, **length}, config, network)

@@ -17,7 +17,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ranet.cli import number_within
+from ranet.cli import each, number_within
 from ranet.commands.parser import add_checkpoint, add_how_to_segment, add_marked_video, add_path
 from ranet.errors import ConfigError
 from ranet.files import check_writable
@@ -42,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--point",
-        type=_point,
+        type=each(number_within(int, 0), count=2),
         action="append",
         default=[],
         metavar="ROW,COLUMN",
@@ -96,12 +96,3 @@ def _names(networks: Sequence[Path]) -> list[str]:
         )
     stems = [file.with_suffix("") for file in files]
     return distinct_ends(stems if len(set(stems)) == len(stems) else files)
-
-
-def _point(text: str) -> tuple[int, int]:
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
-        raise argparse.ArgumentTypeError(
-            f"expected row,column in pixels, such as 180,342, found {text!r}"
-        )
-    return int(parts[0]), int(parts[1])

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ranet.cli import usable_cores
+from ranet.cli import each, number_within, usable_cores
 from ranet.commands.parser import add_checkpoint, add_davis, add_overrides
 from ranet.files import check_writable, write_csv
 from ranet.wording import count
@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_checkpoint(parser)
     parser.add_argument(
         "--steps",
-        type=_step_counts,
+        type=each(number_within(int, 0)),
         required=True,
         metavar="N,N,…",
         help="numbers of steps a video, from 0 on, in any order",
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> None:
     from ranet.config import EvalConfig, load_config
 
     configs = {}
-    for steps in options.steps:
+    for steps in sorted({*options.steps}):
         online = f"inference.online.steps={steps}" if steps else "inference.online=null"
         configs[steps] = load_config(EvalConfig, options.config, [*options.overrides, online])
     check_writable(options.out)
@@ -119,13 +119,3 @@ def _write(points: Sequence[_Point], report: "Report", out: Path) -> None:
         x_label="seconds a frame",
         y_label=f"{_MEASURE} (%)",
     )
-
-
-def _step_counts(text: str) -> list[int]:
-    """``0,10,50`` as numbers, each once, rising."""
-    counts = text.split(",")
-    if not all(number.strip().isdecimal() for number in counts):
-        raise argparse.ArgumentTypeError(
-            f"expected whole numbers from 0 on, separated by commas, but found {text!r}"
-        )
-    return sorted({int(number) for number in counts})

