@@ -77,11 +77,8 @@ class MaskExport(ABC):
             OutputError: the file cannot be written.
         """
 
-    def __exit__(self, *error: object) -> None:
-        self._end(failed=error[0] is not None)
-
     @abstractmethod
-    def _end(self, *, failed: bool) -> None:
+    def __exit__(self, *error: object) -> None:
         """Let the file appear, unless something has failed."""
 
 
@@ -97,8 +94,8 @@ class ZipWriter(MaskExport):
         self._zip = self._stack.enter_context(zipfile.ZipFile(file, "w"))
         return self
 
-    def _end(self, *, failed: bool) -> None:
-        abandon(self._stack) if failed else self._stack.close()
+    def __exit__(self, *error: object) -> None:
+        abandon(self._stack) if error[0] else self._stack.close()
 
     def write(self, name: str, number: int, labels: np.ndarray) -> None:
         """See :meth:`MaskExport.write`."""
@@ -129,8 +126,8 @@ class _RunLengths(MaskExport):
                 "area": int(self._tool.area(encoded)),
             }
 
-    def _end(self, *, failed: bool) -> None:
-        if not failed:
+    def __exit__(self, *error: object) -> None:
+        if not error[0]:
             content = {**self._content(), "categories": [{"id": 1, "name": "object"}]}
             write_text(self.path, json.dumps(content))
 

@@ -6,12 +6,11 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ranet.errors import DataError, RANetError
+from ranet.errors import DataError
 from ranet.wording import count, some_of
 
 if TYPE_CHECKING:
@@ -30,21 +29,6 @@ _JUMP = 10
 """Seconds forwards that broadcasts (MPEG-TS) jump only where something else was joined on."""
 
 
-def import_av() -> ModuleType:
-    """The package ``av``.
-
-    Raises:
-        RANetError: it is not installed, or cannot be loaded.
-    """
-    try:
-        import av
-    except ImportError as error:
-        raise RANetError(
-            f"Video files need PyAV, which cannot be imported ({error}): `pip install av`."
-        ) from error
-    return av
-
-
 @contextlib.contextmanager
 def opened_video(path: Path) -> Iterator[tuple["av.container.InputContainer", "av.VideoStream"]]:
     """The container of a video file, and the stream that players show.
@@ -52,7 +36,8 @@ def opened_video(path: Path) -> Iterator[tuple["av.container.InputContainer", "a
     Raises:
         DataError: it cannot be opened, or holds no such stream.
     """
-    av = import_av()
+    import av  # not before it is needed: cv2 brings libraries of the same names
+
     try:
         container = av.open(f"file:{path}")  # or a colon in the name would end a protocol
     except (av.error.FFmpegError, OSError) as error:
@@ -69,7 +54,8 @@ def opened_video(path: Path) -> Iterator[tuple["av.container.InputContainer", "a
 
 def _shown_stream(path: Path, container: "av.container.InputContainer") -> "av.VideoStream":
     """The default video; covers and thumbnails are none."""
-    kinds = import_av().stream.Disposition
+    from av.stream import Disposition as kinds
+
     no_video = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image | kinds.dependent
     streams = [stream for stream in container.streams.video if not stream.disposition & no_video]
     if not streams:
@@ -126,7 +112,8 @@ def decoded(
         stream: of an opened container.
         failed: is called with every error.
     """
-    error_type = import_av().error.FFmpegError
+    from av.error import FFmpegError
+
     # A packet without data, as for a repeated frame, would end the decoder, as None does.
     coming = itertools.chain((packet for packet in packets if packet.size), [None])
     while True:
@@ -134,7 +121,7 @@ def decoded(
             frames = stream.decode(next(coming))
         except StopIteration:
             return
-        except error_type as error:
+        except FFmpegError as error:
             failed(error)
         else:
             yield from frames

@@ -38,7 +38,6 @@ def open_frames(source: str | Path) -> FrameSource:
 
     Raises:
         DataError: there is no such thing, or its first frame cannot be read.
-        RANetError: it is a video and PyAV is not installed.
     """
     path = Path(source)
     if path.is_dir():

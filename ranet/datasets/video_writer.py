@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 
-from ranet.datasets.video_file import import_av
 from ranet.errors import OutputError, RANetError
 from ranet.files import abandon, atomic_path, output_errors
 from ranet.wording import size_text
@@ -83,7 +82,7 @@ class VideoWriter:
 
     Raises:
         OutputError: the ending is another, the file cannot be written, or no frame was given.
-        RANetError: PyAV is not installed, or was built without x264 or libvpx.
+        RANetError: PyAV was built without x264 or libvpx.
     """
 
     def __init__(
@@ -101,7 +100,9 @@ class VideoWriter:
                 f"Cannot write {self.path}: such videos are written as {self._format.suffix}, but "
                 f"its ending is {self.path.suffix!r}."
             )
-        self._av = import_av()
+        import av  # as in video_file.py
+
+        self._av = av
         if self._format.encoder not in self._av.codecs_available:
             raise RANetError(
                 f"Such videos are written by the encoder {self._format.encoder}, which this build "

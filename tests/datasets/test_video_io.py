@@ -1,7 +1,6 @@
 import os
 import re
 import struct
-import sys
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -514,16 +513,6 @@ def test_sound_without_frames(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(DataError, match=r"sound\.mp4 has no video.*\['audio'\]"):
         open_frames(path)
-
-
-def test_without_pyav(tmp_path, monkeypatch):
-    path = written(tmp_path / "v.mp4", [frame()])
-    monkeypatch.setitem(sys.modules, "av", None)
-    for call in (lambda: open_frames(path), lambda: VideoWriter(path, frame_rate=25)):
-        with pytest.raises(RANetError, match="pip install av"):
-            call()
-    write_image(tmp_path / "frames" / "0.png", frame())
-    assert shown(open_frames(tmp_path / "frames")) == ["0"]
 
 
 def test_pyav_without_an_encoder(tmp_path, monkeypatch):
