@@ -94,7 +94,7 @@ def test_the_network_that_comes_with_the_project_is_shown(
     assert (checkpoint.is_file(), out) == (True, tmp_path / "demo")
 
 
-@pytest.mark.parametrize("name", ["demo", "a #1", "key: value", "[x]"])
+@pytest.mark.parametrize("name", ["demo", "a #1", "key: value", "[🎬]"])
 def test_a_training_is_below_the_folder_whatever_its_name(
     name: str, run_script: ScriptRunner, asked: list[tuple[Any, ...]], tmp_path: Path
 ) -> None:

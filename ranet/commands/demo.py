@@ -12,16 +12,13 @@ interrupted demo goes on where it was.
 """
 
 import argparse
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ranet.cli import UsageError, usable_cores
 from ranet.commands.parser import add_overrides, add_path
 from ranet.files import check_writable
 from ranet.provenance import CONFIGS
-
-if TYPE_CHECKING:
-    from ranet.config import TrainConfig
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -42,22 +39,21 @@ def run(options: argparse.Namespace) -> None:
 
     evaluation = CONFIGS / "eval_quickstart.yaml"
     if options.train:
-        training = load_config(TrainConfig, CONFIGS / "quickstart.yaml", options.overrides)
+        folders = {"data.sources.0.root": out / "videos", "output": out / "training"}
+        overrides = [
+            f"{field}={json.dumps(str(path), ensure_ascii=False)}"  # JSON is YAML
+            for field, path in folders.items()
+        ]
+        training = load_config(
+            TrainConfig, CONFIGS / "quickstart.yaml", [*options.overrides, *overrides]
+        )
         from ranet.demo import TRAINED_ON, show
 
         config = load_config(EvalConfig, evaluation)
-        show(TRAINED_ON, _in_folder(training, out), config, out, usable_cores())
+        show(TRAINED_ON, training, config, out, usable_cores())
     else:
         from ranet.demo import SHOWN, show
         from ranet.methods.checkpoints import pretrained_path
 
         config = load_config(EvalConfig, evaluation, ["inference.input_size=null"])  # its own
         show(SHOWN, pretrained_path(), config, out, usable_cores())
-
-
-def _in_folder(config: "TrainConfig", out: Path) -> "TrainConfig":
-    """The same training on the videos below ``out``, and with its results there."""
-    videos, *others = config.data.sources
-    sources = (videos.model_copy(update={"root": out / "videos"}), *others)
-    data = config.data.model_copy(update={"sources": sources})
-    return config.model_copy(update={"data": data, "output": out / "training"})
