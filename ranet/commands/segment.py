@@ -51,6 +51,15 @@ if TYPE_CHECKING:
 
 _PIXEL_FORMATS = ("rgb24", "bgr24", "gray", "rgba", "bgra")
 
+_OUTPUTS = {
+    "overlay": ("MP4", "video of the objects over the frames"),
+    "cut_out": ("DIR_OR_WEBM", "the objects, transparent around: a new folder of PNGs, or a video"),
+    "coco": ("JSON", "run lengths of the masks"),
+    "youtube_vis": ("JSON", "the same in the layout of YouTube-VIS"),
+    "zip": ("ZIP", "the masks in one file"),
+}
+"""Fields of :class:`ranet.inference.outputs.Outputs`: how each is told on the command line."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
@@ -84,13 +93,7 @@ def run(options: argparse.Namespace) -> None:
         masks,
         options.out,
         backward=options.backward,
-        outputs=Outputs(
-            overlay=options.overlay,
-            cut_out=options.cut_out,
-            coco=options.coco,
-            youtube_vis=options.youtube_vis,
-            zip=options.zip,
-        ),
+        outputs=Outputs(**{name: getattr(options, name) for name in _OUTPUTS}),
         frame_rate=options.frame_rate,
         made_with={"checkpoint_sha256": fingerprint(checkpoint)},
         restart=options.restart,
@@ -105,8 +108,7 @@ def _check_combination(options: argparse.Namespace) -> None:
     read = [path for _, path in options.mask or ()]
     read += filter(None, (options.polygon, options.config, options.checkpoint))
     places = {Path(path).resolve() for path in read}
-    written = (options.overlay, options.cut_out, options.coco, options.youtube_vis, options.zip)
-    for path in filter(None, written):
+    for path in filter(None, (getattr(options, name) for name in _OUTPUTS)):
         if path.resolve() in places:
             raise UsageError(f"{path} is read, and would be replaced by an output")
     numbers = [number for number, _ in options.mask or ()]
@@ -231,19 +233,9 @@ def _add_objects(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    for option, metavar, told in (
-        ("--out", "DIR", "new folder for the masks"),
-        ("--overlay", "MP4", "video of the objects over the frames"),
-        (
-            "--cut-out",
-            "DIR_OR_WEBM",
-            "the objects on a transparent background: a new folder of PNGs, or a video",
-        ),
-        ("--coco", "JSON", "run lengths of the masks"),
-        ("--youtube-vis", "JSON", "the same in the layout of YouTube-VIS"),
-        ("--zip", "ZIP", "the masks in one file"),
-    ):
-        add_path(parser, option, metavar, told, required=option == "--out")
+    add_path(parser, "--out", "DIR", "new folder for the masks", required=True)
+    for name, (metavar, told) in _OUTPUTS.items():
+        add_path(parser, f"--{name.replace('_', '-')}", metavar, told)
     parser.add_argument(
         "--frame-rate",
         type=_frame_rate,
