@@ -114,7 +114,8 @@ def export_programs(
 
     Raises:
         ConfigError: the configuration asks for online learning, which a graph cannot do.
-        RANetError: the state of the method grows from step to step, so that no graph can hold it.
+        RANetError: the state of the method grows from step to step, or something else that no graph
+            can hold.
     """
     config = (config or InferenceConfig()).model_copy(update=dict(PLAIN_STEP))
     config = resolved(config, model).model_copy(update={"device": "cpu"})
@@ -124,6 +125,7 @@ def export_programs(
             "What was learned can be saved as a checkpoint and then be exported."
         )
     method = Network(model.cpu(), config).method
+    method.check_exports()
     canvas = Canvas.for_frames(frame_size, config.frame_size)
     image = torch.zeros(1, 3, *frame_size)
     masks = torch.zeros(1, objects, *frame_size)

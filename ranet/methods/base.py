@@ -306,6 +306,9 @@ class VOSMethod(nn.Module):
         """Numbers to show as histograms while it learns, by name."""
         return {}
 
+    def check_exports(self) -> None:
+        """Raise RANetError if, as it is used, a step cannot become a graph of fixed sizes."""
+
     def check_explains(self) -> None:
         """Raise RANetError unless :meth:`explain` is offered."""
         raise self._offers_no("explanation")

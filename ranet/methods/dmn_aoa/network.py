@@ -409,6 +409,20 @@ class DMNAOA(VOSMethod):
             )
         )
 
+    def check_exports(self) -> None:
+        """See :class:`.VOSMethod`."""
+        source = self.options.source or self.arguments.source
+        if source.partition(":")[0] == "maskrcnn":
+            raise RANetError(
+                f"source={source} finds as many regions as there are, which no graph holds: "
+                "export with another source."
+            )
+        if self.solver == "hungarian":
+            raise RANetError(
+                "matching=hungarian runs scipy, which no graph can hold: export with "
+                "matching=layer or matching=greedy."
+            )
+
     def check_explains(self) -> None:
         """See :class:`.VOSMethod`."""
 

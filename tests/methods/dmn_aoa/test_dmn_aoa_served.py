@@ -9,11 +9,13 @@ import torch
 from moving_squares import iou, moving
 from pydantic import ValidationError
 from tiny_dmn_aoa import SIZE, Detector, as_tensors, started, tiny_dmn_aoa
+from torch.utils import _pytree as pytree
 
 from ranet import InferenceConfig, VideoSegmenter, load_checkpoint
 from ranet.config import TrainConfig, load_config
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.errors import CheckpointError, ConfigError, RANetError
+from ranet.export.files import write_onnx
 from ranet.export.programs import export_programs
 from ranet.inference.network import Network, resolved
 from ranet.inference.tracker import Tracker
@@ -172,6 +174,53 @@ def test_a_limited_memory_goes_through_the_compiler(source):
             expected, plain = network.method.step(plain, image)
             assert torch.allclose(prediction.logits, expected.logits, atol=1e-5)
     assert network.problem is None
+
+
+@pytest.mark.slow
+def test_onnx_files_take_the_steps_that_a_segmenter_takes(tmp_path):
+    """Each from its state: what rounding changes would add up in a network of random weights."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    method, config = tiny_dmn_aoa(), inference(memory_limit=3)
+    graphs = export_programs(method, frame_size=SIZE, objects=2, config=config)
+    paths = write_onnx(graphs, tmp_path, {})
+    template, step = (onnxruntime.InferenceSession(path) for path in paths)
+    segmenter = VideoSegmenter(method, config)
+    (frame, labels), *rest = VIDEOS[0]
+    segmenter.start(frame, labels)
+
+    def state():
+        tensors = pytree.tree_leaves(segmenter.video.state)
+        return dict(zip(graphs["template"].outputs, [t.numpy() for t in tensors], strict=True))
+
+    def image(pixels):
+        return pixels.transpose(2, 0, 1)[None].astype(np.float32) / 255
+
+    masks = one_hot_masks(torch.from_numpy(labels)[None], 2).numpy()
+    begun = template.run(None, {"image": image(frame), "masks": masks})
+    for found, expected in zip(begun, state().values(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    for pixels, _ in rest[:4]:  # the fourth overwrites what the second stored
+        before = state()
+        given = {"image": image(pixels), "previous": before["probabilities"], **before}
+        given |= {f"previous_{name}": value for name, value in before.items()}
+        *changed, found = step.run(None, {name: given[name] for name in graphs["step"].inputs})
+        assert (found[0] != segmenter.step(pixels)).mean() < 0.005
+        after = dict(zip(graphs["step"].outputs, changed, strict=False))
+        np.testing.assert_array_equal(after["memory_written"], state()["memory_written"])
+        assert np.abs(after["probabilities"] - state()["probabilities"]).mean() < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"source": "maskrcnn:weights.pth"}, "source=maskrcnn:weights.pth finds as many"),
+        ({"matching": "hungarian"}, "matching=hungarian runs scipy"),
+    ],
+)
+def test_what_no_graph_can_hold_is_refused(option, message):
+    config = inference(memory_limit=3, **option)
+    with pytest.raises(RANetError, match=message):
+        export_programs(tiny_dmn_aoa(), frame_size=SIZE, objects=2, config=config)
 
 
 @pytest.mark.slow
