@@ -1,4 +1,4 @@
-"""Show what a configuration trains on, as one picture, or what a network makes of it in figures.
+"""Show what a configuration trains on, or what a network makes of it.
 
 A row is a sample: the template with its objects, the current frame, the previous mask over it, and
 the truth. They are the first samples of the run, exactly. The figures are those of the network's
