@@ -2,12 +2,14 @@
 
 import contextlib
 import itertools
+import math
 import statistics
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from ranet.errors import DataError
@@ -89,15 +91,28 @@ def frame_rate(
 
 
 def upright(frame: "av.VideoFrame") -> np.ndarray:
-    """H×W×3 uint8 RGB, turned and mirrored as the container asks for, by right angles."""
+    """H×W×3 uint8 RGB, turned and mirrored as the container asks for, by FFmpeg's rules."""
     pixels = frame.to_ndarray(format="rgb24")
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if matrix is not None:
-        a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).tolist()
-        if abs(b) > abs(a):  # stored lying
-            pixels, a, d = np.swapaxes(pixels, 0, 1), c, b
-        pixels = pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+        pixels = _displayed(pixels, np.frombuffer(matrix, np.int32).astype(float).tolist())
     return np.ascontiguousarray(pixels)
+
+
+def _displayed(pixels: np.ndarray, matrix: list[float]) -> np.ndarray:
+    """Pixels by a display matrix of nine numbers; one that is not invertible says nothing."""
+    a, b, _, c, d, *_ = matrix
+    across, down = math.hypot(a, c), math.hypot(b, d)
+    if not across or not down:
+        return pixels
+    angle = round(math.degrees(math.atan2(b / down, a / across)))  # clockwise
+    if angle % 180 == 0:
+        return pixels[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    if angle % 90 == 0:
+        return np.swapaxes(pixels, 0, 1)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
+    height, width = pixels.shape[:2]
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle, 1)
+    return cv2.warpAffine(pixels, turn, (width, height))
 
 
 def decoded(

@@ -273,6 +273,23 @@ def random_access_to_first(source):
     return image
 
 
+def test_a_slanted_display_matrix(tmp_path):
+    """FFmpeg turns the picture within its own size."""
+    path = tmp_path / "v.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.set_display_rotation(-30)
+        image = np.zeros((64, 64, 3), np.uint8)
+        image[28:36, 8:56] = 255  # a bar
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    _, shown_image = next(iter(open_frames(path)))
+    rows, columns = np.nonzero(shown_image[..., 0] > 128)
+    slope = np.polyfit(columns, rows, 1)[0]
+    assert np.degrees(np.arctan(slope)) == pytest.approx(30, abs=2)
+
+
 def test_pixels_that_are_not_square(tmp_path):
     path = tmp_path / "v.mp4"
     with av.open(str(path), "w") as container:
