@@ -69,7 +69,26 @@ class RANet(VOSMethod):
     objects are the batch. All sizes may vary from call to call.
 
     Args:
-        architecture: the fields of :class:`.RANetConfig`; all have defaults, the paper's network.
+        architecture: any of these; the defaults are the paper's network, with random weights:
+
+            - ``backbone``: a ResNet of torchvision's, ``"timm:NAME"``, or ``"tiny"`` to try things.
+            - ``norm`` of the backbone: ``"instance"`` or ``"frozen_batch"``; None: as it is usual.
+            - ``frozen_stages`` of the backbone, from the first on, which do not learn.
+            - ``objects``: ``"single"`` or ``"multi"``, the paper's two networks, which weigh and
+              rank the similarity maps differently (:mod:`.regions`); either takes any number of
+              objects.
+            - ``template_grid``: (gh, gw), rows and columns of the template's pooled embedding.
+            - ``ranked``: R, similarity maps kept for the foreground and for the background.
+            - ``ranking_gradient``: ``"straight_through"`` or ``"none"``.
+            - ``reduction_kernel``: side of the encoder's reducing convolutions, 3 (released) or 1.
+            - ``reduced_channels`` at strides 8, 16 and 32; None: a fourth of the backbone's.
+            - ``embedding_channels``: C; None: as many as the last of the reduced.
+            - ``dilations``: three, of the Multi-scale blocks.
+            - ``width``: factor on the channels of merge module and decoder.
+            - ``merge_stride``: of the merge module, 8 (paper) or 16.
+            - ``finest_stride``: of the decoder, 2 (paper) or 4.
+            - ``matching``: ``"ranking"``, or an ablation (:mod:`ranet.methods.ranet.matching`).
+            - ``previous_mask``: False makes all previous masks zero (-PM).
 
     Raises:
         ValueError: there is no such argument, or it has no such value.

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.methods import layers
+from ranet.methods.ranet.config import RANetConfig
 from ranet.methods.ranet.network import RANet
 
 
@@ -186,3 +187,8 @@ def test_memory_layout_changes_no_gradient() -> None:
     plain, channels_last = map(gradients, (torch.contiguous_format, torch.channels_last))
     for name, gradient in plain.items():
         assert torch.allclose(channels_last[name], gradient, rtol=1e-6, atol=1e-9), name
+
+
+def test_its_docstring_tells_of_every_argument() -> None:
+    told = RANet.__doc__ or ""
+    assert [name for name in RANetConfig.model_fields if f"``{name}``" not in told] == ["name"]
