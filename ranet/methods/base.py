@@ -138,9 +138,9 @@ class VOSMethod(nn.Module):
     """The tuples that states are made of: what may be read from the disk."""
     crop_smoothing: ClassVar[float | None] = None
     """Of crops at inference, as the method's authors have it; None: there is none."""
-    reads_options: ClassVar[frozenset[str]] = frozenset(Options._fields)
-    """Fields of :class:`.Options` that change what it computes, or how; a configuration that sets
-    another one is refused."""
+    reads_options: frozenset[str] = frozenset(Options._fields)
+    """Fields of :class:`.Options` that change what it computes, or how, as it was made; a
+    configuration that sets another one is refused."""
     exact_parts: ClassVar[tuple[str, ...]] = ()
     """Names of modules that keep float32 where all else computes in half precision."""
     smallest_side: ClassVar[int] = 33

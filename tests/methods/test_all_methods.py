@@ -19,9 +19,15 @@ SETTINGS = {"input_size": SIZE, "frame_size": SIZE, "device": "cpu"}
 METHODS = {
     "ranet": lambda: tiny_ranet("multi"),
     "dmvos": lambda: DMVOS(backbone="tiny", k=4, embedding_channels=16, width=0.125),
-    "dmn_aoa": lambda: DMNAOA(backbone="tiny", channels=16, key_channels=8, width=0.25),
+    "dmn_aoa": lambda: _dmn_aoa("all"),
+    "dmn_aoa_first": lambda: _dmn_aoa("first"),
+    "dmn_aoa_first_last": lambda: _dmn_aoa("first_last"),
     "fake": fake_method.Fake,
 }
+
+
+def _dmn_aoa(memory):
+    return DMNAOA(backbone="tiny", channels=16, key_channels=8, width=0.25, memory=memory)
 
 
 @pytest.fixture(params=METHODS)
@@ -55,6 +61,8 @@ def test_a_state_grows_by_the_same_every_frame_or_not_at_all(network):
         ("dmn_aoa", {"crop_smoothing": 0.5}),
         ("dmn_aoa", {"crop_scale": 2}),
         ("dmn_aoa", {"previous_mask": "none"}),
+        ("dmn_aoa_first", {"memory_limit": 8}),
+        ("dmn_aoa_first_last", {"memory_limit": 8}),
     ],
 )
 def test_an_option_that_a_method_does_not_read_is_refused(method, option):

@@ -140,26 +140,11 @@ class DMNAOA(VOSMethod):
     """Dynamic memory, adaptive object alignment, matching layer, RefineNet.
 
     Args:
-        backbone: as :func:`ranet.methods.backbones.create_backbone` takes it; random weights.
-        norm: likewise.
-        frozen_stages: likewise.
-        channels: c.
-        key_channels: c_k of the memory.
-        region_side: R; q = R².
-        source: of proposals, by its name.
-        proposals: P.
-        memory: ``"all"`` frames, ``"first"`` or ``"first_last"``.
-        alignment: ``"soft"`` or ``"none"``.
-        iou_weight: λ; None: it is learned.
-        matching: one of :data:`ranet.methods.dmn_aoa.matching.SOLVERS`.
-        readout: of the matching layer.
-        self_proposals: whether targets that take no proposal may keep their last masks.
-        refine: whether there is a RefineNet.
-        width: of its decoder.
-        finest_stride: of its decoder.
-        train: ``"masks"``, ``"detector"`` or ``"all"``: what :meth:`forward` gives for losses.
-        truth_share: probability, a frame, that the truth stands in for proposals in training.
-        truth_jitter: of that truth.
+        architecture: the fields of :class:`.DMNAOAConfig`; all have defaults.
+
+    Raises:
+        ValueError: there is no such argument, or it has no such value.
+        RANetError: scipy is missing, which ``matching="hungarian"`` needs.
 
     Attributes:
         detector: the source of proposals whose weights are the network's, if it has such a one.
@@ -180,70 +165,31 @@ class DMNAOA(VOSMethod):
     exact_parts = ("memory", "alignment")  # softmaxes over all that is remembered
     label = "DMN-AOA-style"
 
-    def __init__(
-        self,
-        *,
-        backbone: str = "resnet50",
-        norm: str | None = None,
-        frozen_stages: int = 0,
-        channels: int = 128,
-        key_channels: int = 64,
-        region_side: int = 14,
-        source: str = "none",
-        proposals: int = 20,
-        memory: str = "all",
-        alignment: str = "soft",
-        iou_weight: float | None = None,
-        matching: str = "layer",
-        readout: str = "last",
-        self_proposals: bool = True,
-        refine: bool = True,
-        width: float = 1.0,
-        finest_stride: int = 2,
-        train: str = "masks",
-        truth_share: float = 1.0,
-        truth_jitter: float = 1.0,
-    ) -> None:
-        arguments = DMNAOAConfig(
-            backbone=backbone,
-            norm=norm,
-            frozen_stages=frozen_stages,
-            channels=channels,
-            key_channels=key_channels,
-            region_side=region_side,
-            source=source,
-            proposals=proposals,
-            memory=memory,
-            alignment=alignment,
-            iou_weight=iou_weight,
-            matching=matching,
-            readout=readout,
-            self_proposals=self_proposals,
-            refine=refine,
-            width=width,
-            finest_stride=finest_stride,
-            train=train,
-            truth_share=truth_share,
-            truth_jitter=truth_jitter,
-        )
+    def __init__(self, **architecture: Any) -> None:
+        arguments = DMNAOAConfig(**architecture)
         super().__init__(arguments.model_dump(exclude={"name"}))
         self.arguments = arguments
-        made = create_source(source, channels)
+        if arguments.memory != "all":  # whose frames are told
+            self.reads_options -= {"memory_limit"}
+        made = create_source(arguments.source, arguments.channels)
         self.detector = made if isinstance(made, nn.Module) else None
         self.source: ProposalSource | None = None if self.detector is not None else made
-        self.solver = check_solver(matching)
-        self.backbone = create_backbone(backbone, norm, frozen_stages)
+        self.solver = check_solver(arguments.matching)
+        channels, side = arguments.channels, arguments.region_side
+        self.backbone = create_backbone(arguments.backbone, arguments.norm, arguments.frozen_stages)
         self.pyramid = FeaturePyramid(self.backbone.channels, channels)
-        if memory == "first":
-            self.memory: DynamicMemory | FirstFrame = FirstFrame(region_side)
+        if arguments.memory == "first":
+            self.memory: DynamicMemory | FirstFrame = FirstFrame(side)
         else:
-            self.memory = DynamicMemory(channels, key_channels, region_side)
-        self.alignment = AdaptiveAlignment(channels, soft=alignment == "soft")
-        if iou_weight is None:
+            self.memory = DynamicMemory(channels, arguments.key_channels, side)
+        self.alignment = AdaptiveAlignment(channels, soft=arguments.alignment == "soft")
+        if arguments.iou_weight is None:
             self.iou_logit = nn.Parameter(torch.tensor(_FIRST_IOU_WEIGHT).logit())
         self.threshold = nn.Parameter(torch.tensor(_FIRST_THRESHOLD))
-        if refine:
-            self.refine = RefineNet(self.backbone.channels, channels, width, finest_stride)
+        if arguments.refine:
+            self.refine = RefineNet(
+                self.backbone.channels, channels, arguments.width, arguments.finest_stride
+            )
 
     @property
     def has_idle_parameters(self) -> bool:
@@ -286,7 +232,7 @@ class DMNAOA(VOSMethod):
 
     def new_state(self, image: Tensor) -> DMNAOAState:
         """See :class:`.VOSMethod`."""
-        height, width = self._size_seen(image)
+        height, width = self.size_seen(image.shape[-2:])
         masks = image.new_zeros(len(image), 0, -(-height // MASK_STRIDE), -(-width // MASK_STRIDE))
         channels = (self.memory.key_channels, self.arguments.channels)
         memory = empty_memory(
@@ -593,13 +539,9 @@ class DMNAOA(VOSMethod):
 
     # --- What the network sees
 
-    def _size_seen(self, image: Tensor) -> tuple[int, int]:
-        size = (image.shape[-2], image.shape[-1])
-        return size if self.options.crop is None else self.size_seen(size)
-
     def encode(self, image: Tensor) -> Encoded:
         """All of a frame B×3×H×W, at the network's size."""
-        seen = self.laid_out(resize(image, self._size_seen(image), align_corners=False))
+        seen = self.laid_out(resize(image, self.size_seen(image.shape[-2:]), align_corners=False))
         with self.in_half(seen.device):
             skips = self.backbone(normalise_image(seen, self.backbone.mean, self.backbone.std))
             pyramid = self.pyramid(skips)
@@ -619,7 +561,7 @@ class DMNAOA(VOSMethod):
 
     def _labels_seen(self, labels: Tensor) -> Tensor:
         """Labels B×H×W at the network's size: B×h×w."""
-        size = self._size_seen(labels)
+        size = self.size_seen(labels.shape[-2:])
         if size == tuple(labels.shape[-2:]):
             return labels
         box = whole_frame(len(labels), tuple(labels.shape[-2:]), labels.device)
@@ -630,7 +572,7 @@ class DMNAOA(VOSMethod):
 
         Where a mask is empty, the box is all of the frame: the target may be anywhere in it.
         """
-        height, width = self._size_seen(masks)
+        height, width = self.size_seen(masks.shape[-2:])
         scale = masks.new_tensor([height / masks.shape[-2], width / masks.shape[-1]]).repeat(2)
         empty = masks.flatten(2).amax(dim=2) == 0
         whole = masks.new_tensor([0, 0, height, width])
