@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ranet.datasets.check import check_data
 from ranet.datasets.image_io import read_labels
 from ranet.datasets.index import index_davis
 from ranet.datasets.synthetic import write_synthetic_davis, writer
@@ -246,6 +247,13 @@ class TestScript:
         assert result.error.count("error: ") == 1
         assert message in result.error
         assert not (tmp_path / "tree").exists()
+
+
+def test_a_split_without_videos_has_no_list_and_nothing_is_wrong_with_that(tmp_path):
+    write_synthetic_davis(tmp_path / "davis", **TINY | {"train": 0})
+    lists = (tmp_path / "davis" / "ImageSets").rglob("*.txt")
+    assert {path.name for path in lists} == {"val.txt"}
+    assert check_data(tmp_path / "davis").problems == ()
 
 
 def test_needs_no_torch():

@@ -80,8 +80,8 @@ def write_synthetic_davis(
     """Write a miniature DAVIS of synthetic videos; the tree appears whole, or not at all.
 
     The files depend on nothing but the arguments before ``workers``; video i of a split is the
-    same however many there are. Both years' sets list the same videos. A tree that was written
-    with the same arguments is kept as it is.
+    same however many there are. Both years' sets list the same videos; a split without videos has
+    no list. A tree that was written with the same arguments is kept as it is.
 
     Args:
         root: the folder to make; it may exist if it is empty.
@@ -205,5 +205,6 @@ def _write_video(root: Path, name: str, seed: list[int], settings: _Settings) ->
 def _write_sets(root: Path, settings: _Settings) -> None:
     for year in ("2016", "2017"):
         for split in _SPLITS:
-            lines = [f"{name}\n" for name in _names(split, settings)]
-            write_text(root / "ImageSets" / year / f"{split}.txt", "".join(lines))
+            if names := _names(split, settings):  # to readers, an empty list is a mistake
+                lines = "".join(f"{name}\n" for name in names)
+                write_text(root / "ImageSets" / year / f"{split}.txt", lines)
