@@ -9,6 +9,7 @@ network sees of them. Boxes are in pixels of that.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -346,8 +347,9 @@ class DMNAOA(VOSMethod):
             proposed = self.propose(encoded)
         if truth is None:
             return proposed
-        image = encoded.image
-        takes_truth = torch.rand(len(image), device=image.device) < share
+        device = encoded.image.device
+        with _chance(device):
+            takes_truth = torch.rand(len(encoded.image), device=device) < share
         return Proposals(
             *(
                 torch.where(takes_truth.view(-1, *[1] * (ours.ndim - 1)), ours, theirs)
@@ -580,11 +582,14 @@ class DMNAOA(VOSMethod):
         return average_pool(masks, state.last_masks.shape[-2:]), boxes
 
     def _truth(self, labels: Tensor, state: DMNAOAState) -> Proposals:
-        """Labels B×h×w as proposals; what is not learned from takes no random numbers away.
-
-        Ids above the objects' are neighbours.
-        """
+        """Labels B×h×w as proposals; ids above the objects' are neighbours."""
         masks = one_hot_masks(labels, state.boxes.shape[1] + _NEIGHBOURS)
         limit = self.arguments.proposals
-        with torch.random.fork_rng(enabled=not torch.is_grad_enabled()):
+        with _chance(labels.device):
             return truth_proposals(masks[:, :limit], limit, self.arguments.truth_jitter)
+
+
+def _chance(device: torch.device) -> AbstractContextManager[None]:
+    """Where random numbers are drawn: what is not learned from takes none away from what is."""
+    devices = [device] if device.type == "cuda" else []
+    return torch.random.fork_rng(devices, enabled=not torch.is_grad_enabled())
