@@ -33,7 +33,6 @@ from ranet.wording import size_text
 _ADDED_SIZE = (0.7, 1.1)
 """Root of an added object's area over that of the largest before it: least and most."""
 
-
 _AS_IT_IS = (1.0, 1.0)
 
 
@@ -193,11 +192,12 @@ class StaticSource:
                 smaller = scaled(frame, factor)
                 if smaller.labels.any():
                     frame = place_anywhere(smaller, size, rng)
-                added = [o for o in (scaled(o, factor) for o in added) if o.labels.any()]
+                added = [scaled(other, factor) for other in added]
             frame = paste_over(frame, read_image(path), feather)
         for label, other in zip(unused, added, strict=False):
-            size = rng.uniform(*_ADDED_SIZE)
-            frame = paste_beside(frame, other, rng, feather=feather, label=label, size=size)
+            if other.labels.any():  # the others keep their labels, as in the other view
+                size = rng.uniform(*_ADDED_SIZE)
+                frame = paste_beside(frame, other, rng, feather=feather, label=label, size=size)
         if distractor < self.config.distractor:
             other = self._other(frame, rng)
             if other.labels.any():

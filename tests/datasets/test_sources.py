@@ -21,8 +21,10 @@ from ranet.config import (
     YouTubeVOSSource,
 )
 from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.pasting import unused_labels
 from ranet.datasets.sampling import TrainingSamples
 from ranet.datasets.sources import open_source
+from ranet.datasets.views import Frame
 from ranet.errors import DataError
 
 
@@ -220,6 +222,17 @@ def test_added_objects_are_objects_of_both_views(tmp_path):
         if new[0] and new[1]:
             assert not np.array_equal(raw.template.labels, current.labels)
     assert set(added) == {0, 1, 2, 3}
+
+
+def test_an_added_object_that_gets_too_small_leaves_the_others_their_labels(tmp_path):
+    source = static_source(write_pairs(tmp_path), new_background=1.0, own_size=(0.3, 0.3))
+    frame, speck = Frame(textured(0), two_objects()), np.zeros((HEIGHT, WIDTH), np.uint8)
+    speck[1, 1] = 1
+    added = [Frame(textured(1), speck), Frame(textured(2), two_objects())]
+    lost, kept = (int(label) for label in unused_labels(frame.labels)[:2])
+    views = [source._altered(frame, added, generator(seed)).labels for seed in range(8)]
+    assert not any(lost in view for view in views)
+    assert any(kept in view for view in views)
 
 
 def test_the_previous_mask_knows_what_hides_the_object(tmp_path):
