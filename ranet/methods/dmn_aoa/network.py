@@ -195,7 +195,8 @@ class DMNAOA(VOSMethod):
     @property
     def has_idle_parameters(self) -> bool:
         """See :class:`.VOSMethod`: without a gradient through matching, some have one of a loss of
-        their own at most, which need not be there; and a detector learns alone, or not at all.
+        their own at most, which need not be there; and a detector learns alone, not at all, or by
+        losses that may be 0.
         """
         return self.arguments.matching != "layer" or self.detector is not None
 
