@@ -183,7 +183,8 @@ def _mistakes(error: ValidationError) -> dict[str, tuple[int | str, ...]]:
 
 
 def _line(mistake: ErrorDetails) -> str:
-    location = ".".join(str(part) for part in mistake["loc"]) or "(all together)"
+    parts = [str(part) for part in mistake["loc"] if part != "[key]"]  # pydantic's mark of a key
+    location = ".".join(parts) or "(all together)"
     message = mistake["msg"].removeprefix("Value error, ")
     if mistake["type"] in ("missing", "value_error", "extra_forbidden"):
         return f"  {location}: {message}"

@@ -91,7 +91,7 @@ def test_mistakes_are_told_together_by_file_and_those_of_the_command_line_apart(
         TrainConfig,
         tmp_path,
         "extends: base.yaml\nmodel: {ranked: 0}\nstepz: 3\n",
-        *("dtype=half", "data.sources.0.yaer=2016", "validation.every=3"),
+        *("dtype=half", "data.sources.0.yaer=2016", "validation.every=3", "losses.jacard=1"),
     )
     of_file, of_base, of_command_line = message.split(" is not valid:\n")[1:]
     assert of_base.splitlines()[-1].startswith(f"{COMMAND_LINE}{tmp_path / 'file.yaml'})")
@@ -102,7 +102,7 @@ def test_mistakes_are_told_together_by_file_and_those_of_the_command_line_apart(
     assert found == [
         {"model.ranked", "stepz"},
         {"model.wdith", "data.size.0"},
-        {"dtype", "data.sources.0.davis.yaer", "validation.davis"},
+        {"dtype", "data.sources.0.davis.yaer", "validation.davis", "losses.jacard"},
     ]
 
 
