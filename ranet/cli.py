@@ -14,7 +14,8 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
 
@@ -82,6 +83,14 @@ def usable_cores() -> int:
 
 class UsageError(Exception):
     """Words of a command line that do not go together."""
+
+
+def check_not_read(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Raise :class:`UsageError` if a file that a command reads is one that it would write."""
+    places = {path.resolve() for path in read}
+    for path in written:
+        if path.resolve() in places:
+            raise UsageError(f"{path} is read, and would be replaced by an output")
 
 
 class Terminated(KeyboardInterrupt):

@@ -10,6 +10,7 @@ released_objects (in the configuration of an evaluation) are needed from then on
 import argparse
 from pathlib import Path
 
+from ranet.cli import check_not_read
 from ranet.commands.parser import add_path
 
 
@@ -27,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    check_not_read([options.out], [options.checkpoint])
     from ranet.methods.checkpoints import fingerprint, save_checkpoint
     from ranet.methods.ranet.released import load_released_checkpoint
 

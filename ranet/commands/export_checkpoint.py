@@ -10,7 +10,7 @@ Whatever reads a checkpoint reads the result too.
 import argparse
 from pathlib import Path
 
-from ranet.cli import number_within
+from ranet.cli import check_not_read, number_within
 from ranet.commands.parser import SMALLEST_SIDE
 
 _SUFFIX = ".safetensors"
@@ -40,6 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
+    check_not_read([options.out], [options.checkpoint])
     import torch
 
     from ranet.methods.checkpoint_files import write_exchange_file

@@ -34,7 +34,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ranet.cli import UsageError, image_size, number_within
+from ranet.cli import UsageError, check_not_read, image_size, number_within
 from ranet.commands.parser import (
     add_checkpoint,
     add_how_to_segment,
@@ -107,10 +107,7 @@ def _check_combination(options: argparse.Namespace) -> None:
         )
     read = [path for _, path in options.mask or ()]
     read += filter(None, (options.polygon, options.config, options.checkpoint))
-    places = {Path(path).resolve() for path in read}
-    for path in filter(None, (getattr(options, name) for name in _OUTPUTS)):
-        if path.resolve() in places:
-            raise UsageError(f"{path} is read, and would be replaced by an output")
+    check_not_read(filter(None, (getattr(options, name) for name in _OUTPUTS)), map(Path, read))
     numbers = [number for number, _ in options.mask or ()]
     if options.start is not None and (options.masks or (numbers and None not in numbers)):
         raise UsageError("--start tells the frame of a mask without a number, but there is none")

@@ -197,3 +197,15 @@ def test_overrides_may_stand_anywhere(call):
 def test_examples_name_the_other_scripts_too():
     parser = command_parser("python scripts/train.py", "As ranet check-data says: ranet small.")
     assert "As python scripts/check_data.py says: ranet small." in parser.format_help()
+
+
+@pytest.mark.parametrize(
+    "command", [["export-checkpoint"], ["convert-released-weights", "--objects=multi"]]
+)
+def test_a_network_is_not_replaced_by_what_is_made_of_it(call, tmp_path, command):
+    network = tmp_path / "network.safetensors"
+    network.write_bytes(b"weights")
+    status, _, error = call(*command, str(network), "--out", str(network))
+    assert status == 2
+    assert "network.safetensors is read, and would be replaced by an output" in error
+    assert network.read_bytes() == b"weights"
