@@ -97,9 +97,11 @@ class CameraFrames(FrameSource):
     def __init__(self, index: int) -> None:
         logging = cv2.utils.logging  # without a line for each way in which it cannot be opened
         level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
-        self._capture = cv2.VideoCapture(index)
-        delivered, first = self._capture.read()
-        logging.setLogLevel(level)
+        try:
+            self._capture = cv2.VideoCapture(index)
+            delivered, first = self._capture.read()
+        finally:
+            logging.setLogLevel(level)
         if not delivered:
             self._capture.release()
             raise DataError(

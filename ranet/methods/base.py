@@ -138,7 +138,11 @@ class VOSMethod(nn.Module):
     """The tuples that states are made of: what may be read from the disk."""
     crop_smoothing: ClassVar[float | None] = None
     """Of crops at inference, as the method's authors have it; None: there is none."""
-    reads_options: frozenset[str] = frozenset(Options._fields)
+    reads_options: frozenset[str] = frozenset(Options._fields) - {
+        "memory_limit",
+        "source",
+        "matching",
+    }
     """Fields of :class:`.Options` that change what it computes, or how, as it was made; a
     configuration that sets another one is refused."""
     exact_parts: ClassVar[tuple[str, ...]] = ()

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_LEAST_COVER = 1e-6
+LEAST_COVER = 1e-6
 
 
 class AdaptiveAlignment(nn.Module):
@@ -45,7 +45,7 @@ class AdaptiveAlignment(nn.Module):
         if self.projection is not None:
             aligned = align(self.weights(template, proposals), proposals)
         cosine = F.cosine_similarity(template[:, :, None], aligned, dim=3)  # B×K×P×q
-        weights = cover / cover.sum(dim=2, keepdim=True).clamp(min=_LEAST_COVER)
+        weights = cover / cover.sum(dim=2, keepdim=True).clamp(min=LEAST_COVER)
         return (cosine @ weights[..., None])[..., 0]
 
     def weights(self, template: Tensor, proposals: Tensor) -> Tensor:

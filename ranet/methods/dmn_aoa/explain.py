@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ranet.errors import RANetError
 from ranet.methods.base import Watched, WatchedStep
+from ranet.methods.dmn_aoa.alignment import LEAST_COVER
 from ranet.methods.dmn_aoa.figures import Aligned, Box, Explanation, Proposed, Remembered
 from ranet.methods.dmn_aoa.memory import STRIDE
 from ranet.methods.dmn_aoa.network import DMNAOA, DMNAOAState, Match
@@ -109,7 +110,8 @@ def _relevance(
     """How much of each remembered position entered what of the template is the object: M×R×R."""
     cover = match.template[1][0, k]
     relevance = model.memory.relevance(state.memory, embedding, match.looked_at)[0, k]  # q×M×q
-    of_object = torch.einsum("q,qmr->mr", cover / cover.sum(), relevance)
+    weights = cover / cover.sum().clamp(min=LEAST_COVER)
+    of_object = torch.einsum("q,qmr->mr", weights, relevance)
     return array_of(of_object).reshape(-1, model.memory.side, model.memory.side)
 
 

@@ -156,7 +156,7 @@ class DMNAOA(VOSMethod):
     Config = DMNAOAConfig
     state_types = (DMNAOAState, Memory)
     # It sees all of a frame, and a mask of its own making.
-    reads_options = VOSMethod.reads_options - {
+    reads_options = frozenset(Options._fields) - {
         "crop_scale",
         "smallest_crop",
         "crop_smoothing",

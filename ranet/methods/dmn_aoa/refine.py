@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ranet.methods.decoder import PyramidDecoder
+from ranet.methods.dmn_aoa.alignment import LEAST_COVER
 from ranet.methods.layers import average_pool, initialise
 from ranet.structures import Skips
 
@@ -18,7 +19,6 @@ _STREAMS = 16
 """Channels of each of the two streams that the decoder's entrance is made for."""
 
 _MASKS = 3
-_LEAST_COVER = 1e-6
 
 
 class RefineNet(nn.Module):
@@ -68,7 +68,7 @@ class RefineNet(nn.Module):
             Logits B×K×H×W.
         """
         values, cover = template
-        weights = cover / cover.sum(dim=2, keepdim=True).clamp(min=_LEAST_COVER)
+        weights = cover / cover.sum(dim=2, keepdim=True).clamp(min=LEAST_COVER)
         mean = (values @ weights[..., None])[..., 0]  # B×K×c
         masks = torch.stack([coarse, last, _of_others(coarse)], dim=2)  # B×K×3×2h×2w
         reduced = self.decoder.reduce_skips(skips)

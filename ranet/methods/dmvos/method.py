@@ -108,7 +108,6 @@ class DMVOS(VOSMethod):
     Config = DMVOSConfig
     state_types = (DMVOSState,)
     crop_smoothing = 0.5
-    reads_options = VOSMethod.reads_options - {"memory_limit", "source", "matching"}
     label = "DMVOS-style"
 
     def __init__(self, **architecture: Any) -> None:

@@ -96,7 +96,6 @@ class RANet(VOSMethod):
 
     Config = RANetConfig
     state_types = (RANetState, Template)
-    reads_options = VOSMethod.reads_options - {"memory_limit", "source", "matching"}
     exact_parts = ("ranking",)  # half precision would make ties of what differs
 
     def __init__(self, **architecture: Any) -> None:
