@@ -91,10 +91,11 @@ def find_split(root: Path, split: str) -> Path:
     wanted = (folder / "meta.json", folder / "JPEGImages", folder / "Annotations")
     missing = [str(path.relative_to(root)) for path in wanted if not path.exists()]
     if missing:
+        there = contents_of(folder if folder.is_dir() else root)
         raise DataError(
             f"No YouTube-VOS data in {root}: expected {split}/meta.json, "
             f"{split}/JPEGImages/<video>/00000.jpg, … and {split}/Annotations/<video>/00000.png, "
-            f"…, as data/README.md tells, but {some_of(missing)} is missing: {contents_of(root)}."
+            f"…, as data/README.md tells, but {some_of(missing)} is missing: {there}."
             f"{did_you_mean(root, [f'{split}/meta.json'])}"
         )
     return folder

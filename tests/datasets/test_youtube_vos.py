@@ -44,7 +44,7 @@ def test_a_root_that_is_too_deep_or_incomplete(root):
     with pytest.raises(DataError, match=rf"expected.*meta\.json.*Did you mean {root}\?"):
         index_youtube_vos(root / "train")
     shutil.rmtree(root / "train/Annotations")
-    with pytest.raises(DataError, match=r"train/Annotations is missing"):
+    with pytest.raises(DataError, match=r"train/Annotations is missing: it holds JPEG"):
         index_youtube_vos(root)
 
 
