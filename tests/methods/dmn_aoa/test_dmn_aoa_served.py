@@ -161,9 +161,8 @@ def test_a_growing_state_is_not_compiled_and_says_so():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["none", "light"])
-def test_a_limited_memory_goes_through_the_compiler(source):
-    method = tiny_dmn_aoa(source=source)
+def test_a_limited_memory_goes_through_the_compiler():
+    method = tiny_dmn_aoa(source="light")
     config = resolved(inference(memory_limit=3, compile=True), method)
     network = Network(method, config, backend="eager")
     frames, labels = as_tensors(VIDEOS[0])
@@ -224,9 +223,8 @@ def test_what_no_graph_can_hold_is_refused(option, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("source", ["none", "light"])
-def test_a_limited_memory_can_be_exported(source):
-    method = tiny_dmn_aoa(source=source)
+def test_a_limited_memory_can_be_exported():
+    method = tiny_dmn_aoa(source="light")
     with pytest.raises(RANetError, match="memory_limit"):
         export_programs(method, frame_size=SIZE, objects=2, config=inference())
     config = inference(memory_limit=3)
