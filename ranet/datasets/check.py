@@ -8,6 +8,7 @@ file is decoded to its end.
 """
 
 import itertools
+import multiprocessing
 import re
 import signal
 import statistics
@@ -494,7 +495,9 @@ def _inspected(files: list[_File], workers: int) -> Iterator[_FileFacts]:
         return
     # Ctrl-C reaches the whole process group; only this process should react to it.
     silent = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_IGN)}
-    with ProcessPoolExecutor(workers, **silent) as pool:
+    # Not forked: locks that other threads hold would stay locked in a copy of this process.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, **silent) as pool:
         yield from pool.map(_inspect, files, chunksize=16)
 
 
