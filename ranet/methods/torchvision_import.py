@@ -7,6 +7,7 @@ operators, only the ResNets, so declaring the two names is a complete cure.
 """
 
 import sys
+from functools import cache
 from types import ModuleType
 
 import torch
@@ -28,6 +29,7 @@ def import_torchvision_models() -> ModuleType:
     return torchvision.models
 
 
+@cache
 def import_torchvision_operators() -> ModuleType | None:
     """Return ``torchvision.ops``, or None where its compiled operators do not load."""
     import_torchvision_models()

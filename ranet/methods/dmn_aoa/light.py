@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from ranet.methods.dmn_aoa.proposals import MASK_SIDE, Proposals, masks_in
 from ranet.methods.dmn_aoa.pyramid import Pyramid
-from ranet.methods.dmn_aoa.roi import best_apart, box_iou, boxes_of, clip_boxes, roi_align
+from ranet.methods.dmn_aoa.roi import best_apart, box_iou, boxes_of, clip_boxes, roi_align, rows_at
 from ranet.methods.layers import initialise, no_autocast
 
 OBJECTS = 8
@@ -54,6 +54,10 @@ class Dense(NamedTuple):
     """B×N logits."""
     boxes: Tensor
     """B×N×4, inside the frame."""
+    places: Tensor
+    """N×2, of the positions, in pixels."""
+    strides: Tensor
+    """N, of their levels."""
 
 
 class Targets(NamedTuple):
@@ -103,9 +107,9 @@ class LightDetector(nn.Module):
         with no_autocast(image.device.type):
             scores = (found.objectness.sigmoid() * found.centreness.sigmoid()).sqrt()
             scores, order = scores.topk(min(_CANDIDATES, scores.shape[1]), dim=1)
-            boxes = _rows(found.boxes, order)
+            boxes = rows_at(found.boxes, order)
             kept, valid = best_apart(boxes, scores, _SAME, limit)
-            boxes, scores = _rows(boxes, kept), scores.gather(1, kept) * valid
+            boxes, scores = rows_at(boxes, kept), scores.gather(1, kept) * valid
         return Proposals(boxes, self.masks_of(pyramid, boxes).sigmoid(), scores, valid)
 
     def find(self, pyramid: Pyramid, size: Sequence[int]) -> Dense:
@@ -122,7 +126,7 @@ class LightDetector(nn.Module):
         sides = torch.cat(exponents, 1).clamp(max=_LARGEST_EXPONENT).exp() * strides[:, None]
         boxes = torch.cat([places - sides[..., :2], places + sides[..., 2:]], dim=2)
         boxes = clip_boxes(boxes, size)
-        return Dense(torch.cat(objectness, 1), torch.cat(centreness, 1), boxes)
+        return Dense(torch.cat(objectness, 1), torch.cat(centreness, 1), boxes, places, strides)
 
     def masks_of(self, pyramid: Pyramid, boxes: Tensor) -> Tensor:
         """Logits B×P×28×28 of the masks in boxes B×P×4, in float32."""
@@ -144,8 +148,7 @@ class LightDetector(nn.Module):
         found = self.find(pyramid, size)
         with torch.no_grad():
             true, exists = boxes_of(masks > 0), masks.flatten(2).amax(dim=2) > 0
-            places, strides = positions(pyramid)
-            targets = assign(true, exists, places, strides, size)
+            targets = assign(true, exists, found.places, found.strides, size)
             boxes, learned = self._boxes_of_objects(found, targets, true)
             true_masks = masks_in(boxes, masks)
         return {
@@ -167,7 +170,7 @@ class LightDetector(nn.Module):
         own = targets.positive[:, None] & (targets.number[:, None] == numbers)  # B×G×N
         scores = (found.objectness.sigmoid() * found.centreness.sigmoid())[:, None]
         best = scores.masked_fill(~own, -1).argmax(dim=2)
-        boxes = _rows(found.boxes, best)
+        boxes = rows_at(found.boxes, best)
         good = box_iou(boxes, true).diagonal(dim1=1, dim2=2) >= _GOOD
         return torch.where(good[..., None], boxes, true), own.any(dim=2)
 
@@ -209,7 +212,7 @@ def assign(
     learns = near & fits & (sides.amin(dim=-1) > 0) & exists[..., None]
     areas = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)[..., None]
     number = torch.where(learns, areas, math.inf).argmin(dim=1)  # B×N
-    true = _rows(boxes, number)
+    true = rows_at(boxes, number)
     sides = torch.cat([places - true[..., :2], true[..., 2:] - places], dim=-1).clamp(min=0)
     ends = sides.unflatten(2, (2, 2))  # of rows and columns: before and after
     shares = ends.amin(dim=2) / ends.amax(dim=2).clamp(min=1e-6)
@@ -252,11 +255,6 @@ def entropy_loss(logits: Tensor, target: Tensor, counts: Tensor) -> Tensor:
 
 def _mean_of(values: Tensor, counts: Tensor) -> Tensor:
     return ((values * counts).sum(dim=1) / counts.sum(dim=1).clamp(min=1)).mean()
-
-
-def _rows(of_positions: Tensor, index: Tensor) -> Tensor:
-    """Rows B×n×4 of B×N×4 by their places B×n."""
-    return of_positions.gather(1, index[..., None].expand(-1, -1, of_positions.shape[2]))
 
 
 def _conv(channels: int, out: int) -> nn.Conv2d:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ranet.methods.dmn_aoa.pyramid import Pyramid
-from ranet.methods.dmn_aoa.roi import box_iou, boxes_of, clip_boxes, paste, roi_align
+from ranet.methods.dmn_aoa.roi import box_iou, boxes_of, clip_boxes, paste, roi_align, rows_at
 
 MASK_SIDE = 28
 """Positions of a proposal's mask, either way."""
@@ -100,7 +100,7 @@ def truth_proposals(masks: Tensor, limit: int, jitter: float = 0.0) -> Proposals
     )
     # The objects come first, so that they stay where there are too many rows.
     order = _uniform(rows[2][:, :limit], 0, 1).argsort(dim=1)
-    boxes, shapes, valid = (_reordered(part[:, :limit], order) for part in rows)
+    boxes, shapes, valid = (rows_at(part[:, :limit], order) for part in rows)
     return _rows(boxes, shapes, valid, limit)
 
 
@@ -194,9 +194,3 @@ def _blobs(boxes: Tensor) -> Tensor:
     position = torch.linspace(-1, 1, MASK_SIDE, device=boxes.device)
     radius = (position[:, None] ** 2 + position**2).sqrt()
     return (smooth > radius - 0.5).to(boxes.dtype)[:, 0].unflatten(0, boxes.shape[:2])
-
-
-def _reordered(rows: Tensor, order: Tensor) -> Tensor:
-    """Rows B×P×… in another order, B×P."""
-    index = order.reshape(*order.shape, *[1] * (rows.ndim - 2)).expand_as(rows)
-    return rows.gather(1, index)

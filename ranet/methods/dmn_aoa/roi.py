@@ -132,6 +132,12 @@ def clip_boxes(boxes: Tensor, size: Sequence[int]) -> Tensor:
     return torch.stack([*sides, bottom.clamp(0, height), right.clamp(0, width)], dim=-1)
 
 
+def rows_at(rows: Tensor, index: Tensor) -> Tensor:
+    """Of B×N×…, the rows at the places B×n: B×n×…."""
+    index = index.reshape(*index.shape, *[1] * (rows.ndim - 2))
+    return rows.gather(1, index.expand(-1, -1, *rows.shape[2:]))
+
+
 def box_iou(first: Tensor, second: Tensor) -> Tensor:
     """Intersection over union of boxes …×N×4 and …×M×4: …×N×M; 0 where both are empty."""
     low = torch.maximum(first[..., :, None, :2], second[..., None, :, :2])
