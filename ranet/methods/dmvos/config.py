@@ -51,6 +51,14 @@ class DMVOSConfig(MethodConfig):
     sigma: Annotated[float, Field(gt=0)] = Field(
         0.15, description="deviation that a vote for the centre may have, of the crop's sides"
     )
+    centre_noise: Annotated[float, Field(ge=0)] = Field(
+        0.05, description="deviation of the last centre in training, of the crop's sides"
+    )
+    centre_dropout: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.1,
+        description="probability that the last centre is not known in training, as of an "
+        "object that is missing",
+    )
     previous_mask: bool = Field(True, description="false: the previous mask is zero")
     embedding_channels: PositiveInt = Field(256, description="C, of what is compared")
     template_pooling: Literal[1, 2] = Field(

@@ -115,6 +115,7 @@ class DMVOS(VOSMethod):
         super().__init__(config.model_dump(exclude={"name"}))
         self.previous_mask, self.template_pooling = config.previous_mask, config.template_pooling
         self.offset_detach, self.sigma = config.offset_detach, config.sigma
+        self.centre_noise, self.centre_dropout = config.centre_noise, config.centre_dropout
         embedding = config.embedding_channels
         self.encoder = SiameseEncoder(
             create_backbone(config.backbone, config.norm, config.frozen_stages, output_stride=16),
@@ -385,11 +386,21 @@ class DMVOS(VOSMethod):
         return stack_frames(predictions)
 
     def _jittered(self, look: Look, off: Tensor, size: tuple[int, int]) -> Look:
-        """Other boxes, by factors on the sides and shifts in units of them, B×4."""
+        """Other boxes, by factors on the sides and shifts in units of them, B×4.
+
+        While the network learns, the centres that votes are compared with are off as well, or not
+        known (our choice): an object's centre moves from frame to frame.
+        """
         factors, shifts = off[:, None, :2], off[:, None, 2:]
-        centre = (look.centre + shifts * look.sides).flatten(0, 1)
-        boxes = self._boxes(centre, (factors * look.sides).flatten(0, 1), size)
-        return look._replace(boxes=boxes.unflatten(0, look.boxes.shape[:2]))
+        middle = (look.centre + shifts * look.sides).flatten(0, 1)
+        boxes = self._boxes(middle, (factors * look.sides).flatten(0, 1), size)
+        look = look._replace(boxes=boxes.unflatten(0, look.boxes.shape[:2]))
+        if not self.training or self.offset is None:
+            return look
+        sides = look.boxes[..., 2:] - look.boxes[..., :2]
+        noise = self.centre_noise * torch.randn_like(look.centre) * sides
+        known = torch.rand_like(look.centre[..., 0]) >= self.centre_dropout
+        return look._replace(centre=look.centre + noise, found=look.found & known)
 
     def sees(self, state: DMVOSState) -> Tensor:
         """See :class:`.VOSMethod`: whether anything of the object is in its template."""

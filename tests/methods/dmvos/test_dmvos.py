@@ -310,6 +310,31 @@ def test_an_object_without_a_previous_mask_is_looked_for_everywhere():
     assert prediction.aux["object_boxes"].tolist() == [[[[0, 0, *SIZE]]]]
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_only_while_it_learns_is_the_last_centre_off_or_unknown(learns, monkeypatch):
+    network = DMVOS(**TINY, centre_noise=0.05, centre_dropout=0.25).train(learns)
+    network.options = IN_TRAINING
+    clip, _, _ = a_clip(1)
+    told = []
+
+    def see(frame, template, masks, centre, found, previous):
+        told.append((centre, found))
+        return DMVOS.see(network, frame, template, masks, centre, found, previous)
+
+    monkeypatch.setattr(network, "see", see)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        boxes = [network(clip).aux["object_boxes"] for _ in range(100)]
+    centres, found = (torch.cat(of) for of in zip(*told, strict=True))
+    assert all(torch.equal(box, boxes[0]) for box in boxes)
+    if learns:
+        assert 0.03 < centres.std(dim=0).min() < centres.std(dim=0).max() < 0.07
+        assert 0.6 < found.float().mean() < 0.9
+    else:
+        assert (centres == centres[0]).all()
+        assert found.all()
+
+
 @pytest.mark.parametrize("detach", [False, True])
 def test_masks_teach_the_votes_unless_they_are_cut_off(detach):
     network = DMVOS(**TINY, offset_detach=detach).train()
@@ -328,6 +353,7 @@ def test_recomputing_changes_no_gradient():
     frugal = copy.deepcopy(network)
     frugal.recompute_activations()
     for one in (network, frugal):
+        torch.manual_seed(0)
         compute_losses(one(clip), labels, clip.objects, LOSSES, instances)["total"].backward()
     for one, other in zip(network.parameters(), frugal.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad)
