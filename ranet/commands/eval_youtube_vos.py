@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> None:
 
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
-    from ranet.inference.davis import network, segment_youtube_vos
+    from ranet.inference.davis import network
+    from ranet.inference.youtube_vos import segment_youtube_vos
     from ranet.methods.checkpoints import pretrained_path
 
     asked = EvalConfig(inference=config, released_objects=options.released_objects)

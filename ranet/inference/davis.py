@@ -1,4 +1,7 @@
-"""A whole split of DAVIS or YouTube-VOS: segmented, scored where that is possible, and reported."""
+"""A whole split of DAVIS: segmented, scored where that is possible, and reported.
+
+That of YouTube-VOS is :mod:`ranet.inference.youtube_vos`.
+"""
 
 import contextlib
 import logging
@@ -6,14 +9,13 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ranet.config import EvalConfig, InferenceConfig
 from ranet.datasets.frames import ImageFrames
 from ranet.datasets.image_io import MaskReader, image_size, marks_reader, read_marks
 from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file, index_davis
 from ranet.datasets.mask_pixels import checked_labels, naming_mask
-from ranet.datasets.youtube_vos import index_youtube_vos_test
 from ranet.device import device_name, peak_memory, reset_peak_memory
 from ranet.errors import ConfigError, DataError, OutputError
 from ranet.files import check_outside, stored_path, write_json
@@ -26,8 +28,10 @@ from ranet.interrupt import StopRequest
 from ranet.methods.checkpoints import fingerprint, load_checkpoint
 from ranet.metrics import DavisResult, evaluate_davis
 from ranet.provenance import revision, versions
-from ranet.tables.published import PublishedResult, published, published_result
 from ranet.wording import bullets, count, some_of
+
+if TYPE_CHECKING:
+    from ranet.tables.published import PublishedResult
 
 _logger = logging.getLogger(__name__)
 
@@ -75,7 +79,7 @@ def copying() -> Method:
 
 
 @dataclass(frozen=True)
-class _Split:
+class Split:
     """What is to be segmented."""
 
     benchmark: str  # such as "DAVIS-2017 val"
@@ -151,7 +155,7 @@ def evaluate_split(
             "With online learning every video has a network of its own: expected one video at a "
             f"time or inference.online=null, found {batch_videos} videos at once."
         )
-    _check_apart(out, root, ("JPEGImages", "Annotations", "ImageSets"))
+    check_apart(out, root, ("JPEGImages", "Annotations", "ImageSets"))
     resolution = choose_resolution(root, config.resolution)
     set_file = set_file or find_set_file(root, year=config.year, split=config.split)
     sequences = index_davis(root, year=config.year, set_file=set_file, resolution=config.resolution)
@@ -166,7 +170,7 @@ def evaluate_split(
         config = config.model_copy(update={"inference": method.inference})
     names = [sequence.name for sequence in sequences]
     set_name = root.resolve().name if set_file.is_dir() else set_file.stem
-    split = _Split(
+    split = Split(
         f"DAVIS-{config.year} {set_name}",
         set_name,
         [
@@ -181,7 +185,7 @@ def evaluate_split(
         },
         read=marks_reader(config.year),
     )
-    with _segmented(split, method, out, overwrite, batch_videos, stop) as results:
+    with segmented_split(split, method, out, overwrite, batch_videos, stop) as results:
         scores = theirs = submission = None
         if scorable:
             truth = root / "Annotations" / resolution
@@ -192,60 +196,10 @@ def evaluate_split(
             results.remove_scores(set_name)
         if any(annotated[s.name] < 3 <= len(s.frames) for s in sequences):
             submission = results.write_submission(set_name, names)
-        return _reported(split, method, results, scores, theirs, submission)
+        return reported_split(split, method, results, scores, theirs, submission)
 
 
-def segment_youtube_vos(
-    config: InferenceConfig,
-    method: Method,
-    root: Path,
-    out: Path,
-    *,
-    split: str = "valid",
-    overwrite: bool = False,
-) -> Report:
-    """Segment a split of YouTube-VOS whose masks are not public, for the benchmark's server.
-
-    Objects begin where they are first marked. Where all frames of the videos are there, in
-    ``<split>_all_frames``, all are followed; masks are written of those that are to be submitted.
-
-    Args:
-        config: how to segment.
-        method: :func:`network` or :func:`copying`.
-        root: the folder of the unpacked archives, ``valid`` and perhaps ``valid_all_frames``.
-        out: the folder of results, see :mod:`ranet.inference.results`.
-        split: name of the folder in ``root``.
-        overwrite: replace the results in ``out`` if they were made with other settings.
-
-    Raises:
-        DataError, OutputError, KeyboardInterrupt: as for :func:`evaluate_split`.
-    """
-    _check_apart(out, root, (split, f"{split}_all_frames"))
-    videos = {video.sequence.name: video for video in index_youtube_vos_test(root, split=split)}
-    inference = (method.inference or config).model_dump(mode="json")
-    work = _Split(
-        f"YouTube-VOS {split}",
-        split,
-        [video.sequence for video in videos.values()],
-        settings={
-            **method.settings,
-            "youtube_vos": stored_path(root, out),
-            "frames": sum(len(video.sequence.frames) for video in videos.values()),
-            "set": {
-                "file": stored_path(root / split / "meta.json", out),
-                "sequences": list(videos),
-            },
-            "config": {"split": split, "inference": inference},
-        },
-        wanted={name: video.submitted for name, video in videos.items()},
-        objects={name: video.objects for name, video in videos.items()},
-    )
-    with _segmented(work, method, out, overwrite) as results:
-        submission = results.write_submission(split, list(videos), top="Annotations")
-        return _reported(work, method, results, submission=submission)
-
-
-def _check_apart(out: Path, root: Path, parts: Sequence[str]) -> None:
+def check_apart(out: Path, root: Path, parts: Sequence[str]) -> None:
     """Raise OutputError where results would lie among the data; other folders are the user's."""
     if out.resolve() == root.resolve():
         raise OutputError(f"{out} is the tree of the data itself, and no place for results.")
@@ -253,8 +207,8 @@ def _check_apart(out: Path, root: Path, parts: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def _segmented(
-    split: _Split,
+def segmented_split(
+    split: Split,
     method: Method,
     out: Path,
     overwrite: bool,
@@ -318,7 +272,7 @@ def _complete(timing: Timing, method: Method, code: str) -> Timing:
     )
 
 
-def _checked_marks(split: _Split) -> dict[str, tuple[tuple[int, int], int]]:
+def _checked_marks(split: Split) -> dict[str, tuple[tuple[int, int], int]]:
     """The size of the frames of each sequence, and with how many objects it begins, by name.
 
     Raises:
@@ -371,20 +325,22 @@ def _scored(
         ) from error
 
 
-def _published(config: EvalConfig, sequences: Sequence[str]) -> PublishedResult | None:
+def _published(config: EvalConfig, sequences: Sequence[str]) -> "PublishedResult | None":
     """The paper's row, if these sequences are of the split that it was measured on."""
+    from ranet.tables.published import published, published_result
+
     split = published().splits.get(f"{config.year} {config.split}", ())
     if not set(sequences) <= set(split):
         return None
     return published_result(config.year, config.split, online=config.inference.online is not None)
 
 
-def _reported(
-    split: _Split,
+def reported_split(
+    split: Split,
     method: Method,
     results: ResultsFolder,
     scores: DavisResult | None = None,
-    theirs: PublishedResult | None = None,
+    theirs: "PublishedResult | None" = None,
     submission: Path | None = None,
 ) -> Report:
     """What there is to tell, which is also written."""

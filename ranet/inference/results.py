@@ -21,7 +21,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ranet.errors import OutputError
 from ranet.files import (
@@ -35,8 +35,10 @@ from ranet.files import (
 from ranet.inference.sequences import Timing
 from ranet.lock import only_writer
 from ranet.metrics import DavisResult, score_files
-from ranet.tables.published import PublishedResult
 from ranet.wording import aligned_table, count, differences, some_of
+
+if TYPE_CHECKING:
+    from ranet.tables.published import PublishedResult
 
 WRITTEN_BY = "ranet.inference.run"
 """Marks our settings.json: only what lies beside one is ever replaced."""
@@ -185,7 +187,7 @@ class Report:
     """Of those that were timed, by name."""
     scores: DavisResult | None = None
     """None: nothing of it can be scored."""
-    published: PublishedResult | None = None
+    published: "PublishedResult | None" = None
     submission: Path | None = None
     """The masks in one file, where not all can be scored."""
 

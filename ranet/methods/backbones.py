@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from ranet.methods.imagenet import load_resnet_weights, load_timm_weights
 from ranet.methods.layers import IMAGENET_MEAN, IMAGENET_STD, InstanceNorm, activate
 from ranet.methods.torchvision_import import import_timm, import_torchvision_models
 from ranet.structures import Skips
@@ -168,6 +167,8 @@ class ResNetBackbone(Backbone):
         Scale and shift of each batch norm become those of an instance norm, whose running
         statistics have no place there. See :meth:`Backbone.load_imagenet_weights`.
         """
+        from ranet.methods.imagenet import load_resnet_weights
+
         load_resnet_weights(self, self.name, path)
 
 
@@ -255,6 +256,8 @@ class TimmBackbone(Backbone):
 
     def load_imagenet_weights(self, path: str | Path | None = None) -> None:
         """See :meth:`Backbone.load_imagenet_weights`."""
+        from ranet.methods.imagenet import load_timm_weights
+
         load_timm_weights(self.network, self.name, path)
 
 

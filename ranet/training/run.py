@@ -36,7 +36,6 @@ from ranet.training.checkpoint import (
 from ranet.training.log import Records, TrainingLog
 from ranet.training.loop import TrainingStep, crops_in_training, train_steps
 from ranet.training.processes import Processes, check_agreement, joined_processes
-from ranet.training.tensorboard import TensorBoard
 from ranet.training.validation import CANDIDATE, Validation, best_so_far, validation_is_due
 from ranet.wording import differences
 
@@ -225,6 +224,8 @@ class _RunFiles:
     def __init__(
         self, config: TrainConfig, step: TrainingStep, progress: Progress, scorers: int
     ) -> None:
+        from ranet.training.tensorboard import TensorBoard  # draws, and loads what it draws with
+
         first = self._began_at = progress.step
         self._config, self._step, self._progress = config, step, progress
         self._folder = make_folder(config.output / _CHECKPOINTS)
