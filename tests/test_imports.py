@@ -40,7 +40,12 @@ MAY_IMPORT = {
         "datasets.image_io",  # figures are written
         "visual",  # RANet draws how it came to a result
     },
-    "datasets": {"config", "config_files", "structures"},
+    "datasets": {
+        "config",
+        "config_files",
+        "methods.crops",  # samples are cropped as inference crops
+        "structures",
+    },
     "metrics": {"datasets.index", "datasets.image_io", "datasets.numbering"},
     "visual": {"structures", "datasets.image_io"},
     "inference": {

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ranet.datasets.boxes import Box
 from ranet.datasets.tps import SplineGrid, ThinPlateSpline
+
+Box = tuple[float, float, float, float]
+"""(top, left, bottom, right), half-open, in pixels."""
 
 _STRIDE = 8
 """Maps are computed once per block of 8×8 pixels and interpolated: within 0.2 pixels on average."""
@@ -153,3 +155,27 @@ def whole(array: np.ndarray) -> Box:
     """The box of all of an image or label map."""
     height, width = array.shape[:2]
     return 0, 0, height, width
+
+
+def jitter_box(
+    box: Box, frame: tuple[int, int], *, scale: float, shift: tuple[float, float]
+) -> Box:
+    """A box somewhat off: ``scale`` times as large, moved, and clipped to the frame again.
+
+    Args:
+        box: (top, left, bottom, right).
+        frame: (height, width) in pixels.
+        scale: factor on both sides.
+        shift: (down, right) in units of the given box's sides; under 0.5 the box keeps some of
+            its place, so that something of it is left inside the frame.
+    """
+    top, left, bottom, right = box
+    y = (top + bottom) / 2 + shift[0] * (bottom - top)
+    x = (left + right) / 2 + shift[1] * (right - left)
+    half_height, half_width = scale * (bottom - top) / 2, scale * (right - left) / 2
+    return (
+        max(y - half_height, 0.0),
+        max(x - half_width, 0.0),
+        min(y + half_height, float(frame[0])),
+        min(x + half_width, float(frame[1])),
+    )

@@ -6,20 +6,23 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import torch
 
 from ranet.config import MotionConfig, PreviousMaskConfig, SampleConfig
 from ranet.datasets.augment import (
+    Box,
     Deformation,
     deformation,
+    jitter_box,
     random_deformation,
     sampling_map,
     warp_image,
     warp_labels,
     whole,
 )
-from ranet.datasets.boxes import Box, box_around, jitter_box
 from ranet.datasets.colour import change_colours, random_colour_map
 from ranet.datasets.tps import SplineGrid
+from ranet.methods.crops import box_around
 from ranet.structures import TrainingSample
 
 _LOCATE_AT = 2
@@ -346,12 +349,13 @@ def _crop(labels: np.ndarray, deformations: list[Deformation], config: SampleCon
     # The mirror image beyond the border is no place to crop around.
     sampling = sampling_map(small, whole(labels), *deformations)
     seen = warp_labels(labels, sampling, mirrored=False)
-    top, left, bottom, right = box_around(
-        seen,
+    boxes = box_around(
+        torch.from_numpy(seen > 0)[None],
         aspect=config.size,
         scale=config.crop_scale,
         smallest=-(-config.smallest_crop // _LOCATE_AT),
     )
+    top, left, bottom, right = boxes[0].tolist()
     down, across = height / small[0], width / small[1]
     return top * down, left * across, bottom * down, right * across
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from ranet.datasets.augment import (
     deformation,
+    jitter_box,
     random_deformation,
     sampling_map,
     warp_image,
@@ -196,3 +197,32 @@ def test_parameters_are_drawn_from_their_ranges():
         room = 0.05 * (high - low)
         assert low <= min(values) < low + room
         assert high - room < max(values) <= high
+
+
+@given(st.data())
+def test_jittered_boxes_lie_in_the_frame(data):
+    height, width = data.draw(st.tuples(st.integers(1, 90), st.integers(1, 90)))
+    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    bottom = data.draw(st.integers(top + 1, height))
+    right = data.draw(st.integers(left + 1, width))
+    y0, x0, y1, x1 = jitter_box(
+        (top, left, bottom, right),
+        (height, width),
+        scale=data.draw(st.floats(0.5, 2)),
+        shift=data.draw(st.tuples(st.floats(-0.4, 0.4), st.floats(-0.4, 0.4))),
+    )
+    assert 0 <= y0 < y1 <= height
+    assert 0 <= x0 < x1 <= width
+
+
+def test_jitter_moves_and_scales():
+    assert jitter_box((40, 40, 60, 80), (200, 200), scale=2.0, shift=(0.25, -0.25)) == (
+        35.0,
+        10.0,
+        75.0,
+        90.0,
+    )
+
+
+def test_no_jitter():
+    assert jitter_box((40, 40, 60, 81), (200, 200), scale=1.0, shift=(0, 0)) == (40, 40, 60, 81)

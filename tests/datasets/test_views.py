@@ -1,10 +1,10 @@
 import cv2
 import numpy as np
 import pytest
+from box_rule import box_around
 from training_data import HEIGHT, WIDTH, data_config, textured, two_objects
 
 from ranet.config import MotionConfig, PreviousMaskConfig
-from ranet.datasets.boxes import box_around
 from ranet.datasets.views import Frame, RawSample, choose_objects, make_sample, renumber
 
 SOURCE = {"kind": "pairs", "root": "unused"}

@@ -4,6 +4,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
+from box_rule import box_around
 from colour_network import ColourNetwork
 from moving_squares import COLOURS, draw, iou, moving
 from tiny_ranet import tiny_ranet
@@ -12,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ranet import device as devices
 from ranet.config import InferenceConfig
-from ranet.datasets.boxes import box_around
 from ranet.errors import ConfigError, DataError
 from ranet.inference.segmenter import VideoSegmenter
 

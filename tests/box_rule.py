@@ -1,14 +1,8 @@
-"""Which part of a frame the network sees: a box around the object (a released rule).
-
-Boxes are half-open ``(top, left, bottom, right)`` in pixels.
-"""
+"""The released crop rule once more, in plain numbers, to hold the one for tensors against."""
 
 from fractions import Fraction
 
 import numpy as np
-
-Box = tuple[float, float, float, float]
-"""(top, left, bottom, right); whole numbers unless jittered."""
 
 
 def box_around(
@@ -21,8 +15,7 @@ def box_around(
     where a = max(scale·(y1−y0)/2, h/w·scale·(x1−x0)/2), and is clipped to the frame. It is the
     whole frame if there is no object or a side of the clipped box is below ``smallest``.
 
-    The floors are taken of exact fractions, as :func:`ranet.methods.crops.box_around`, the same
-    rule for tensors on a device, takes them.
+    The floors are taken of exact fractions.
 
     Args:
         mask: H×W; all that is not zero is object.
@@ -46,27 +39,3 @@ def box_around(
     if bottom - top < smallest or right - left < smallest:
         return 0, 0, height, width
     return top, left, bottom, right
-
-
-def jitter_box(
-    box: Box, frame: tuple[int, int], *, scale: float, shift: tuple[float, float]
-) -> Box:
-    """A box somewhat off: ``scale`` times as large, moved, and clipped to the frame again.
-
-    Args:
-        box: (top, left, bottom, right).
-        frame: (height, width) in pixels.
-        scale: factor on both sides.
-        shift: (down, right) in units of the given box's sides; under 0.5 the box keeps some of
-            its place, so that something of it is left inside the frame.
-    """
-    top, left, bottom, right = box
-    y = (top + bottom) / 2 + shift[0] * (bottom - top)
-    x = (left + right) / 2 + shift[1] * (right - left)
-    half_height, half_width = scale * (bottom - top) / 2, scale * (right - left) / 2
-    return (
-        max(y - half_height, 0.0),
-        max(x - half_width, 0.0),
-        min(y + half_height, float(frame[0])),
-        min(x + half_width, float(frame[1])),
-    )
