@@ -16,7 +16,7 @@ from pydantic import Field, validate_call
 from ranet.annotator.grab_cut import grab_cut
 from ranet.datasets.annotations import marks_in
 from ranet.datasets.image_io import VOID
-from ranet.datasets.mask_pixels import checked_labels, naming_mask
+from ranet.datasets.labels import checked_labels, naming_mask
 from ranet.errors import DataError
 from ranet.wording import size_text
 

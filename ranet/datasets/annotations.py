@@ -33,7 +33,7 @@ import numpy as np
 from PIL import Image
 
 from ranet.datasets.image_io import VOID, read_image, read_marks
-from ranet.datasets.mask_pixels import checked_labels, naming_mask
+from ranet.datasets.labels import checked_labels, naming_mask
 from ranet.errors import DataError
 from ranet.wording import size_text, some_of
 

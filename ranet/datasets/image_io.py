@@ -1,7 +1,8 @@
 """Images and label maps, from and to files.
 
 Images are H×W×3 uint8 RGB. Label maps are H×W uint8: 0 background, 1…254 objects, 255 void (not
-annotated). What the pixels of a mask mean depends on the file: :mod:`ranet.datasets.mask_pixels`.
+annotated). Masks in the colours of DAVIS, or in black and white, are read here; what the pixels of
+any other mean is told by :mod:`ranet.datasets.mask_pixels`, which is loaded when one is met.
 """
 
 import contextlib
@@ -15,19 +16,15 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ranet.datasets.mask_pixels import (
-    DEEP_MODES,
-    deep_values,
-    instances_of,
-    labels_of,
-    marks_of,
-    object_of,
-    saliency_of,
-)
-from ranet.datasets.mask_pixels import VOID as VOID
 from ranet.errors import DataError, OutputError
 from ranet.files import atomic_write
 from ranet.palette import PALETTE
+
+VOID = 255
+"""The label of pixels that are not annotated."""
+
+DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
+"""Pillow's modes of grey images with more than 8 bits."""
 
 MaskReader = Callable[[Path], np.ndarray]
 """From a mask file to H×W uint8 labels: 0 background, 1…254 objects, 255 void."""
@@ -99,6 +96,16 @@ def _shown(image: Image.Image, path: Path) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
+def deep_values(image: Image.Image, path: Path) -> np.ndarray:
+    """H×W integers in 0…65535 of a deep grey image (mode "I" may hold 32 bits)."""
+    values = np.array(image)
+    if values.min() < 0 or values.max() > 0xFFFF:
+        raise DataError(
+            f"Cannot read {path}: expected 8 or 16 bits a channel, found 32 ({values.max()})."
+        )
+    return values
+
+
 def image_size(path: str | Path) -> tuple[int, int]:
     """(height, width) of what :func:`read_image` would return, from the file's header alone.
 
@@ -126,7 +133,14 @@ def read_labels(path: str | Path) -> np.ndarray:
         DataError: the file cannot be read, its colours or values are not ids, or they can be
             understood in two ways.
     """
-    return _mask(path, labels_of)
+    path = Path(path)
+    with opened_upright(path) as image:
+        labels = _plain_labels(image)
+        if labels is None:
+            from ranet.datasets.mask_pixels import labels_of
+
+            labels = labels_of(image, path)
+        return labels
 
 
 def read_marks(path: str | Path) -> np.ndarray:
@@ -135,7 +149,14 @@ def read_marks(path: str | Path) -> np.ndarray:
     Raises:
         DataError: as for :func:`read_labels`, or the colours are those of DAVIS in the order BGR.
     """
-    return _mask(path, marks_of)
+    path = Path(path)
+    with opened_upright(path) as image:
+        labels = _plain_labels(image)
+        if labels is None:
+            from ranet.datasets.mask_pixels import marks_of
+
+            labels = marks_of(image, path)
+        return np.where(labels == VOID, 0, labels).astype(np.uint8)
 
 
 def read_binary_mask(path: str | Path) -> np.ndarray:
@@ -146,7 +167,31 @@ def read_binary_mask(path: str | Path) -> np.ndarray:
     Raises:
         DataError: the file cannot be read.
     """
-    return _mask(path, object_of)
+    path = Path(path)
+    with opened_upright(path) as image:
+        labels = _plain_labels(image)
+        if labels is None:
+            from ranet.datasets.mask_pixels import object_of
+
+            return object_of(image, path)
+        return labels.astype(bool)
+
+
+def _plain_labels(image: Image.Image) -> np.ndarray | None:
+    """H×W uint8 of a mask in black and white, or whose indices have the colours of DAVIS.
+
+    None: of another, for which :mod:`ranet.datasets.mask_pixels` has the rules.
+    """
+    if image.has_transparency_data or image.mode not in ("L", "P"):
+        return None
+    used = np.flatnonzero(image.histogram())
+    if image.mode == "L":
+        return (np.array(image) != 0).view(np.uint8) if set(used.tolist()) <= {0, VOID} else None
+    palette = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
+    beginning = np.union1d(used, [0, 1])
+    if beginning[-1] >= len(palette) or (palette[beginning] != PALETTE[beginning]).any():
+        return None
+    return np.array(image)
 
 
 def _read_foreground(path: Path) -> np.ndarray:
@@ -165,29 +210,6 @@ def label_reader(year: int) -> MaskReader:
 def marks_reader(year: int) -> MaskReader:
     """How the rules of a DAVIS year read a first mask: :func:`label_reader` without void."""
     return _read_foreground if year == 2016 else read_marks
-
-
-def read_saliency(path: str | Path) -> np.ndarray:
-    """H×W uint8, 0 and 1, of a salient object's mask: black and white, perhaps with soft edges.
-
-    Raises:
-        DataError: the file cannot be read, or is no such mask.
-    """
-    return _mask(path, saliency_of)
-
-
-def read_instances(path: str | Path) -> np.ndarray:
-    """:func:`read_labels` of a mask that tells objects apart by any colours."""
-    return _mask(path, instances_of)
-
-
-def _mask(path: str | Path, rule: Callable[[Image.Image, Path], np.ndarray]) -> np.ndarray:
-    """What a rule of :mod:`ranet.datasets.mask_pixels` makes of a file, turned upright."""
-    path = Path(path)
-    with _opened(path) as image:
-        turned = _upright(image, path)
-        turned.format = image.format
-        return rule(turned, path)
 
 
 def write_labels(path: str | Path, labels: np.ndarray) -> None:
@@ -246,6 +268,15 @@ def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) 
         )
     pixels = Image.fromarray(np.ascontiguousarray(image))
     _put(path, _encoded(pixels, file_format, quality=jpeg_quality))
+
+
+@contextlib.contextmanager
+def opened_upright(path: Path) -> Iterator[Image.Image]:
+    """A decoded picture, turned as its EXIF says; unreadable files raise DataError."""
+    with _opened(path) as image:
+        turned = _upright(image, path)
+        turned.format = image.format
+        yield turned
 
 
 @contextlib.contextmanager

@@ -19,29 +19,22 @@ object, with a warning.
 
 All rules take an image that is decoded and upright, and its path for messages; they raise DataError
 where its colours or values are not ids, or can be understood in two ways. Some data sets have rules
-of their own: :func:`saliency_of` reads black and white whose edges may be smoothed,
-:func:`instances_of` colours that are the authors' own.
+of their own: :func:`read_saliency` reads black and white whose edges may be smoothed,
+:func:`read_instances` colours that are the authors' own.
 """
 
-import contextlib
 import functools
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from ranet.datasets.image_io import DEEP_MODES, VOID, deep_values, opened_upright
 from ranet.errors import DataError
 from ranet.palette import PALETTE
-from ranet.wording import size_text, some_of
-
-VOID = 255
-"""The label of pixels that are not annotated."""
-
-DEEP_MODES = ("I", "I;16", "I;16B", "I;16L")
-"""Pillow's modes of grey images with more than 8 bits."""
+from ranet.wording import some_of
 
 _BLACK, _WHITE = 0x000000, 0xFFFFFF
 
@@ -63,7 +56,7 @@ def labels_of(image: Image.Image, path: Path) -> np.ndarray:
 
 
 def marks_of(image: Image.Image, path: Path) -> np.ndarray:
-    """:func:`labels_of` a mask that marks objects: without void, and not in the order BGR."""
+    """:func:`labels_of` a mask that marks objects, which are not in the order BGR."""
     labels, by_colour = _read(image, path)
     ids = np.unique(labels[(labels > 0) & (labels < VOID)]).tolist()
     numbered = list(range(1, len(ids) + 1))
@@ -73,7 +66,7 @@ def marks_of(image: Image.Image, path: Path) -> np.ndarray:
             f"{path}: expected the colours of objects 1, 2, … in the order RGB, found them in the "
             "order BGR, as OpenCV writes an RGB array."
         )
-    return np.where(labels == VOID, 0, labels).astype(np.uint8)
+    return labels
 
 
 def object_of(image: Image.Image, path: Path) -> np.ndarray:
@@ -91,29 +84,42 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
     return values != 0
 
 
-def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W uint8 of a black and white mask: 1 where it is at least half white."""
-    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-        raise DataError(
-            f"{path} is no mask: expected black and white with 8 bits a channel, found "
-            f"{image.mode}."
-        )
-    image = _opaque(image, path)
-    if image.mode == "P":
-        image = Image.fromarray(_palette(image).astype(np.uint8)[np.array(image)])
-    return (np.array(image.convert("L")) >= 128).view(np.uint8)
+def read_saliency(path: str | Path) -> np.ndarray:
+    """H×W uint8, 0 and 1, of a salient object's mask: black and white, perhaps with soft edges.
+
+    What is at least half white is the object.
+
+    Raises:
+        DataError: the file cannot be read, or is no such mask.
+    """
+    path = Path(path)
+    with opened_upright(path) as image:
+        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            raise DataError(
+                f"{path} is no mask: expected black and white with 8 bits a channel, found "
+                f"{image.mode}."
+            )
+        image = _opaque(image, path)
+        if image.mode == "P":
+            image = Image.fromarray(_palette(image).astype(np.uint8)[np.array(image)])
+        return (np.array(image.convert("L")) >= 128).view(np.uint8)
 
 
-def instances_of(image: Image.Image, path: Path) -> np.ndarray:
+def read_instances(path: str | Path) -> np.ndarray:
     """H×W uint8 labels of a mask in which each object has a colour, whichever.
 
     Indexed and grey masks are read as ever. In a colour mask the objects are numbered in the order
     of their colours 0xRRGGBB; black is background, and a colour that nowhere fills 2×2 pixels, as
     along smoothed edges, is void.
+
+    Raises:
+        DataError: the file cannot be read, or is no such mask.
     """
-    if image.mode not in ("RGB", "RGBA"):
-        return labels_of(image, path)
-    colours = _packed(np.array(_opaque(image, path).convert("RGB")))
+    path = Path(path)
+    with opened_upright(path) as image:
+        if image.mode not in ("RGB", "RGBA"):
+            return labels_of(image, path)
+        colours = _packed(np.array(_opaque(image, path).convert("RGB")))
     objects = np.unique(colours[:-1, :-1][_solid(colours) & (colours[:-1, :-1] != 0)])
     if len(objects) >= VOID:
         raise DataError(
@@ -180,68 +186,6 @@ def labels_of_values(values: np.ndarray, name: str | Path, *, lossy: bool = Fals
         stacklevel=2,
     )
     return (values >= 128).view(np.uint8)
-
-
-def checked_labels(labels: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Check the labels of a frame and drop void.
-
-    Args:
-        labels: H×W integers or booleans: 0 background, 1…254 objects, 255 void; or black and white
-            as in a grey file: 0, and 255 for object 1.
-        size: (H, W) of the frame.
-
-    Returns:
-        H×W uint8 with void as background, and the ids in it, rising.
-
-    Raises:
-        DataError: another size or type, ids that cannot be, or no object.
-    """
-    if not isinstance(labels, np.ndarray) or labels.ndim != 2 or labels.dtype.kind not in "biu":
-        kind, shape = getattr(labels, "dtype", type(labels).__name__), getattr(labels, "shape", "?")
-        raise DataError(
-            "Labels should be an H×W numpy array of integers (0 background, 1…254 objects), found "
-            f"{kind} of shape {shape}."
-        )
-    if labels.shape != size:
-        raise DataError(
-            f"The labels are {size_text(labels.shape)}, but their frame is {size_text(size)} "
-            "(height×width)."
-        )
-    least, most = int(labels.min()), int(labels.max())
-    if least < 0 or most > VOID:
-        raise DataError(
-            f"Ids of objects should be 1…254 (0 is background, 255 void), found {least} to {most}. "
-            "At most 254 objects can be followed at once."
-        )
-    labels = labels.astype(np.uint8)
-    if most == VOID:
-        labels = labels_of_values(labels, "The array of labels")
-    labels = np.where(labels == VOID, 0, labels).astype(np.uint8)
-    ids = tuple(np.unique(labels[labels > 0]).tolist())
-    if not ids:
-        raise DataError("The labels mark no object: every pixel is background or void.")
-    return labels, ids
-
-
-@contextlib.contextmanager
-def naming_mask(source: str | Path, what: str = "mask") -> Iterator[None]:
-    """Say in a DataError about labels where they come from, if it does not say so itself."""
-    try:
-        yield
-    except DataError as error:
-        if str(source) in str(error):
-            raise
-        raise DataError(f"The {what} {source} cannot be used. {error}") from error
-
-
-def deep_values(image: Image.Image, path: Path) -> np.ndarray:
-    """H×W integers in 0…65535 of a deep grey image (mode "I" may hold 32 bits)."""
-    values = np.array(image)
-    if values.min() < 0 or values.max() > 0xFFFF:
-        raise DataError(
-            f"Cannot read {path}: expected 8 or 16 bits a channel, found 32 ({values.max()})."
-        )
-    return values
 
 
 def _read(image: Image.Image, path: Path) -> _Labels:

@@ -15,7 +15,7 @@ from ranet.config import EvalConfig, InferenceConfig
 from ranet.datasets.frames import ImageFrames
 from ranet.datasets.image_io import MaskReader, image_size, marks_reader, read_marks
 from ranet.datasets.index import VideoSequence, choose_resolution, find_set_file, index_davis
-from ranet.datasets.mask_pixels import checked_labels, naming_mask
+from ranet.datasets.labels import checked_labels, naming_mask
 from ranet.device import device_name, peak_memory, reset_peak_memory
 from ranet.errors import ConfigError, DataError, OutputError
 from ranet.files import check_outside, stored_path, write_json

@@ -19,7 +19,7 @@ import numpy as np
 from ranet.datasets.annotations import marks_in, marks_of_frame
 from ranet.datasets.frames import FrameSource, ImageFrames
 from ranet.datasets.index import images_in, is_image
-from ranet.datasets.mask_pixels import checked_labels, naming_mask
+from ranet.datasets.labels import checked_labels, naming_mask
 from ranet.errors import DataError
 from ranet.wording import count, some_of
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from ranet.datasets.image_io import MaskReader, read_marks, write_labels
-from ranet.datasets.mask_pixels import checked_labels, naming_mask
+from ranet.datasets.labels import checked_labels, naming_mask
 from ranet.files import atomic_folder
 from ranet.inference.canvas import Frame
 from ranet.inference.running import FRAMES_AHEAD, MASKS_BEHIND, read_ahead, write_behind

@@ -31,7 +31,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ranet.config import InferenceConfig
-from ranet.datasets.mask_pixels import checked_labels
+from ranet.datasets.labels import checked_labels
 from ranet.device import exact_float32, resolve_device, synchronise
 from ranet.errors import DataError
 from ranet.inference.canvas import Canvas, Frame, PlacedFrame, page_locked, to_host

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ranet.datasets.frames import FrameSource, ImageFrames
 from ranet.datasets.image_io import read_labels, write_labels
-from ranet.datasets.mask_pixels import naming_mask
+from ranet.datasets.labels import naming_mask
 from ranet.datasets.video_io import backwards, no_such_frame
 from ranet.errors import DataError
 from ranet.inference.canvas import Frame

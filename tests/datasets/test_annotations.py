@@ -14,7 +14,7 @@ from ranet.datasets.annotations import (
     marks_in,
     marks_of_frame,
 )
-from ranet.datasets.mask_pixels import checked_labels, naming_mask
+from ranet.datasets.labels import checked_labels, naming_mask
 from ranet.errors import DataError
 from ranet.palette import PALETTE
 
