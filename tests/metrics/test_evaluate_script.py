@@ -3,18 +3,20 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from mask_tree import EMPTY, LEFT, SHIFTED, TWO, still_video, write_tree
+from scripts_in_process import SCRIPTS, Outcome
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "evaluate.py"
+SCRIPT = SCRIPTS / "evaluate.py"
 
 
-def run(*arguments) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def run(run_script):
+    """Run the script with these arguments."""
+    return partial(run_script, SCRIPT.name)
 
 
 @pytest.fixture
@@ -31,13 +33,13 @@ def options(tmp_path) -> list:
     ]
 
 
-def test_scores_a_set_and_writes_all_files(options, tmp_path):
+def test_scores_a_set_and_writes_all_files(run, options, tmp_path):
     done = run(*options, "--set", tmp_path / "tiny.txt", "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert "1 sequence, 1 object, 2 scored frames" in done.stdout
-    assert "ant_1" in done.stdout
-    assert "bear" not in done.stdout
+    assert done.status == 0, done.error
+    assert done.error == ""
+    assert "1 sequence, 1 object, 2 scored frames" in done.out
+    assert "ant_1" in done.out
+    assert "bear" not in done.out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "davis.json",
         "global_results-tiny.csv",
@@ -48,9 +50,9 @@ def test_scores_a_set_and_writes_all_files(options, tmp_path):
     assert values["settings"]["set"] == "tiny"
 
 
-def test_without_a_set_all_annotated_sequences_count(options, tmp_path):
+def test_without_a_set_all_annotated_sequences_count(run, options, tmp_path):
     done = run(*options, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.error
     rows = (tmp_path / "out" / "per-sequence_results-all.csv").read_text().splitlines()
     assert [row.split(",")[:2] for row in rows[1:]] == [
         ["ant_1", "0.333"],
@@ -59,13 +61,13 @@ def test_without_a_set_all_annotated_sequences_count(options, tmp_path):
     ]
 
 
-def test_short_video_is_a_warning(options, tmp_path):
+def test_short_video_is_a_warning(run, options, tmp_path):
     write_tree(tmp_path / "annotations", {"cat": still_video(LEFT, 2)})
     write_tree(tmp_path / "predictions", {"cat": still_video(LEFT, 2)})
     done = run(*options)
-    assert done.returncode == 0
-    assert done.stderr.startswith("warning: Not scored, and left out of the averages: cat.")
-    assert "not scored" in done.stdout
+    assert done.status == 0
+    assert done.error.startswith("warning: Not scored, and left out of the averages: cat.")
+    assert "not scored" in done.out
 
 
 def _remove_a_sequence(root: Path) -> None:
@@ -110,7 +112,7 @@ def _empty_the_first_annotation(root: Path) -> None:
         (_empty_the_first_annotation, "annotations/bear/00000.png holds no object"),
     ],
 )
-def test_broken_data_ends_with_one_message_and_no_files(damage, told, options, tmp_path):
+def test_broken_data_ends_with_one_message_and_no_files(run, damage, told, options, tmp_path):
     damage(tmp_path)
     require_clean_error(run(*options, "--out", tmp_path / "out"), told)
     assert not (tmp_path / "out").exists()
@@ -124,18 +126,18 @@ def test_broken_data_ends_with_one_message_and_no_files(damage, told, options, t
         (["--set", "nowhere.txt"], "Cannot read the list nowhere.txt"),
     ],
 )
-def test_missing_inputs_end_with_one_message_and_no_files(changed, told, options, tmp_path):
+def test_missing_inputs_end_with_one_message_and_no_files(run, changed, told, options, tmp_path):
     require_clean_error(run(*options, *changed, "--out", tmp_path / "out"), told)
     assert not (tmp_path / "out").exists()
 
 
-def test_set_that_names_an_unknown_sequence(options, tmp_path):
+def test_set_that_names_an_unknown_sequence(run, options, tmp_path):
     (tmp_path / "tiny.txt").write_text("ant\nzebra\n")
     done = run(*options, "--set", tmp_path / "tiny.txt")
     require_clean_error(done, "annotations/zebra: ")
 
 
-def test_results_among_the_annotations_are_refused(options, tmp_path):
+def test_results_among_the_annotations_are_refused(run, options, tmp_path):
     annotations = tmp_path / "annotations"
     before = sorted(annotations.rglob("*"))
     for out in (annotations, annotations / "ant" / "scores"):
@@ -143,7 +145,7 @@ def test_results_among_the_annotations_are_refused(options, tmp_path):
     assert sorted(annotations.rglob("*")) == before
 
 
-def test_output_that_cannot_be_written_is_told_before_anything_is_read(options, tmp_path):
+def test_output_that_cannot_be_written_is_told_before_anything_is_read(run, options, tmp_path):
     (tmp_path / "file").write_text("in the way")
     _cut_a_file(tmp_path)
     done = run(*options, "--out", tmp_path / "file" / "out")
@@ -151,12 +153,12 @@ def test_output_that_cannot_be_written_is_told_before_anything_is_read(options, 
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def require_clean_error(done: subprocess.CompletedProcess[str], told: str) -> None:
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
-    assert told in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == ""
+def require_clean_error(done: Outcome, told: str) -> None:
+    assert done.status == 1
+    assert done.error.startswith("error: ")
+    assert told in done.error
+    assert "Traceback" not in done.error
+    assert done.out == ""
 
 
 @pytest.mark.parametrize(
@@ -166,17 +168,17 @@ def require_clean_error(done: subprocess.CompletedProcess[str], told: str) -> No
         (["--workers", "0"], "expected a whole number from 1 on"),
     ],
 )
-def test_wrong_command_line_has_status_2(changed, told, options):
+def test_wrong_command_line_has_status_2(run, changed, told, options):
     done = run(*options, *changed)
-    assert done.returncode == 2
-    assert told in done.stderr
+    assert done.status == 2
+    assert told in done.error
 
 
-def test_help_tells_the_files(options):
+def test_help_tells_the_files(run, options):
     done = run("--help")
-    assert done.returncode == 0
-    assert "davis.json" in done.stdout
-    assert "--annotations DIR" in done.stdout
+    assert done.status == 0
+    assert "davis.json" in done.out
+    assert "--annotations DIR" in done.out
 
 
 LIST_HEAVY_MODULES = """
