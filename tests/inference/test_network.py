@@ -1,11 +1,13 @@
 """What a configuration leaves open is filled in, and the step goes through torch.compile."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from colour_network import ColourNetwork
+from fake_method import Fake
 from method_steps import marked
 from moving_squares import moving
 from tiny_ranet import tiny_ranet
@@ -101,11 +103,14 @@ def same(found, expected):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "numbers"), [(partial(tiny_ranet, "multi"), [2]), (Fake, [1, 2, 1])]
+)
 @torch.inference_mode()
-def test_the_compiled_step_is_the_step_for_every_number_of_objects():
-    network = compiled(tiny_ranet("multi"), "eager")
+def test_the_compiled_step_is_the_step_for_every_number_of_objects(method, numbers):
+    network = compiled(method(), "eager")
     with warnings.catch_warnings(action="error", category=UserWarning):
-        for objects in (1, 2, 1):
+        for objects in numbers:
             state, image = inputs(network.method, objects)
             same(network.step(state, image), network.method.step(state, image))
     assert network.ran == {"compile": True, "cuda_graph": False}
@@ -117,7 +122,7 @@ def test_what_cannot_be_compiled_runs_as_written_and_says_so_once():
     def broken(graph, examples):
         raise OSError("no compiler")
 
-    network = compiled(tiny_ranet("multi"), broken)
+    network = compiled(Fake(), broken)
     state, image = inputs(network.method, 2)
     with pytest.warns(UserWarning, match="64×96 with 2 objects.*no compiler"):
         same(network.step(state, image), network.method.step(state, image))
@@ -132,9 +137,9 @@ def test_a_mistake_of_the_method_is_no_fallback(monkeypatch):
     def out_of_place(*_, **__):
         raise IndexError("out of place")
 
-    network = compiled(tiny_ranet(), "eager")
+    network = compiled(Fake(), "eager")
     state, image = inputs(network.method, 1)
-    monkeypatch.setattr(network.method, "segment", out_of_place)
+    monkeypatch.setattr(network.method, "in_half", out_of_place)
     with warnings.catch_warnings(action="error"), pytest.raises(IndexError, match="out of place"):
         network.step(state, image)
     assert network.fallbacks == {}
