@@ -58,18 +58,19 @@ def two_steps_run(synthetic_tree: Path, tmp_path_factory: pytest.TempPathFactory
     return finished(synthetic_tree, tmp_path_factory, steps=2, checkpoint_every=1)
 
 
-def test_twelve_steps_are_five_and_seven_more(
+def test_six_steps_are_two_and_four_more(
     run_script: ScriptRunner,
     ranet_run: TrainConfig,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    straight = changed(ranet_run, steps=12, output=tmp_path / "straight")
+    """The second ends amid an epoch, and the next epoch begins in one of the others."""
+    straight = changed(ranet_run, steps=6, output=tmp_path / "straight")
     train(straight)
     halved = changed(straight, output=tmp_path / "halved")
     command = ["train.py", "--config", written(halved, tmp_path / "run.yaml")]
     with monkeypatch.context() as patch:
-        stop_after(5, patch, signal.SIGTERM)
+        stop_after(2, patch, signal.SIGTERM)
         assert run_script(*command).status == 143
     # Another number of workers changes nothing either.
     assert run_script(*command, "--resume", "data.workers=1").status == 0
