@@ -23,8 +23,9 @@ demo: $(VENV)/ready
 demo-train: $(VENV)/ready
 	OMP_WAIT_POLICY=passive $(BIN)/python scripts/demo.py --train
 
-# A file's tests run in one process: what they share is made once.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# A file's tests run in one process: what they share is made once. tests/conftest.py has put the
+# files in order.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 CORE := tests/methods tests/metrics tests/datasets \
     tests/inference/test_tracker.py tests/inference/test_segmenter.py \
     tests/inference/test_step.py tests/inference/test_davis_split.py \
