@@ -155,12 +155,22 @@ def test_a_step_asks_the_device_for_nothing_but_the_labels():
     require_no_question_but_labels(tiny_ranet("multi"))
 
 
-@pytest.mark.parametrize("name", sorted(QUESTIONS.keys() - SHOWN_BY_OPERATORS_ALONE))
-def test_the_check_notices_a_question_in_the_step(name):
-    notices = pytest.raises(
+def notices():
+    return pytest.raises(
         (AssertionError, RuntimeError, TypeError), match=f"{NOTICED}|more than once"
     )
-    with asked_in_the_step(QUESTIONS[name]), notices:
+
+
+@pytest.mark.parametrize("name", sorted(QUESTIONS.keys() - SHOWN_BY_OPERATORS_ALONE))
+def test_the_check_notices_a_question(name):
+    with downloads_from_meta() as downloads, notices():
+        QUESTIONS[name](torch.ones(4, device="meta"))
+        assert downloads == [], "more than once"
+
+
+@pytest.mark.parametrize("name", ["cpu", "item"])
+def test_the_check_notices_a_question_in_the_step(name):
+    with asked_in_the_step(QUESTIONS[name]), notices():
         require_no_question_but_labels(ColourNetwork())
 
 
