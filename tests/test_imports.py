@@ -103,17 +103,10 @@ MAY_IMPORT = {
         "device",
         "inference",
         "methods",
+        "metrics",
         "structures",
         "tables.benchmark",
         "training",
-    },
-    "contests": {  # ours in turn with others
-        "benchmark",
-        "datasets.image_io",
-        "device",
-        "metrics",
-        "methods",
-        "tables.benchmark",
     },
     "export": {"config", "inference", "methods", "structures"},
     "api": {
@@ -132,7 +125,6 @@ MAY_IMPORT = {
         "cli",
         "config",
         "config_files",
-        "contests",
         "datasets",
         "demo",
         "device",  # tables tell where a network ran
@@ -159,7 +151,7 @@ MAY_IMPORT_LATE = {
 # Third-party packages that only some rooms may load.
 ONLY_IN = {
     "torch": {"device", "structures", "methods", "datasets", "inference", "training"}
-    | {"benchmark", "contests", "provenance", "commands", "export"},
+    | {"benchmark", "provenance", "commands", "export"},
     "torchvision": {"methods"},
     "yaml": {"config_files"},
     # annotator: checks what a page asks for

@@ -46,7 +46,6 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +61,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_PEERS = ("cutie-small", "cutie-base")  # what ranet.contests.time_cutie knows
+_PEERS = ("cutie-small", "cutie-base")  # those of ranet.benchmark, known without torch
 _INFERENCE = ("network", "frame", "step", "video", "onnx")
 _SWEPT = (*_INFERENCE, "training")
 _USUAL = ("network", "frame", "step", "video", "training")
@@ -178,11 +177,11 @@ def _checked(options: argparse.Namespace) -> list[str]:
             setattr(options, key, kind(default) if default else None)
         elif not {*its_parts} & {*parts}:
             raise UsageError(f"--{name} is for {', '.join(its_parts)}, not for {options.part}")
-    if options.against in _PEERS and not (
-        {*parts} <= {"network", "step"} and options.videos == (1,)
-    ):
-        raise UsageError(f"--against {options.against} is for network and step, with one video")
-    return parts
+    if options.against in _PEERS:
+        if not ({*parts} <= {"network", "step"} and options.videos == (1,)):
+            raise UsageError(f"--against {options.against} is for network and step, with one video")
+        return parts
+    return ["command"] if options.against else parts
 
 
 # --- Measuring
@@ -193,7 +192,7 @@ def run(options: argparse.Namespace) -> None:
     parts = _checked(options)
     import torch
 
-    from ranet.benchmark import describe_machine, describe_software
+    from ranet.benchmark import Effort, describe_machine, describe_software, measure
     from ranet.tables import benchmark as tables
 
     if options.threads:
@@ -201,6 +200,14 @@ def run(options: argparse.Namespace) -> None:
     baseline = tables.read_results(options.baseline) if options.baseline else None
     if options.json:
         check_writable(options.json.parent)
+    cases = [case for part in parts for case in _cases(options, part)]  # every mistake is told now
+    if parts == ["command"] and len(cases) > 1:
+        raise UsageError(
+            "--against compares two commands on one video, but the options make "
+            f"{len(cases)} combinations: give one value to each of them"
+        )
+    given = {name: getattr(options, name) for name in ("warm_up", "repeats", "seconds")}
+    given = {name: number for name, number in given.items() if number is not None}
     rows: list[Row] = []
     results = {
         "format": tables.FORMAT,
@@ -210,11 +217,13 @@ def run(options: argparse.Namespace) -> None:
         "rows": rows,
     }
     try:
-        for row in _measured(options, parts):
-            rows.append(row)
-            _logger.info("%s: %s", tables.name_of(row), tables.told(row))
-            if options.json:
-                write_json(options.json, results)
+        for case in cases:
+            usual = Effort(1, 5, 0.0) if case.part in _SLOW else Effort()
+            for row in measure(case, replace(usual, **given)):
+                rows.append(row)
+                _logger.info("%s: %s", tables.name_of(row), tables.told(row))
+                if options.json:
+                    write_json(options.json, results)
     finally:  # whatever has ended it, what was measured is told
         if rows:
             print(tables.table(results, baseline, markdown=options.markdown))
@@ -227,29 +236,6 @@ def run(options: argparse.Namespace) -> None:
         lines += tables.tell_partners(results, baseline, options.baseline)
     for line in lines:
         print(line)
-
-
-def _measured(options: argparse.Namespace, parts: Sequence[str]) -> "Iterator[Row]":
-    """Rows, measured when they are asked for; every mistake is told before the first."""
-    from ranet.benchmark import Effort, measure
-    from ranet.contests import time_commands, time_evaluation, time_peer
-
-    against: dict[str, Any] = {"evaluation": time_evaluation}
-    if options.against in _PEERS:
-        against = dict.fromkeys(parts, partial(time_peer, peer=options.against))
-    elif options.against:
-        parts, against = ["video"], {"video": partial(time_commands, other=options.against)}
-    cases = [case for part in parts for case in _cases(options, part)]
-    if options.against not in (None, *_PEERS) and len(cases) > 1:
-        raise UsageError(
-            "--against compares two commands on one video, but the options make "
-            f"{len(cases)} combinations: give one value to each of them"
-        )
-    given = {name: getattr(options, name) for name in ("warm_up", "repeats", "seconds")}
-    given = {name: number for name, number in given.items() if number is not None}
-    for case in cases:
-        usual = Effort(1, 5, 0.0) if case.part in _SLOW else Effort()
-        yield from measure(case, replace(usual, **given), against.get(case.part))
 
 
 def _tell_cores(rows: "Sequence[Row]", step_ms: float | None) -> list[str]:
@@ -274,79 +260,62 @@ def _tell_cores(rows: "Sequence[Row]", step_ms: float | None) -> list[str]:
 
 
 def _cases(options: argparse.Namespace, part: str) -> "Iterator[Case]":
-    if part in _SLOW:
-        return _evaluation_cases(options) if part == "evaluation" else _loader_cases(options)
-    return _training_cases(options) if part == "training" else _inference_cases(options, part)
-
-
-def _inference_cases(options: argparse.Namespace, part: str) -> "Iterator[Case]":
     from ranet.benchmark import Case, network_config
-    from ranet.config import PLAIN_STEP, InferenceConfig, load_config
-
-    names = options.network or (() if options.checkpoint else ("single",))
-    for name in names:
-        network_config(name)  # says now, not after others were timed, that there is none
-    networks = [*zip(names, names, strict=True), *((p.name, p) for p in options.checkpoint or ())]
-    lengths = [{"videos": videos} for videos in options.videos]
-    if part == "video":
-        lengths = [{"frames": options.frames}]
-    file = options.config or CONFIGS / "segment.yaml"
-    combinations = list(_combinations(options, "input_size", "frame_size"))
-    for (name, network), (settings, overrides) in itertools.product(networks, combinations):
-        config = load_config(InferenceConfig, file, overrides)
-        plain = all(getattr(config, field) == value for field, value in PLAIN_STEP.items())
-        if part == "onnx" and not (
-            plain and settings["device"] == "cpu" and options.videos == (1,)
-        ):
-            raise UsageError("onnx is for a CPU, float32, one video, and nothing compiled")
-        for length in lengths:
-            yield Case(part, {"network": name, **settings, **length}, config, network)
-
-
-def _training_cases(options: argparse.Namespace) -> "Iterator[Case]":
-    from ranet.benchmark import Case
-    from ranet.config import TrainConfig, load_config
-
-    file = options.config or CONFIGS / "static_single.yaml"
-    combinations = _combinations(options, "data.size")
-    for (settings, overrides), batch in itertools.product(combinations, options.batch):
-        overrides = [
-            *(*overrides, f"data.max_objects={settings['objects']}", f"batch_size={batch}"),
-            # Time depends on no weight, so that none has to be read.
-            *("start_from=null", "imagenet_weights=false"),
-        ]
-        config = load_config(TrainConfig, file, overrides)
-        network = {"network": config.model.summary}
-        yield Case("training", {**network, **settings, "batch": batch}, config)
-
-
-def _loader_cases(options: argparse.Namespace) -> "Iterator[Case]":
-    from ranet.benchmark import Case
-    from ranet.config import TrainConfig, load_config
-
-    for workers in options.workers or [0, usable_cores()]:
-        overrides = [*options.overrides, f"data.workers={workers}"]
-        config = load_config(TrainConfig, options.config, overrides)
-        settings = {
-            "run": config.name,
-            "size": size_text(config.data.size),
-            "clip": config.data.clip_length,
-            "batch": config.batch_size,
-            "workers": workers,
-            "batches": options.batches,
-        }
-        yield Case("loader", settings, config)
-
-
-def _evaluation_cases(options: argparse.Namespace) -> "Iterator[Case]":
-    from ranet.benchmark import Case
+    from ranet.config import PLAIN_STEP, InferenceConfig, TrainConfig, load_config
     from ranet.datasets.index import read_set_file
 
-    arguments = {name: getattr(options, name) for name in ("annotations", "predictions", "year")}
-    arguments["sequences"] = read_set_file(options.set) if options.set else None
-    for workers in options.workers or [usable_cores()]:
-        settings = {"year": options.year, "workers": max(workers, 1)}
-        yield Case("evaluation", settings, arguments)
+    if part == "evaluation":
+        arguments = {
+            name: getattr(options, name) for name in ("annotations", "predictions", "year")
+        }
+        arguments["sequences"] = read_set_file(options.set) if options.set else None
+        for workers in options.workers or [usable_cores()]:
+            yield Case(part, {"year": options.year, "workers": max(workers, 1)}, arguments)
+    elif part == "loader":
+        for workers in options.workers or [0, usable_cores()]:
+            overrides = [*options.overrides, f"data.workers={workers}"]
+            config = load_config(TrainConfig, options.config, overrides)
+            settings = {
+                "run": config.name,
+                "size": size_text(config.data.size),
+                "clip": config.data.clip_length,
+                "batch": config.batch_size,
+                "workers": workers,
+                "batches": options.batches,
+            }
+            yield Case(part, settings, config)
+    elif part == "training":
+        file = options.config or CONFIGS / "static_single.yaml"
+        combinations = _combinations(options, "data.size")
+        for (settings, overrides), batch in itertools.product(combinations, options.batch):
+            overrides = [
+                *(*overrides, f"data.max_objects={settings['objects']}", f"batch_size={batch}"),
+                # Time depends on no weight, so that none has to be read.
+                *("start_from=null", "imagenet_weights=false"),
+            ]
+            config = load_config(TrainConfig, file, overrides)
+            yield Case(part, {"network": config.model.summary, **settings, "batch": batch}, config)
+    else:
+        names = options.network or (() if options.checkpoint else ("single",))
+        for name in names:
+            network_config(name)  # says now, not after others were timed, that there is none
+        checkpoints = ((path.name, path) for path in options.checkpoint or ())
+        networks = [*zip(names, names, strict=True), *checkpoints]
+        lengths = [{"videos": videos} for videos in options.videos]
+        if part in ("video", "command"):
+            lengths = [{"frames": options.frames}]
+        file = options.config or CONFIGS / "segment.yaml"
+        combinations = list(_combinations(options, "input_size", "frame_size"))
+        for (name, network), (settings, overrides) in itertools.product(networks, combinations):
+            config = load_config(InferenceConfig, file, overrides)
+            plain = all(getattr(config, field) == value for field, value in PLAIN_STEP.items())
+            if part == "onnx" and not (
+                plain and settings["device"] == "cpu" and options.videos == (1,)
+            ):
+                raise UsageError("onnx is for a CPU, float32, one video, and nothing compiled")
+            for length in lengths:
+                told = {"network": name, **settings, **length}
+                yield Case(part, told, config, network, options.against or "")
 
 
 def _combinations(

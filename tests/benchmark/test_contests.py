@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from tiny_ranet import tiny_ranet
 
-from ranet import contests
-from ranet.benchmark import Case, Effort, build_network
+from ranet import benchmark
+from ranet.benchmark import Case, Effort, build_network, measure, our_command
 from ranet.config import InferenceConfig, load_config
-from ranet.contests import our_command, time_commands, time_evaluation, time_peer
 from ranet.datasets.image_io import write_labels
 from ranet.errors import BenchmarkError
 from ranet.tables.benchmark import new_row, table, tell_ratios
@@ -45,8 +44,8 @@ def run_both(case, monkeypatch):
     """Times two commands, the first in the place of ours: ``run_both(ours, other, effort)``."""
 
     def run(ours, other, effort=ONCE):
-        monkeypatch.setattr(contests, "our_command", lambda *_: ours)
-        return time_commands(case("video"), effort, other=other)
+        monkeypatch.setattr(benchmark, "our_command", lambda *_: ours)
+        return measure(replace(case("command"), against=other), effort)
 
     return run
 
@@ -67,7 +66,7 @@ def test_both_run_in_turn_on_the_same_video(run_both, tmp_path):
 
 def test_the_ratio_is_that_of_the_medians(run_both, monkeypatch):
     seconds = [[1.0, 2.0, 1.0], [2.0, 2.5, 9.0]]
-    monkeypatch.setattr(contests, "time_in_turn", lambda *args: seconds)
+    monkeypatch.setattr(benchmark, "time_in_turn", lambda *args: seconds)
     assert tell_ratios(run_both("true", "true")) == ["other takes 2.50 times as long as ours"]
 
 
@@ -118,7 +117,8 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch)
     seconds = iter([1.0, 20.0, 3.0, 55.0])
     turns = []
 
-    def in_own_process(function, timed, effort, *part):
+    def in_own_process(function, timed, effort):
+        theirs = timed.network == "cutie-base"
         turns.append((timed.network, effort.warm_up, effort.repeats))
         return [
             new_row(
@@ -126,8 +126,8 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch)
                 timed.settings,
                 [next(seconds)],
                 unit="frame",
-                units=5 if part else 1,
-                flop=2000 if part else 300,
+                units=5 if theirs else 1,
+                flop=2000 if theirs else 300,
                 peak_bytes=len(turns),
                 peak_flop_rate=1.0,
                 share_of_peak=1.0,
@@ -135,9 +135,9 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch)
             )
         ]
 
-    monkeypatch.setattr(contests, "_in_own_process", in_own_process)
+    monkeypatch.setattr(benchmark, "_in_own_process", in_own_process)
     effort = Effort(warm_up=2, repeats=2, seconds=0)
-    rows = time_peer(case("step"), effort, peer="cutie-base")
+    rows = measure(replace(case("step"), against="cutie-base"), effort)
     assert [name for name, *_ in turns[1::2]] == ["cutie-base"] * 2
     assert {tuple(effort) for _, *effort in turns} == {(2, 1)}
     assert [row["settings"]["network"] for row in rows] == ["tiny", "cutie-base"]
@@ -156,7 +156,7 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(case, monkeypatch)
 @pytest.mark.slow
 def test_a_process_of_its_own_that_is_killed_is_told():
     with pytest.raises(BenchmarkError, match="memory"):
-        contests._in_own_process(signal.raise_signal, signal.SIGKILL)
+        benchmark._in_own_process(signal.raise_signal, signal.SIGKILL)
 
 
 def test_a_peer_that_is_not_installed(run_script, monkeypatch):
@@ -175,9 +175,9 @@ def test_cutie_runs_with_random_weights(case):
     pytest.importorskip("cutie", reason="rf-cutie is not installed: pip install '.[peers]'")
     theirs = replace(case("network"), network="cutie-small")
     with pytest.raises(BenchmarkError, match="16×16"):
-        contests.time_cutie(theirs, ONCE)
+        measure(theirs, ONCE)
     config = theirs.config.model_copy(update={"input_size": (96, 96)})
-    (row,) = contests.time_cutie(replace(theirs, config=config), ONCE)
+    (row,) = measure(replace(theirs, config=config), ONCE)
     assert row["units"] == 5
     assert row["flop"] > 1e9
 
@@ -213,7 +213,7 @@ def test_both_evaluations_agree_and_are_timed(run_script, trees):
     assert done.status == 0, done.error
     assert "times as long as ranet" in done.out
     assert "all values equal" in done.out
-    ours, plain = time_evaluation(Case("evaluation", {"workers": 2}, trees), ONCE)
+    ours, plain = measure(Case("evaluation", {"workers": 2}, trees), ONCE)
     for row, name in ((ours, "ranet"), (plain, "straightforward")):
         assert row["settings"]["implementation"] == name
         assert row["settings"]["scored frames"] == row["units"] == 4
@@ -222,6 +222,6 @@ def test_both_evaluations_agree_and_are_timed(run_script, trees):
 
 
 def test_another_value_is_a_mistake_of_this_project(trees, monkeypatch):
-    monkeypatch.setattr(contests, "_plain_f_measure", lambda found, truth: -1.0)
+    monkeypatch.setattr(benchmark, "_plain_f_measure", lambda found, truth: -1.0)
     with pytest.raises(AssertionError, match="ant"):
-        time_evaluation(Case("evaluation", {"workers": 1}, trees), ONCE)
+        measure(Case("evaluation", {"workers": 1}, trees), ONCE)

@@ -20,13 +20,12 @@ from ranet.benchmark import (
     matrix_product_rate,
     measure,
     time_in_turn,
-    timed,
 )
 from ranet.config import InferenceConfig
 
 CPU = torch.device("cpu")
 ONCE = Effort(warm_up=0, repeats=1, seconds=0)
-CASE = Case("any", {"objects": 1}, InferenceConfig())
+CASE = Case("any", {"objects": 1}, InferenceConfig(device="cpu"))
 
 
 @pytest.fixture
@@ -46,9 +45,22 @@ def clock(monkeypatch):
     return call
 
 
-def row_of(call=lambda: None, effort=ONCE, **facts):
-    (row,) = measure(CASE, effort, lambda case, effort: timed(case, effort, call, 4, **facts))
-    return row
+@pytest.fixture
+def row_of(monkeypatch):
+    """The row of a call, perhaps of a model: ``row_of(call, effort, model, flop=50)``."""
+
+    def measured(call=lambda: None, effort=ONCE, model=None, **entries):
+        def part(case):
+            if model is None:
+                yield [benchmark._work(call, 4, **entries)]
+            else:
+                yield from benchmark._of_network(case, model, call, 4, **entries)
+
+        monkeypatch.setitem(benchmark.PARTS, "any", part)
+        (row,) = measure(CASE, effort)
+        return row
+
+    return measured
 
 
 def test_calls_are_timed_in_turn_after_the_warm_up(clock):
@@ -99,7 +111,7 @@ def test_the_rate_is_that_of_the_fastest_matrix_product(monkeypatch, dtype, rate
     assert matrix_product_rate(CPU, dtype) == rate
 
 
-def test_calls_and_matrix_products_take_turns(monkeypatch):
+def test_calls_and_matrix_products_take_turns(monkeypatch, row_of):
     """50, 100 and 400 FLOP a second, where the machine could do 100, 400 and 200."""
     rounds, rates = iter([[1.0, 1.0], [0.5], [0.125]]), iter([100.0, 400.0, 200.0])
     events = []
@@ -119,12 +131,12 @@ def test_calls_and_matrix_products_take_turns(monkeypatch):
     assert row["peak_bytes"] > 0
 
 
-def test_work_without_flop_needs_no_matrix_products(monkeypatch):
+def test_work_without_flop_needs_no_matrix_products(monkeypatch, row_of):
     monkeypatch.setattr(benchmark, "matrix_product_rate", lambda *_: pytest.fail("none needed"))
     assert row_of()["peak_flop_rate"] is None
 
 
-def test_a_gpu_without_room_is_a_result_and_no_other_error_is():
+def test_a_gpu_without_room_is_a_result_and_no_other_error_is(row_of):
     def too_large():
         raise torch.OutOfMemoryError("CUDA out of memory")
 
@@ -134,20 +146,21 @@ def test_a_gpu_without_room_is_a_result_and_no_other_error_is():
         row_of(lambda: 1 / 0)
 
 
-def test_earlier_work_is_gone_before_the_next_takes_memory():
+def test_earlier_work_is_gone_before_the_next_takes_memory(monkeypatch):
     class Circle:
         def __init__(self):
             self.itself = self
 
-    def part(case, effort):
+    def part(case):
         assert earlier() is None
-        return timed(case, effort, lambda: None, 4)
+        yield [benchmark._work(lambda: None, 4)]
 
+    monkeypatch.setitem(benchmark.PARTS, "any", part)
     gc.disable()
     try:
         earlier = weakref.ref(Circle())
         assert earlier() is not None
-        measure(CASE, ONCE, part)
+        measure(CASE, ONCE)
     finally:
         gc.enable()
 
