@@ -24,8 +24,9 @@ from ranet.inference.davis import network as of_network
 from ranet.report import Pictures
 from ranet.report.page import write_report
 from ranet.training.run import train
-from ranet.visual.contact_sheet import SheetRow, contact_sheet
+from ranet.visual.contact_sheet import Strip
 from ranet.visual.overlay import overlay
+from ranet.visual.panels import video_sheet
 from ranet.wording import aligned_table, count
 
 _logger = logging.getLogger(__name__)
@@ -114,8 +115,8 @@ def _show(name: str, out: Path) -> None:
     sequences = index_davis(out / "videos", year=2017, split="val")
     masks = {name: out / "network" / "masks", _COPYING: out / "copying" / "masks"}
     _write_overlay_video(sequences, masks[name], out / "overlay.mp4")
-    rows = [row for sequence in sequences[:_SHEET_VIDEOS] for row in _sheet_rows(sequence, masks)]
-    write_image(out / "sheet.png", contact_sheet(rows))
+    strips = [strip for each in sequences[:_SHEET_VIDEOS] for strip in _strips(each, masks)]
+    write_image(out / "sheet.png", video_sheet(strips))
     write_report(
         [folder.parent for folder in masks.values()],
         out,
@@ -133,21 +134,16 @@ def _write_overlay_video(sequences: Sequence[VideoSequence], masks: Path, path: 
                 video.write(overlay(read_image(frame), labels))
 
 
-def _sheet_rows(sequence: VideoSequence, masks: Mapping[str, Path]) -> Iterator[SheetRow]:
+def _strips(sequence: VideoSequence, masks: Mapping[str, Path]) -> Iterator[Strip]:
     """Some frames of a sequence with the true masks, then with those of each method."""
     numbers = np.linspace(0, len(sequence.frames) - 1, _SHEET_FRAMES).round().astype(int)
     frames = [sequence.frames[n] for n in numbers]
-    of_methods = {
-        name: [folder / sequence.name / f"{frame.stem}.png" for frame in frames]
-        for name, folder in masks.items()
-    }
-    rows = {"truth": [sequence.annotations[n] for n in numbers], **of_methods}
-    for title, files in rows.items():
-        pictures = [
-            overlay(read_image(frame), read_labels(file))
-            for frame, file in zip(frames, files, strict=True)
-        ]
-        yield SheetRow(f"{sequence.name}: {title}", pictures, [f"frame {n}" for n in numbers])
+    files = {"truth": [sequence.annotations[n] for n in numbers]}
+    for name, folder in masks.items():
+        files[name] = [folder / sequence.name / f"{frame.stem}.png" for frame in frames]
+    images = list(map(read_image, frames))
+    for title, paths in files.items():
+        yield Strip(f"{sequence.name}: {title}", numbers, images, list(map(read_labels, paths)))
 
 
 def _summary(scores: Mapping[str, float], out: Path) -> str:

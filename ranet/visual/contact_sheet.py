@@ -31,10 +31,10 @@ class SheetRow:
 
 @dataclass(frozen=True)
 class Strip:
-    """Some frames of a video with the objects as one network has found them."""
+    """Some frames of a video with their objects, as one network has found them, for instance."""
 
     network: str
-    """Its name."""
+    """Its name, or what else to call them."""
     numbers: Sequence[int]
     """Of the frames, in the video, from 0."""
     frames: Sequence[np.ndarray]
