@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
-from ranet.config_files import DEFAULT_METHOD, Plugins, PositiveInt, Size
+from ranet.config_files import BY_ITS_KEYS, DEFAULT_METHOD, Plugins, PositiveInt, Size
 from ranet.config_files import Section as Section
 from ranet.config_files import load_config as load_config
 from ranet.config_files import parse_config as parse_config
@@ -90,7 +90,9 @@ class ImageSource(Section):
     weight: Positive = Field(1.0, description="share of the samples, relative to other sources")
 
 
-Source = Annotated[DavisSource | YouTubeVOSSource | ImageSource, Field(discriminator="kind")]
+Source = Annotated[
+    DavisSource | YouTubeVOSSource | ImageSource, Field(discriminator="kind"), BY_ITS_KEYS
+]
 
 
 class ColourConfig(Section):
@@ -285,10 +287,19 @@ class SampleConfig(Section):
         return self.crop_clips in ("each_frame", "all_frames")
 
 
+def _at_least_one_source(sources: tuple[Source, ...]) -> tuple[Source, ...]:
+    if not sources:
+        raise ValueError("without a source there are no samples: expected at least 1 item")
+    return sources
+
+
 class DataConfig(SampleConfig):
     """Where training samples come from and how they are made (§3.5)."""
 
-    sources: tuple[Source, ...] = Field(description="a mixture, by weight", min_length=1)
+    # pydantic's min_length counts the right ones alone, and tells a wrong one twice.
+    sources: Annotated[tuple[Source, ...], AfterValidator(_at_least_one_source)] = Field(
+        description="a mixture, by weight"
+    )
     clip_length: PositiveInt = Field(
         1,
         description="T, frames a sample: above 1, the network is trained through its own "

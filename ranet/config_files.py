@@ -20,6 +20,8 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -204,6 +206,34 @@ def _with_known_keys(section: type[Section], mistake: ErrorDetails) -> InitError
     )
 
 
+def _by_its_keys(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Tell where mistakes are in a section without its kind, which pydantic takes for a key."""
+    try:
+        return check(value)
+    except ValidationError as error:
+        mistakes = [_without_kind(mistake) for mistake in error.errors()]
+    raise ValidationError.from_exception_data("section", mistakes)
+
+
+BY_ITS_KEYS = WrapValidator(_by_its_keys)
+"""Of a union of sections, behind its ``Field(discriminator=…)``: mistakes are told by the keys of
+the section that is meant."""
+
+
+def _without_kind(mistake: ErrorDetails) -> InitErrorDetails:
+    """The same mistake, as pydantic tells it of a union; or of the kind itself, at its key."""
+    mark, message, found = mistake["type"], mistake["msg"], mistake["input"]
+    loc = mistake["loc"][1:]
+    if mark.startswith("union_tag"):
+        loc = (mistake["ctx"]["discriminator"].strip("'"),)
+    if mark == "union_tag_not_found":
+        mark, message = "missing", "Field required"
+    elif mark == "union_tag_invalid":
+        found = mistake["ctx"]["tag"]
+        message = f"expected one of {mistake['ctx']['expected_tags']}"
+    return InitErrorDetails(type=PydanticCustomError(mark, message), loc=loc, input=found)
+
+
 _MEANT = 3  # keys of one name in several sections that are told, at most
 
 
@@ -273,10 +303,9 @@ def _holder(files: Mapping[str, Any], location: Sequence[int | str]) -> str:
 def _holds(values: Any, location: Sequence[int | str]) -> bool:
     for part in location:
         in_list = isinstance(values, list) and isinstance(part, int) and part < len(values)
-        if in_list or (isinstance(values, dict) and part in values):
-            values = values[part]
-        elif not (isinstance(values, dict) and part in map(values.get, _ONE_OF_SEVERAL)):
+        if not (in_list or (isinstance(values, dict) and part in values)):
             return False
+        values = values[part]
     return True
 
 

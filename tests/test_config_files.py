@@ -86,7 +86,8 @@ def test_what_cannot_be_extended(tmp_path, text, told):
 
 
 def test_mistakes_are_told_together_by_file_and_those_of_the_command_line_apart(tmp_path, base):
-    base.write_text(base.read_text().replace("width: 0.5", "wdith: 0.5").replace("[64", "[0"))
+    text = base.read_text().replace("width: 0.5", "wdith: 0.5").replace("[64", "[0")
+    base.write_text(text.replace("root: p", "root: p, weight: 0"))
     message = refused(
         TrainConfig,
         tmp_path,
@@ -101,8 +102,8 @@ def test_mistakes_are_told_together_by_file_and_those_of_the_command_line_apart(
     ]
     assert found == [
         {"model.ranked", "stepz"},
-        {"model.wdith", "data.size.0"},
-        {"dtype", "data.sources.0.davis.yaer", "validation.davis", "losses.jacard"},
+        {"model.wdith", "data.size.0", "data.sources.1.weight"},
+        {"dtype", "data.sources.0.yaer", "validation.davis", "losses.jacard"},
     ]
 
 

@@ -33,14 +33,15 @@ def test_sources_of_different_kinds():
     ("values", "message"),
     [
         ({"sources": []}, "sources: .*at least 1 item"),
-        ({"sources": [{**PAIRS, "weight": 0}]}, "sources.0.pairs.weight.*greater than 0"),
-        ({"sources": [{"kind": "pairs"}]}, "sources.0.pairs.root.*required"),
+        ({"sources": [{**PAIRS, "weight": 0}]}, r"sources\.0\.weight.*greater than 0"),
+        ({"sources": [{"kind": "pairs"}]}, r"sources\.0\.root.*required"),
         (
             {"sources": [{"kind": "video", "root": "x"}]},
-            "'video'.*'davis', 'youtube_vos', 'pairs', 'msra10k'",
+            r"sources\.0\.kind: .*'davis', 'youtube_vos', 'pairs', 'msra10k'.*found 'video'",
         ),
-        ({"sources": [{**DAVIS, "yaer": 2016}]}, r"sources\.0\.davis\.yaer.*'year'"),
-        ({"sources": [DAVIS, {**PAIRS, "nams": "*"}]}, r"sources\.1\.pairs\.nams.*'names'"),
+        ({"sources": [{"root": "x"}]}, r"sources\.0\.kind: .*required"),
+        ({"sources": [{**DAVIS, "yaer": 2016}]}, r"sources\.0\.yaer.*'year'"),
+        ({"sources": [DAVIS, {**PAIRS, "nams": "*"}]}, r"sources\.1\.nams.*'names'"),
         ({"augment": {"scale": [1.2, 0.8]}}, r"augment\.scale: a range reads \[low, high\]"),
         ({"augment": {"spline_grid": [1, 4]}}, r"augment\.spline_grid\.0"),
         ({"augment": {"crop_shift": 0.5}}, r"augment\.crop_shift"),
@@ -51,6 +52,12 @@ def test_sources_of_different_kinds():
 def test_mistakes_are_told(values, message):
     with pytest.raises(ConfigError, match=message):
         parse_config(DataConfig, {"sources": [PAIRS], **values})
+
+
+def test_a_wrong_source_is_one_mistake():
+    """Nor is a list said to be empty whose only item is wrong."""
+    message = refused(sources=[{**DAVIS, "yaer": 2016}])
+    assert len(message.splitlines()) == 2
 
 
 def test_all_mistakes_at_once():
