@@ -49,7 +49,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ranet.cli import UsageError, each, image_size, number_within, positive_int, usable_cores
+from ranet.cli import (
+    UsageError,
+    check_not_read,
+    each,
+    image_size,
+    number_within,
+    positive_int,
+    usable_cores,
+)
 from ranet.commands.parser import add_overrides
 from ranet.files import check_writable, write_json
 from ranet.provenance import CONFIGS
@@ -190,6 +198,7 @@ def _checked(options: argparse.Namespace) -> list[str]:
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     parts = _checked(options)
+    check_not_read(filter(None, [options.json]), filter(None, [options.baseline]))
     import torch
 
     from ranet.benchmark import Effort, describe_machine, describe_software, measure

@@ -15,6 +15,7 @@ import argparse
 from ranet.cli import UsageError
 from ranet.commands.parser import add_path, add_workers
 from ranet.commands.report import add_report, write_asked
+from ranet.errors import OutputError
 from ranet.files import check_outside, check_writable
 
 
@@ -47,6 +48,11 @@ def run(options: argparse.Namespace) -> None:
 
     if options.out:
         check_outside(options.out, [options.annotations])
+        if (options.out / "settings.json").exists():
+            raise OutputError(
+                f"{options.out} holds the results of ranet eval-davis, whose scores these would "
+                "replace: choose another folder."
+            )
         check_writable(options.out)
         if options.report:
             check_writable(options.report)

@@ -147,6 +147,7 @@ def test_the_exported_step_is_timed_beside_ours(case, monkeypatch):
         (["network", "crop_size=2"], 1, "crop_scale"),
         (["network", "--device", "cuda:99"], 1, "cuda:99"),
         (["network", "--baseline", "none.json"], 1, "none.json"),
+        (["network", "--baseline", "a.json", "--json", "./a.json"], 2, "a.json is read"),
         (["video", "--objects", "1,2", "--against", "true"], 2, "2 combinations"),
         (["network", "--checkpoint", "none.pt"], 1, "none.pt"),
         (["evaluation", "--year", "2016", "--annotations", "a", "--predictions", "b"], 1, "a"),

@@ -50,6 +50,15 @@ def test_scores_a_set_and_writes_all_files(run, options, tmp_path):
     assert values["settings"]["set"] == "tiny"
 
 
+def test_results_of_eval_davis_keep_their_scores(run, options, tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    (tmp_path / "davis.json").write_text("scores")
+    done = run(*options, "--out", tmp_path)
+    assert done.status == 1
+    assert "eval-davis" in done.error
+    assert (tmp_path / "davis.json").read_text() == "scores"
+
+
 def test_without_a_set_all_annotated_sequences_count(run, options, tmp_path):
     done = run(*options, "--out", tmp_path / "out")
     assert done.status == 0, done.error
