@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from ranet.errors import RANetError
+from ranet.errors import OutputError, RANetError
 
 _Number = TypeVar("_Number", int, float)
 _Value = TypeVar("_Value")
@@ -91,6 +91,12 @@ def check_not_read(written: Iterable[Path], read: Iterable[Path]) -> None:
     for path in written:
         if path.resolve() in places:
             raise UsageError(f"{path} is read, and would be replaced by an output")
+
+
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Raise :class:`OutputError` if a network is there already, unless it is to be replaced."""
+    if path.is_file() and not overwrite:
+        raise OutputError(f"{path} is there already, which --overwrite would replace.")
 
 
 class Terminated(KeyboardInterrupt):

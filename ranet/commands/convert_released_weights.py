@@ -10,8 +10,8 @@ released_objects (in the configuration of an evaluation) are needed from then on
 import argparse
 from pathlib import Path
 
-from ranet.cli import check_not_read
-from ranet.commands.parser import add_path
+from ranet.cli import check_new, check_not_read
+from ranet.commands.parser import add_overwrite, add_path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,11 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="which of the two networks it is for, as in the file's name",
     )
     add_path(parser, "--out", "FILE", "where to write the .pt file", required=True)
+    add_overwrite(parser, "a file that is there already")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     check_not_read([options.out], [options.checkpoint])
+    check_new(options.out, overwrite=options.overwrite)
     from ranet.methods.checkpoints import fingerprint, save_checkpoint
     from ranet.methods.ranet.released import load_released_checkpoint
 

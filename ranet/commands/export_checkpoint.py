@@ -10,8 +10,8 @@ Whatever reads a checkpoint reads the result too.
 import argparse
 from pathlib import Path
 
-from ranet.cli import check_not_read, number_within
-from ranet.commands.parser import SMALLEST_SIDE
+from ranet.cli import check_new, check_not_read, number_within
+from ranet.commands.parser import SMALLEST_SIDE, add_overwrite
 
 _SUFFIX = ".safetensors"
 
@@ -36,11 +36,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="what the network is to see of a frame where a configuration's input_size is null "
         "(default: the size it was trained at)",
     )
+    add_overwrite(parser, "a file that is there already")
 
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
     check_not_read([options.out], [options.checkpoint])
+    check_new(options.out, overwrite=options.overwrite)
     import torch
 
     from ranet.methods.checkpoint_files import write_exchange_file

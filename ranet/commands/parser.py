@@ -139,11 +139,13 @@ def add_davis(parser: argparse.ArgumentParser) -> None:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Where the results of a split go to, and what becomes of older ones."""
     add_path(parser, "--out", "DIR", "folder for masks and results", required=True)
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace results in OUT that were made with another checkpoint or configuration",
-    )
+    made = "results in OUT that were made with another checkpoint or configuration"
+    add_overwrite(parser, made)
+
+
+def add_overwrite(parser: argparse.ArgumentParser, what: str) -> None:
+    """``--overwrite``, without which what took long to make stays."""
+    parser.add_argument("--overwrite", action="store_true", help=f"replace {what}")
 
 
 def add_workers(parser: argparse.ArgumentParser, what: str) -> None:

@@ -114,9 +114,11 @@ def test_the_script_exports_a_checkpoint(
     outcome = run_script("export_checkpoint.py", tmp_path / "x.pt", "--out", out)
     assert outcome.status == 0, outcome.error
     assert load_checkpoint(out).input_size == (64, 96)
-    larger = run_script(
-        "export_checkpoint.py", tmp_path / "x.pt", "--out", out, "--input-size", 80, 120
-    )
+    again = ("export_checkpoint.py", tmp_path / "x.pt", "--out", out, "--input-size", 80, 120)
+    refused = run_script(*again)
+    assert (refused.status, refused.error.count("--overwrite")) == (1, 1)
+    assert load_checkpoint(out).input_size == (64, 96)
+    larger = run_script(*again, "--overwrite")
     assert larger.status == 0, larger.error
     assert load_checkpoint(out).input_size == (80, 120)
 

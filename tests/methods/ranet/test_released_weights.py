@@ -146,6 +146,13 @@ def test_script_converts(
     assert torch.equal(converted.decoder.logits.weight, network.decoder.logits.weight)
     origin = torch.load(out, weights_only=True)["converted_from"]
     assert origin == {"sha256": fingerprint(released_file)}
+    out.write_bytes(b"another network")
+    refused = run_script(script, released_file, "--objects", "multi", "--out", out)
+    assert (refused.status, refused.error.count("--overwrite")) == (1, 1)
+    assert out.read_bytes() == b"another network"
+    done = run_script(script, released_file, "--objects", "multi", "--out", out, "--overwrite")
+    assert done.status == 0, done.error
+    assert load_checkpoint(out).architecture == converted.architecture
 
 
 def test_script_and_files_that_cannot_be_used(
