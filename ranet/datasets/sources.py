@@ -80,16 +80,16 @@ class VideoSource:
         which = rng.integers(len(self._sequences))
         sequence, annotated = self._sequences[which], self._annotated[which]
         template = rng.choice(annotated)
-        current = rng.choice([i for i in annotated if i != template] or annotated)
-        previous = rng.choice(self._near(sequence, annotated, current) or [current])
         if self._template_leads:
-            template, *clip = self._clip(sequence, annotated, current, length + 1, rng)
-            current, previous = clip[0], template
+            template, *clip = self._clip(sequence, annotated, template, length + 1, rng)
+            previous = template
         else:
+            current = rng.choice([i for i in annotated if i != template] or annotated)
+            previous = rng.choice(self._near(sequence, annotated, current) or [current])
             clip = self._clip(sequence, annotated, current, length, rng)
         masks, read_mask = sequence.annotations, self._read_mask
         frames = {i: read_frame(sequence.frames[i], masks[i], read_mask) for i in {template, *clip}}
-        previous_labels = _read_labels(masks[previous], read_mask, frames[current].image)
+        previous_labels = _read_labels(masks[previous], read_mask, frames[clip[0]].image)
         return RawSample(
             template=frames[template],
             current=tuple(frames[i] for i in clip),
