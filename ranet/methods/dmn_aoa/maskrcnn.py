@@ -51,6 +51,8 @@ class MaskRCNN:
         file: its weights; empty: torchvision's, which it downloads once.
     """
 
+    no_graph = "finds as many regions as there are, which no graph holds"
+
     def __init__(self, channels: int, file: str = "") -> None:
         self._file = file
 

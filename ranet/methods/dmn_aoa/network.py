@@ -360,12 +360,10 @@ class DMNAOA(VOSMethod):
 
     def check_exports(self) -> None:
         """See :class:`.VOSMethod`."""
-        source = self.options.source or self.arguments.source
-        if source.partition(":")[0] == "maskrcnn":
-            raise RANetError(
-                f"source={source} finds as many regions as there are, which no graph holds: "
-                "export with another source."
-            )
+        source = self.detector if self.source is None else self.source
+        if reason := getattr(source, "no_graph", None):
+            name = self.options.source or self.arguments.source
+            raise RANetError(f"source={name} {reason}: export with another source.")
         if self.solver == "hungarian":
             raise RANetError(
                 "matching=hungarian runs scipy, which no graph can hold: export with "

@@ -43,7 +43,11 @@ class Proposals(NamedTuple):
 
 
 class ProposalSource(Protocol):
-    """Whatever proposes; :func:`.register_source` makes it known by a name."""
+    """Whatever proposes; :func:`.register_source` makes it known by a name.
+
+    One whose computation cannot be exported as a graph of fixed sizes has an attribute
+    ``no_graph``, which says why not, as in "source=NAME *runs numpy*".
+    """
 
     def __call__(self, image: Tensor, pyramid: Pyramid, limit: int) -> Proposals:
         """Propose.

@@ -213,10 +213,15 @@ def test_onnx_files_take_the_steps_that_a_segmenter_takes(tmp_path):
     ("option", "message"),
     [
         ({"source": "maskrcnn:weights.pth"}, "source=maskrcnn:weights.pth finds as many"),
+        ({"source": "of_numpy"}, "source=of_numpy runs numpy: export with another source"),
         ({"matching": "hungarian"}, "matching=hungarian runs scipy"),
     ],
 )
-def test_what_no_graph_can_hold_is_refused(option, message):
+def test_what_no_graph_can_hold_is_refused(monkeypatch, option, message):
+    class OfNumpy(Detector):
+        no_graph = "runs numpy"
+
+    monkeypatch.setitem(sources.SOURCES, "of_numpy", lambda channels: OfNumpy())
     config = inference(memory_limit=3, **option)
     with pytest.raises(RANetError, match=message):
         export_programs(tiny_dmn_aoa(), frame_size=SIZE, objects=2, config=config)
