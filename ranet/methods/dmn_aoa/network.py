@@ -528,8 +528,10 @@ class DMNAOA(VOSMethod):
         masks = average_pool(probabilities * won, state.last_masks.shape[-2:])
         masks = torch.where(there[..., None, None], masks, state.last_masks)
         boxes = torch.where(there[..., None], boxes_of(won > 0), state.boxes)
-        entry = self.memory.entry(encoded.pyramid.embedding, boxes, masks)
-        memory = remember(state.memory, entry, match.found & there, self.memory_limit)
+        memory = state.memory
+        if self.memory_limit != 1:  # else the annotated frame has the only place
+            entry = self.memory.entry(encoded.pyramid.embedding, boxes, masks)
+            memory = remember(memory, entry, match.found & there, self.memory_limit)
         return DMNAOAState(
             resize(probabilities, image.shape[-2:], align_corners=False),
             memory,

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -92,6 +93,21 @@ def test_without_proposals_targets_are_missing_and_nothing_is_remembered():
     assert not state.probabilities.gt(0.5).any()
     _, state = method.follow(state, frames[0], truth_of(labels[0], method))
     assert state.missing.tolist() == [[0, 0]]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("changes", "made"),
+    [({}, [1, 2]), ({"memory": "first"}, [1, 1]), ({"memory": "first_last"}, [1, 2])],
+)
+def test_no_entry_is_made_that_has_no_place_in_the_memory(monkeypatch, changes, made):
+    method = tiny_dmn_aoa(**changes)
+    frames, labels = passing_squares(2)
+    entries = Mock(wraps=method.memory.entry)
+    monkeypatch.setattr(method.memory, "entry", entries)
+    state, found = started(method, frames, labels), [entries.call_count]
+    method.step(state, frames[1])
+    assert [*found, entries.call_count] == made
 
 
 @torch.no_grad()
