@@ -1,5 +1,6 @@
 """Whatever trains, follows, batches, compiles and exports serves the method as any other."""
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from ranet.methods.checkpoints import save_checkpoint
 from ranet.methods.dmn_aoa import sources
 from ranet.methods.dmn_aoa.matching import matching_layer
 from ranet.structures import one_hot_masks
+from ranet.training.checkpoint import checkpoints_in
 from ranet.training.log import read_log
 from ranet.training.run import starting_model, train
 
@@ -274,10 +276,15 @@ def test_the_debug_run_learns_and_goes_on_where_it_stopped(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         train(run("whole", 30))
-        train(run("parts", 15))
+        # What a run that stopped in the middle has left.
+        shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+        (tmp_path / "parts" / "model.pt").unlink()
+        checkpoints_in(tmp_path / "parts" / "checkpoints")[-1].unlink()
         train(run("parts", 30), resume=True)
     whole, parts = (read_log(tmp_path / name / "log.jsonl") for name in ("whole", "parts"))
     assert [r["total"] for r in whole] == [r["total"] for r in parts]
+    assert [r["step_time"] for r in whole[:15]] == [r["step_time"] for r in parts[:15]]
+    assert [r["step_time"] for r in whole[15:]] != [r["step_time"] for r in parts[15:]]
     for name in ("jaccard", "proposal_matching"):
         values = [record[name] for record in whole]
         assert np.mean(values[-5:]) < 0.7 * np.mean(values[:5])
