@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
@@ -39,6 +40,7 @@ class TrainingStep:
         steps: of the whole run, for the schedule.
         dtype: of the forward pass; float32 switches autocast off.
         processes: this one and those that have the other parts of the batch.
+        seed: of what the method draws in training.
         accumulate: parts that a process's batch is computed in, one after the other.
         average: of the weights after every step; None: nobody asks for it.
     """
@@ -52,6 +54,7 @@ class TrainingStep:
     steps: int
     dtype: torch.dtype
     processes: Processes
+    seed: int
     accumulate: int = 1
     average: AveragedModel | None = None
 
@@ -79,6 +82,7 @@ class TrainingStep:
         rate = learning_rate(self.optimizer_config, step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_factor", 1.0)
+        self.draw_as_in(step)
         losses, parts = self._gradients(batch)
         self.scaler.unscale_(self.optimizer)
         norm = torch.nn.utils.clip_grad_norm_(
@@ -101,6 +105,15 @@ class TrainingStep:
         if self.average is not None:
             self.average.update_parameters(self.model)
         return figures
+
+    def draw_as_in(self, step: int) -> None:
+        """Let the method draw the random numbers of a step: those of [seed, step, rank].
+
+        So they depend on nothing drawn before, be it for pictures, or before a run was resumed,
+        whose checkpoint knows of the first process alone.
+        """
+        numbers = np.random.SeedSequence([self.seed, step, self.processes.rank])
+        torch.manual_seed(int(numbers.generate_state(1)[0]))
 
     def _gradients(
         self, batch: TrainingBatch

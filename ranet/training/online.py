@@ -30,7 +30,7 @@ from ranet.methods.registry import reads_instances
 from ranet.structures import TrainingBatch, TrainingSample
 from ranet.training.log import SKIPPED_STEPS
 from ranet.training.loop import TrainingStep, crops_in_training
-from ranet.training.processes import alone
+from ranet.training.processes import alone, own_random_numbers
 from ranet.wording import count, size_text
 
 _ANY_SIZE = 1e-9
@@ -78,7 +78,12 @@ def fine_tune(
     samples = _samples(Frame(image, labels), online, config, sample_config)
     # Whatever the caller has switched off, this needs gradients.
     device = resolve_device(config.device)
-    with torch.inference_mode(False), torch.enable_grad(), exact_float32(device):
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        exact_float32(device),
+        own_random_numbers(device),
+    ):
         adapted = copy.deepcopy(model).to(device).train()
         adapted.options = crops_in_training(sample_config)
         step = _training_step(adapted, online, config)
@@ -112,11 +117,12 @@ def _check_skipped(skipped: int, online: OnlineLearning) -> None:
 def _check_learned(
     step: TrainingStep, batch: TrainingBatch, before: float, online: OnlineLearning
 ) -> None:
-    """Compare the loss of a batch with what it was before: on the very same views.
+    """Compare the loss of the first batch with what it was before: on the very same views.
 
     The losses of the steps themselves would tell nothing of the last update, which a high learning
     rate makes as harmful as any.
     """
+    step.draw_as_in(0)
     after = step.forward(batch)["total"].item()
     lower = "Lower inference.online.lr."
     if not math.isfinite(after):
@@ -189,6 +195,7 @@ def _training_step(
         steps=online.steps,
         dtype=DTYPES[config.dtype],
         processes=alone(device),
+        seed=online.seed,
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -141,6 +141,12 @@ def check_agreement(processes: Processes, config: TrainConfig, step: int) -> Non
             )
 
 
+def own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
+    """What is drawn or seeded inside, on a device or the CPU, changes nothing outside."""
+    on_gpu = device.type == "cuda"
+    return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ())
+
+
 def _own_device(name: str, local_rank: int) -> torch.device:
     """On a machine with several GPUs, process n of the machine takes GPU n."""
     device = resolve_device(name)
@@ -150,11 +156,10 @@ def _own_device(name: str, local_rank: int) -> torch.device:
 @contextmanager
 def _settings_of_a_run(device: torch.device) -> Iterator[None]:
     """Those of the whole process, given back at the end; see :func:`joined_processes`."""
-    on_gpu = device.type == "cuda"
-    chosen = on_gpu and device.index is not None
+    chosen = device.type == "cuda" and device.index is not None
     with (
         torch.cuda.device(device) if chosen else nullcontext(),
-        torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ()),
+        own_random_numbers(device),
         exact_float32(device),
     ):
         yield

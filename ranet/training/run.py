@@ -400,6 +400,7 @@ def _training_step(config: TrainConfig, model: VOSMethod, processes: Processes) 
         steps=config.steps,
         dtype=DTYPES[config.dtype],
         processes=processes,
+        seed=config.seed,
         accumulate=config.accumulate,
         average=average,
     )

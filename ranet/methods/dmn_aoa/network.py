@@ -9,7 +9,6 @@ network sees of them. Boxes are in pixels of that.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -348,9 +347,7 @@ class DMNAOA(VOSMethod):
             proposed = self.propose(encoded)
         if truth is None:
             return proposed
-        device = encoded.image.device
-        with _chance(device):
-            takes_truth = torch.rand(len(encoded.image), device=device) < share
+        takes_truth = torch.rand(len(encoded.image), device=encoded.image.device) < share
         return Proposals(
             *(
                 torch.where(takes_truth.view(-1, *[1] * (ours.ndim - 1)), ours, theirs)
@@ -586,11 +583,4 @@ class DMNAOA(VOSMethod):
         """Labels B×h×w as proposals; ids above the objects' are neighbours."""
         masks = one_hot_masks(labels, state.boxes.shape[1] + _NEIGHBOURS)
         limit = self.arguments.proposals
-        with _chance(labels.device):
-            return truth_proposals(masks[:, :limit], limit, self.arguments.truth_jitter)
-
-
-def _chance(device: torch.device) -> AbstractContextManager[None]:
-    """Where random numbers are drawn: what is not learned from takes none away from what is."""
-    devices = [device] if device.type == "cuda" else []
-    return torch.random.fork_rng(devices, enabled=not torch.is_grad_enabled())
+        return truth_proposals(masks[:, :limit], limit, self.arguments.truth_jitter)

@@ -185,15 +185,6 @@ def test_the_share_of_the_truth():
         assert (truth.valid.sum() == found.flatten(3).amax(dim=3).gt(0.9).sum()) == expected
 
 
-def test_what_is_not_learned_from_takes_no_random_numbers_away():
-    method, clip = tiny_dmn_aoa(source="light", truth_share=0.5), clip_of(*passing_squares(3))
-    for learns in (True, False):
-        before = torch.get_rng_state()
-        with torch.set_grad_enabled(learns):
-            method(clip)
-        assert torch.equal(before, torch.get_rng_state()) != learns
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

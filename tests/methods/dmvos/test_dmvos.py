@@ -16,7 +16,9 @@ from ranet.methods.base import Options
 from ranet.methods.checkpoints import load_checkpoint, save_checkpoint
 from ranet.methods.dmvos.method import DMVOS, DMVOSState
 from ranet.structures import Clip, one_hot_masks
+from ranet.training import loop
 from ranet.training.losses import compute_losses
+from ranet.training.online import fine_tune
 
 LOSSES = {"cross_entropy": 1.0, "jaccard": 0.5, "centre_offset": 1.0, "margin": 0.5}
 SETTINGS = {"input_size": (48, 80), "frame_size": SIZE, "smallest_crop": 8, "device": "cpu"}
@@ -371,3 +373,35 @@ def test_online_learning_learns_the_first_frame_and_leaves_the_network():
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     moved = segmenter.method.state_dict()
     assert any(not torch.equal(before[name], value) for name, value in moved.items())
+
+
+def learned_online(network):
+    """A copy that has learned one frame in one step."""
+    online = OnlineLearning(steps=1, lr=1e-3, losses={"cross_entropy": 1.0})
+    config = InferenceConfig(**SETTINGS, online=online)
+    return fine_tune(network, *moving(SIZE, 1, {1: (10, 10)})[0], config)
+
+
+def test_online_learning_draws_by_its_seed_and_leaves_the_global_generator_alone():
+    network, learned = tiny_dmvos(centre_noise=0.2), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        learned.append(learned_online(network).state_dict())
+        assert torch.equal(torch.get_rng_state(), before)
+    first, other = learned
+    assert all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_what_online_learning_has_done_is_told_under_the_same_noise(monkeypatch):
+    forward, losses = loop.TrainingStep.forward, []
+
+    def watched(step, batch):
+        losses.append(forward(step, batch))
+        return losses[-1]
+
+    monkeypatch.setattr(loop.TrainingStep, "forward", watched)
+    monkeypatch.setattr(loop, "learning_rate", lambda *_: 0)  # so that it has done nothing
+    learned_online(tiny_dmvos(centre_noise=0.2))
+    before, after = (of_step["total"].item() for of_step in losses)
+    assert before == after

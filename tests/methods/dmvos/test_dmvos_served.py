@@ -1,5 +1,7 @@
 """What serves every method serves this one: training runs, export, explanations."""
 
+from contextlib import closing
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from runs import changed, in_float64, stop_after, tiny_config
 
 from ranet.config import DataConfig, InferenceConfig, TrainConfig, parse_config
 from ranet.datasets.image_io import write_image
+from ranet.datasets.loader import BatchLoader
 from ranet.datasets.synthetic import write_synthetic_davis
 from ranet.errors import ConfigError, RANetError
 from ranet.export.files import write_onnx
@@ -19,7 +22,8 @@ from ranet.inference.segmenter import VideoSegmenter
 from ranet.methods.checkpoints import load_checkpoint
 from ranet.methods.dmvos.config import DMVOSConfig
 from ranet.training.log import read_log
-from ranet.training.run import train
+from ranet.training.processes import Processes
+from ranet.training.run import new_training_step, train
 
 CONFIG = InferenceConfig(input_size=(48, 80), frame_size=SIZE, smallest_crop=8, device="cpu")
 VIDEO = moving(SIZE, 4, {1: (6, 6), 5: (34, 60)})
@@ -57,6 +61,23 @@ def test_a_run_that_was_interrupted_goes_on_to_the_bit(data, tmp_path, monkeypat
             train(interrupted)
     gone_on = weights_of(train(interrupted, resume=True))
     assert all(torch.equal(straight[name], value) for name, value in gone_on.items())
+
+
+def test_what_a_step_draws_depends_on_nothing_that_was_drawn_before(data, tmp_path):
+    """Such as pictures for TensorBoard, or other numbers in another process."""
+    run = run_of(data, tmp_path, model__centre_noise=0.2)
+    loader = BatchLoader(run.data, seed=0, batch_size=2, first_step=0, steps=1, instances=True)
+    with closing(iter(loader)) as batches:
+        batch = next(batches)
+
+    def loss(step=0, rank=0, drawn_before=0):
+        processes = Processes(rank, count=1, device=torch.device("cpu"))
+        training = new_training_step(run, processes)
+        torch.rand(drawn_before)
+        return training(batch, step)["cross_entropy"]
+
+    assert loss() == loss(drawn_before=5)
+    assert len({loss(), loss(step=1), loss(rank=1)}) == 3
 
 
 def train_with_others(rank, run):
