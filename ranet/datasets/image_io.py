@@ -134,7 +134,7 @@ def read_labels(path: str | Path) -> np.ndarray:
             understood in two ways.
     """
     path = Path(path)
-    with opened_upright(path) as image:
+    with _opened_upright(path) as image:
         labels = _plain_labels(image)
         if labels is None:
             from ranet.datasets.mask_pixels import labels_of
@@ -150,7 +150,7 @@ def read_marks(path: str | Path) -> np.ndarray:
         DataError: as for :func:`read_labels`, or the colours are those of DAVIS in the order BGR.
     """
     path = Path(path)
-    with opened_upright(path) as image:
+    with _opened_upright(path) as image:
         labels = _plain_labels(image)
         if labels is None:
             from ranet.datasets.mask_pixels import marks_of
@@ -168,7 +168,7 @@ def read_binary_mask(path: str | Path) -> np.ndarray:
         DataError: the file cannot be read.
     """
     path = Path(path)
-    with opened_upright(path) as image:
+    with _opened_upright(path) as image:
         labels = _plain_labels(image)
         if labels is None:
             from ranet.datasets.mask_pixels import object_of
@@ -210,6 +210,30 @@ def label_reader(year: int) -> MaskReader:
 def marks_reader(year: int) -> MaskReader:
     """How the rules of a DAVIS year read a first mask: :func:`label_reader` without void."""
     return _read_foreground if year == 2016 else read_marks
+
+
+def read_saliency(path: str | Path) -> np.ndarray:
+    """H×W uint8, 0 and 1, of a salient object's mask: black and white, perhaps with soft edges.
+
+    What is at least half white is the object.
+
+    Raises:
+        DataError: the file cannot be read, or is no such mask.
+    """
+    from ranet.datasets.mask_pixels import saliency_of
+
+    path = Path(path)
+    with _opened_upright(path) as image:
+        return saliency_of(image, path)
+
+
+def read_instances(path: str | Path) -> np.ndarray:
+    """:func:`read_labels` of a mask that tells objects apart by any colours."""
+    from ranet.datasets.mask_pixels import instances_of
+
+    path = Path(path)
+    with _opened_upright(path) as image:
+        return instances_of(image, path)
 
 
 def write_labels(path: str | Path, labels: np.ndarray) -> None:
@@ -271,7 +295,7 @@ def write_image(path: str | Path, image: np.ndarray, *, jpeg_quality: int = 95) 
 
 
 @contextlib.contextmanager
-def opened_upright(path: Path) -> Iterator[Image.Image]:
+def _opened_upright(path: Path) -> Iterator[Image.Image]:
     """A decoded picture, turned as its EXIF says; unreadable files raise DataError."""
     with _opened(path) as image:
         turned = _upright(image, path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from ranet.datasets.image_io import MaskReader, read_labels
+from ranet.datasets.image_io import MaskReader, read_instances, read_labels, read_saliency
 from ranet.datasets.index import (
     IMAGE_SUFFIXES,
     contents_of,
@@ -18,7 +18,6 @@ from ranet.datasets.index import (
     read_set_file,
     unmatched,
 )
-from ranet.datasets.mask_pixels import read_instances, read_saliency
 from ranet.errors import DataError
 from ranet.wording import some_of
 

@@ -19,8 +19,8 @@ object, with a warning.
 
 All rules take an image that is decoded and upright, and its path for messages; they raise DataError
 where its colours or values are not ids, or can be understood in two ways. Some data sets have rules
-of their own: :func:`read_saliency` reads black and white whose edges may be smoothed,
-:func:`read_instances` colours that are the authors' own.
+of their own: :func:`saliency_of` reads black and white whose edges may be smoothed,
+:func:`instances_of` colours that are the authors' own.
 """
 
 import functools
@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from ranet.datasets.image_io import DEEP_MODES, VOID, deep_values, opened_upright
+from ranet.datasets.image_io import DEEP_MODES, VOID, deep_values
 from ranet.errors import DataError
 from ranet.palette import PALETTE
 from ranet.wording import some_of
@@ -84,42 +84,29 @@ def object_of(image: Image.Image, path: Path) -> np.ndarray:
     return values != 0
 
 
-def read_saliency(path: str | Path) -> np.ndarray:
-    """H×W uint8, 0 and 1, of a salient object's mask: black and white, perhaps with soft edges.
-
-    What is at least half white is the object.
-
-    Raises:
-        DataError: the file cannot be read, or is no such mask.
-    """
-    path = Path(path)
-    with opened_upright(path) as image:
-        if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
-            raise DataError(
-                f"{path} is no mask: expected black and white with 8 bits a channel, found "
-                f"{image.mode}."
-            )
-        image = _opaque(image, path)
-        if image.mode == "P":
-            image = Image.fromarray(_palette(image).astype(np.uint8)[np.array(image)])
-        return (np.array(image.convert("L")) >= 128).view(np.uint8)
+def saliency_of(image: Image.Image, path: Path) -> np.ndarray:
+    """H×W uint8 of a black and white mask: 1 where it is at least half white."""
+    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        raise DataError(
+            f"{path} is no mask: expected black and white with 8 bits a channel, found "
+            f"{image.mode}."
+        )
+    image = _opaque(image, path)
+    if image.mode == "P":
+        image = Image.fromarray(_palette(image).astype(np.uint8)[np.array(image)])
+    return (np.array(image.convert("L")) >= 128).view(np.uint8)
 
 
-def read_instances(path: str | Path) -> np.ndarray:
+def instances_of(image: Image.Image, path: Path) -> np.ndarray:
     """H×W uint8 labels of a mask in which each object has a colour, whichever.
 
     Indexed and grey masks are read as ever. In a colour mask the objects are numbered in the order
     of their colours 0xRRGGBB; black is background, and a colour that nowhere fills 2×2 pixels, as
     along smoothed edges, is void.
-
-    Raises:
-        DataError: the file cannot be read, or is no such mask.
     """
-    path = Path(path)
-    with opened_upright(path) as image:
-        if image.mode not in ("RGB", "RGBA"):
-            return labels_of(image, path)
-        colours = _packed(np.array(_opaque(image, path).convert("RGB")))
+    if image.mode not in ("RGB", "RGBA"):
+        return labels_of(image, path)
+    colours = _packed(np.array(_opaque(image, path).convert("RGB")))
     objects = np.unique(colours[:-1, :-1][_solid(colours) & (colours[:-1, :-1] != 0)])
     if len(objects) >= VOID:
         raise DataError(

@@ -21,10 +21,10 @@ from ranet.datasets.image_io import (
     read_labels,
     read_marks,
     read_pictures,
+    read_saliency,
     write_image,
     write_labels,
 )
-from ranet.datasets.mask_pixels import read_saliency
 from ranet.errors import DataError, OutputError
 from ranet.palette import PALETTE
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ranet.datasets.mask_pixels import read_instances, read_saliency
+from ranet.datasets.image_io import read_instances, read_saliency
 from ranet.errors import DataError
 from ranet.palette import PALETTE
 
