@@ -29,10 +29,24 @@ def ranet_small(pretrained: bool = True) -> _VOSMethod:
     Returns:
         The network on the CPU, in evaluation mode.
     """
-    trained = _load_pretrained("ranet-small")
-    if pretrained:
-        return trained
-    return _create_method(trained.architecture).eval()
+    return _small("ranet-small", pretrained)
+
+
+def dmvos_small(pretrained: bool = True) -> _VOSMethod:
+    """A DMVOS-style network with the same backbone, trained likewise.
+
+    Args:
+        pretrained: with its weights; otherwise with random ones.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+    """
+    return _small("dmvos-small", pretrained)
+
+
+def _small(name: str, pretrained: bool) -> _VOSMethod:
+    trained = _load_pretrained(name)
+    return trained if pretrained else _create_method(trained.architecture).eval()
 
 
 def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _VOSMethod:

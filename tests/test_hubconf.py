@@ -27,12 +27,13 @@ def same_weights(one, other):
 def test_torch_hub_lists_the_networks_and_nothing_else():
     content = runpy.run_path(str(Path(ROOT) / "hubconf.py"))
     entries = {name for name, value in content.items() if callable(value) and name[0] != "_"}
-    assert entries == {"ranet_checkpoint", "ranet_resnet101", "ranet_small"}
+    assert entries == {"dmvos_small", "ranet_checkpoint", "ranet_resnet101", "ranet_small"}
 
 
-def test_ranet_small_comes_with_its_weights():
-    network = load("ranet_small")
-    assert same_weights(network, ranet.load_pretrained("ranet-small"))
+@pytest.mark.parametrize("name", ["ranet-small", "dmvos-small"])
+def test_small_networks_come_with_their_weights(name):
+    network = load(name.replace("-", "_"))
+    assert same_weights(network, ranet.load_pretrained(name))
     assert not network.training
 
 

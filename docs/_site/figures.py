@@ -3,7 +3,7 @@
     python docs/_site/figures.py
 
 draws the videos, explains object 2 in frame 12 of one, follows the objects of another to its end,
-and keeps the figures as small JPEGs.
+shows by dmvos-small how look-alikes pass each other, and keeps the figures as small JPEGs.
 """
 
 import subprocess
@@ -13,10 +13,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from ranet.methods.checkpoints import pretrained_path
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
-EXPLAINED, FOLLOWED = "480p/val-0004", "480p/val-0002"
+EXPLAINED, FOLLOWED, CROSSING = "480p/val-0004", "480p/val-0002", "480p/val-0006"
 STRIP = "7_video"
+VOTES = "dmvos_crossing"
 FIGURES = (
     "1_frames",
     "2_similarity_maps",
@@ -40,6 +43,14 @@ def main() -> None:
             _shrink(figures / f"{name}.png", IMAGES / f"{name}.jpg")
         _explain(videos, FOLLOWED, f"--frame 23 --out {figures}")
         _shrink(figures / f"{STRIP}.png", IMAGES / f"{STRIP}.jpg")
+        crossing = Path(folder, "crossing")
+        _ranet(
+            f"make-synthetic --out {crossing} --train 0 --val 8 --frames 32 --max-objects 2 "
+            "--case look_alikes_crossing"
+        )
+        options = f"--frame 16 --object 1 --checkpoint {pretrained_path('dmvos-small')}"
+        _explain(crossing, CROSSING, f"{options} --out {figures}")
+        _shrink(figures / "summary.png", IMAGES / f"{VOTES}.jpg")
 
 
 def _explain(videos: Path, name: str, options: str) -> None:

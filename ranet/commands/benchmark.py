@@ -101,7 +101,7 @@ _OPTIONS: tuple[_Option, ...] = (
     (
         *("network", _INFERENCE, None, each(str), "NAME,NAME,…"),
         "single or multi: the paper's, with random weights; single-resnet50: with another "
-        "backbone; ranet-small: the one that comes with the project (default: single)",
+        "backbone; ranet-small, dmvos-small: those that come with the project (default: single)",
     ),
     ("checkpoint", _INFERENCE, None, Path, "FILE", "a network's file; may be repeated"),
     ("videos", _INFERENCE, "1", each(positive_int), "B,B,…", "followed at once, but for video"),

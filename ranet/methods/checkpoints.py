@@ -180,7 +180,10 @@ DEFAULT = "ranet-small"
 
 _FOLDER = SHIPPED / "checkpoints"
 
-_FILES = {"ranet-small": "ranet_small.safetensors"}
+_FILES = {
+    "ranet-small": "ranet_small.safetensors",
+    "dmvos-small": "dmvos_small.safetensors",
+}
 
 
 def pretrained_path(name: str = DEFAULT) -> Path:
@@ -206,7 +209,7 @@ def load_pretrained(name: str = DEFAULT) -> VOSMethod:
     """A trained network that comes with the project (``checkpoints/README.md`` describes them).
 
     Args:
-        name: ``"ranet-small"``.
+        name: ``"ranet-small"`` or ``"dmvos-small"``.
 
     Returns:
         The network on the CPU, in evaluation mode.

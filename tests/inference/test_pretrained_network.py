@@ -1,4 +1,4 @@
-"""What comes with the project follows objects."""
+"""The networks that come with the project follow objects."""
 
 from pathlib import Path
 
@@ -14,12 +14,13 @@ from ranet.metrics import jaccard
 
 
 @pytest.mark.slow
-def test_it_is_better_than_copying_on_drawn_videos(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["ranet-small", "dmvos-small"])
+def test_it_is_better_than_copying_on_drawn_videos(tmp_path: Path, name: str) -> None:
     write_synthetic_davis(
         tmp_path, train=1, val=3, frames=7, size=(120, 216), seed=3, max_objects=1, clutter=0.4
     )
     config = InferenceConfig(input_size=(128, 224), frame_size=None, device="cpu")
-    segmenter = VideoSegmenter(load_pretrained("ranet-small"), config)
+    segmenter = VideoSegmenter(load_pretrained(name), config)
     ours, copied = [], []
     for video in index_davis(tmp_path, year=2016, split="val"):
         truth = [read_labels(mask) > 0 for mask in video.annotations]

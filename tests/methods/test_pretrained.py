@@ -1,4 +1,4 @@
-"""The network that comes with the project."""
+"""The networks that come with the project."""
 
 from pathlib import Path
 
@@ -9,15 +9,19 @@ from ranet.errors import CheckpointError
 from ranet.methods import checkpoints
 from ranet.methods.checkpoints import load_checkpoint, load_pretrained, pretrained_path
 
+NAMES = pytest.mark.parametrize("name", ["ranet-small", "dmvos-small"])
 
-def test_it_lies_in_the_clone_and_is_small_enough_to() -> None:
-    path = pretrained_path("ranet-small")
+
+@NAMES
+def test_it_lies_in_the_clone_and_is_small_enough_to(name: str) -> None:
+    path = pretrained_path(name)
     assert path.stat().st_size < 40e6
     assert path.with_suffix(".md").is_file()  # its card
 
 
-def test_it_tells_what_it_is() -> None:
-    network = ranet.load_pretrained("ranet-small")
+@NAMES
+def test_it_tells_what_it_is(name: str) -> None:
+    network = ranet.load_pretrained(name)
     assert not network.training
     assert network.architecture["backbone"] == "timm:mobilenetv2_100"
     assert network.input_size is not None
@@ -25,7 +29,9 @@ def test_it_tells_what_it_is() -> None:
 
 
 def test_another_name() -> None:
-    with pytest.raises(CheckpointError, match=r"no network named 'ranet-big'; there are ranet-sm"):
+    with pytest.raises(
+        CheckpointError, match=r"no network named 'ranet-big'; there are dmvos-small, ran"
+    ):
         load_pretrained("ranet-big")
 
 
