@@ -173,7 +173,7 @@ def _time_alone(
     These are timed in turn with the calls, in a few rounds.
     """
     flop = entries.get("flop")
-    device = resolve_device(case.config.device if flop else "cpu")
+    device = resolve_device("cpu" if flop is None else case.config.device)
     seconds, rates, shares, memory = [], [], [], []
     for part in effort.in_rounds() if flop else [effort]:
         if flop:

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import weakref
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -134,6 +135,19 @@ def test_calls_and_matrix_products_take_turns(monkeypatch, row_of):
 def test_work_without_flop_needs_no_matrix_products(monkeypatch, row_of):
     monkeypatch.setattr(benchmark, "matrix_product_rate", lambda *_: pytest.fail("none needed"))
     assert row_of()["peak_flop_rate"] is None
+
+
+@pytest.mark.parametrize(("flop", "device"), [(None, "cpu"), (0, "cuda:7"), (50, "cuda:7")])
+def test_work_is_timed_on_its_device_even_where_none_of_it_counts(
+    monkeypatch, row_of, flop, device
+):
+    asked = []
+    case = replace(CASE, config=InferenceConfig(device="cuda:7"))
+    monkeypatch.setitem(globals(), "CASE", case)
+    monkeypatch.setattr(benchmark, "resolve_device", lambda name: asked.append(name) or CPU)
+    monkeypatch.setattr(benchmark, "matrix_product_rate", lambda *_: 100.0)
+    assert row_of(flop=flop)["flop"] == flop
+    assert asked == [device]
 
 
 def test_a_gpu_without_room_is_a_result_and_no_other_error_is(row_of):
