@@ -42,7 +42,7 @@ class StaticSource:
             self._backgrounds = tuple(pair.image for pair in self._pairs)
 
     def draw(self, length: int, rng: np.random.Generator) -> RawSample:
-        """As :meth:`VideoSource.draw`; all ``length`` frames are the same one."""
+        """As :meth:`.VideoSource.draw`; all ``length`` frames are the same one."""
         name, frame = self._any(rng)
         added = self._objects_to_add(frame, rng)
         template, current = (self._altered(frame, added, rng) for _ in range(2))

@@ -25,7 +25,7 @@ def segment_youtube_vos(
 
     Args:
         config: how to segment.
-        method: :func:`network` or :func:`copying`.
+        method: :func:`.network` or :func:`.copying`.
         root: the folder of the unpacked archives, ``valid`` and perhaps ``valid_all_frames``.
         out: the folder of results, see :mod:`ranet.inference.results`.
         split: name of the folder in ``root``.

@@ -23,7 +23,7 @@ class TimmBackbone(Backbone):
     Args:
         name: timm's.
         norm: what becomes of its batch norms; None: frozen where there are any.
-        frozen_stages: see :func:`create_backbone`.
+        frozen_stages: see :func:`.create_backbone`.
         output_stride: likewise; timm knows which of its networks can be dilated.
 
     Raises:
@@ -84,7 +84,7 @@ class TimmBackbone(Backbone):
         return Skips(*features)
 
     def stages(self) -> list[list[nn.Module]]:
-        """See :meth:`Backbone.stages`; what stands before the first feature counts to it."""
+        """See :meth:`.Backbone.stages`; what stands before the first feature counts to it."""
         ends = [d["module"].replace(".", "_") for d in self.network.feature_info.get_dicts()]
         stages: list[list[nn.Module]] = [[]]
         for name, module in _leaves_up_to(self.network, ends):
@@ -97,7 +97,7 @@ class TimmBackbone(Backbone):
         return stages
 
     def load_imagenet_weights(self, path: str | Path | None = None) -> None:
-        """See :meth:`Backbone.load_imagenet_weights`."""
+        """See :meth:`.Backbone.load_imagenet_weights`."""
         from ranet.methods.imagenet import load_timm_weights
 
         load_timm_weights(self.network, self.name, path)
