@@ -46,7 +46,9 @@ def dmvos_small(pretrained: bool = True) -> _VOSMethod:
 
 def _small(name: str, pretrained: bool) -> _VOSMethod:
     trained = _load_pretrained(name)
-    return trained if pretrained else _create_method(trained.architecture).eval()
+    if pretrained:
+        return trained
+    return _create_method({"name": trained.Config.method(), **trained.architecture}).eval()
 
 
 def ranet_resnet101(objects: str = "single", **architecture: typing.Any) -> _VOSMethod:

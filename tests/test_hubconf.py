@@ -37,8 +37,10 @@ def test_small_networks_come_with_their_weights(name):
     assert not network.training
 
 
-def test_ranet_small_without_weights_has_its_architecture():
-    trained, random = load("ranet_small"), load("ranet_small", pretrained=False)
+@pytest.mark.parametrize("name", ["ranet_small", "dmvos_small"])
+def test_small_networks_without_weights_have_their_architecture(name):
+    trained, random = load(name), load(name, pretrained=False)
+    assert type(random) is type(trained)
     assert random.architecture == trained.architecture
     assert not same_weights(random, trained)
     assert not random.training
