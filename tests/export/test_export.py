@@ -133,7 +133,7 @@ def test_a_checkpoint_can_be_named(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_programs_of_torch_are_exact_when_read_again(graphs, network, inputs, monkeypatch):
     """But for the layout in memory that the segmenter chooses on a CPU, which rounds otherwise."""
-    monkeypatch.setattr("ranet.methods.backbones._faster_in_channels_last", lambda image: False)
+    monkeypatch.setattr("ranet.methods.timm_backbone._faster_in_channels_last", lambda image: False)
     first, masks, second = inputs
     template, on_canvas, probabilities, labels = by_segmenter(network)
     with torch.inference_mode():
