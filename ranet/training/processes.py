@@ -1,6 +1,7 @@
 """The processes of a run: one, or as many as ``torchrun`` has started, with a GPU each."""
 
 import os
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -113,6 +114,13 @@ def joined_processes(config: TrainConfig) -> Iterator[Processes]:
         distributed.init_process_group(backend, timeout=_PATIENCE)
         try:
             yield Processes(distributed.get_rank(), count, device)
+        except BaseException as error:
+            # What shares gradients may wait forever if it ends after the processes have parted.
+            told: BaseException | None = error
+            while told is not None:
+                traceback.clear_frames(told.__traceback__)
+                told = told.__context__
+            raise
         finally:
             distributed.destroy_process_group()
 

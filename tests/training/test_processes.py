@@ -53,15 +53,20 @@ def test_torchrun_starts_the_processes_of_a_run(tiny_run: TrainConfig, tmp_path:
     assert (tiny_run.output / "model.pt").is_file()
 
 
-def train_with_others(rank: int, run: TrainConfig) -> None:
+def never_part_with_something_shared() -> None:
+    """From now on, no process parts from the others while it holds what shares gradients."""
     part = distributed.destroy_process_group
 
-    def part_with_nothing_shared() -> None:
+    def checked() -> None:
         # Afterwards, the end of one may wait forever.
         assert not any(isinstance(o, DistributedDataParallel) for o in gc.get_objects())
         part()
 
-    distributed.destroy_process_group = part_with_nothing_shared
+    distributed.destroy_process_group = checked
+
+
+def train_with_others(rank: int, run: TrainConfig) -> None:
+    never_part_with_something_shared()
     with pytest.MonkeyPatch.context() as patch:
         in_float64(patch)
         train(run)
@@ -106,6 +111,7 @@ def train_on_a_spoiled_sample(rank: int, run: TrainConfig) -> None:
         factor = torch.nan if "1-1" in batch.names else 1.0
         return {name: factor * loss for name, loss in forward(step, batch).items()}
 
+    never_part_with_something_shared()
     TrainingStep.__call__, TrainingStep.forward = with_names, spoil
     with pytest.raises(TrainingError, match=r"is not finite: .*It came from the samples 1-1\. "):
         train(run)
