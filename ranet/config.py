@@ -537,7 +537,9 @@ class TrainConfig(Section):
     output: Path = Field(description="folder of checkpoints, log and the final model.pt")
     seed: Seed = 0
     start_from: Path | None = Field(
-        None, description="checkpoint of the stage before, ours or the authors'"
+        None,
+        description="checkpoint of the stage before, ours or the authors'; or ranet-small or "
+        "dmvos-small, which come with the project",
     )
     imagenet_weights: ImageNetWeights = Field(
         False,

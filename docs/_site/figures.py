@@ -13,8 +13,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from ranet.methods.checkpoints import pretrained_path
-
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
 EXPLAINED, FOLLOWED, CROSSING = "480p/val-0004", "480p/val-0002", "480p/val-0006"
@@ -48,7 +46,7 @@ def main() -> None:
             f"make-synthetic --out {crossing} --train 0 --val 8 --frames 32 --max-objects 2 "
             "--case look_alikes_crossing"
         )
-        options = f"--frame 16 --object 1 --checkpoint {pretrained_path('dmvos-small')}"
+        options = "--frame 16 --object 1 --checkpoint dmvos-small"
         _explain(crossing, CROSSING, f"{options} --out {figures}")
         _shrink(figures / "summary.png", IMAGES / f"{VOTES}.jpg")
 

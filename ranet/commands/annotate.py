@@ -93,7 +93,6 @@ def run(options: argparse.Namespace) -> None:
     from ranet import VideoSegmenter, load_checkpoint
     from ranet.annotator.server import AnnotatorServer
     from ranet.annotator.session import Session
-    from ranet.methods.checkpoints import pretrained_path
 
     with (
         tempfile.TemporaryDirectory(prefix="ranet-annotate-") as work,
@@ -101,8 +100,8 @@ def run(options: argparse.Namespace) -> None:
     ):
         if journal.resumed:
             _logger.info("going on with the marks in %s; --fresh begins anew, and keeps it", place)
-        checkpoint = options.checkpoint or pretrained_path()
-        segmenter = VideoSegmenter(load_checkpoint(checkpoint, options.released_objects), config)
+        network = load_checkpoint(options.checkpoint, options.released_objects)
+        segmenter = VideoSegmenter(network, config)
         # What following a video says about its folders is of no use to who sees a page.
         logging.getLogger("ranet.inference").setLevel(logging.WARNING)
         title = Path(options.video).name or options.video

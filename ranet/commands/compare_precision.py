@@ -48,14 +48,13 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ranet.inference.precision import compare_with_plain, table
-    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import load_checkpoint
 
-    checkpoint = options.checkpoint or pretrained_path()
     total = min((n for n in (options.frames, source.count) if n is not None), default=None)
     frames = tqdm(itertools.islice(source, options.frames), total=total, unit="frame", disable=None)
     comparison = compare_with_plain(
-        load_checkpoint(checkpoint), config, (frame for _, frame in frames), labels
+        load_checkpoint(options.checkpoint), config, (frame for _, frame in frames), labels
     )
-    print(f"{checkpoint}, {options.video}")
+    print(f"{options.checkpoint}, {options.video}")
     for line in table(comparison, config):
         print(line)

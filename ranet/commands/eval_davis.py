@@ -64,13 +64,8 @@ def run(options: argparse.Namespace) -> None:
     if options.report:
         check_writable(options.report)
     from ranet.inference.davis import copying, evaluate_split, network
-    from ranet.methods.checkpoints import pretrained_path
 
-    method = (
-        copying()
-        if options.copy_first_mask
-        else network(config, options.checkpoint or pretrained_path())
-    )
+    method = copying() if options.copy_first_mask else network(config, options.checkpoint)
     report = evaluate_split(
         config,
         method,

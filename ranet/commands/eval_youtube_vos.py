@@ -45,10 +45,9 @@ def run(options: argparse.Namespace) -> None:
     check_writable(options.out)
     from ranet.inference.davis import network
     from ranet.inference.youtube_vos import segment_youtube_vos
-    from ranet.methods.checkpoints import pretrained_path
 
     asked = EvalConfig(inference=config, released_objects=options.released_objects)
-    method = network(asked, options.checkpoint or pretrained_path())
+    method = network(asked, options.checkpoint)
     report = segment_youtube_vos(
         config,
         method,

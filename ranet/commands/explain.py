@@ -51,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_checkpoint(parser)
     told = "another network, an ablation perhaps, whose results are shown below; repeatable"
-    add_path(parser, "--compare", "FILE", told, action="append", default=[])
+    add_path(parser, "--compare", "FILE_OR_NAME", told, action="append", default=[])
     add_path(parser, "--out", "DIR", "folder for the figures", required=True)
     add_how_to_segment(parser, "input_size=[240,432]")
 
@@ -63,21 +63,21 @@ def run(options: argparse.Namespace) -> None:
     config = load_config(InferenceConfig, options.config, options.overrides)
     check_writable(options.out)
     from ranet.inference.explain import explain
-    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import checkpoint_file, load_checkpoint
 
-    networks = [options.checkpoint or pretrained_path(), *options.compare]
-    name, *others = _names(networks)
+    network, *compared = map(checkpoint_file, (options.checkpoint, *options.compare))
+    name, *others = _names([network, *compared])
     explain(
         options.video,
         options.mask,
         options.frame,
         options.out,
-        model=load_checkpoint(networks[0]),
+        model=load_checkpoint(network),
         name=name,
         object_id=options.object,
         points=options.point,
         config=config,
-        compare=dict(zip(others, map(load_checkpoint, options.compare), strict=True)),
+        compare=dict(zip(others, map(load_checkpoint, compared), strict=True)),
     )
     print(f"figures: {options.out}, all of them in short: {options.out / 'summary.png'}")
 

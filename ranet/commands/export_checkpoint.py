@@ -11,14 +11,14 @@ import argparse
 from pathlib import Path
 
 from ranet.cli import check_new, check_not_read, number_within
-from ranet.commands.parser import SMALLEST_SIDE, add_overwrite
+from ranet.commands.parser import NETWORK, SMALLEST_SIDE, add_overwrite
 
 _SUFFIX = ".safetensors"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
-    parser.add_argument("checkpoint", type=Path, help="a network of ours, or one of the authors'")
+    parser.add_argument("checkpoint", type=Path, help=NETWORK)
     parser.add_argument(
         "--out", type=_exchange_file, required=True, metavar="FILE", help=f"the {_SUFFIX} file"
     )

@@ -47,9 +47,9 @@ def run(options: argparse.Namespace) -> None:
     check_writable(options.out)
     from ranet.export.files import write_onnx, write_pt2
     from ranet.export.programs import export_programs
-    from ranet.methods.checkpoints import fingerprint, load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import checkpoint_file, fingerprint, load_checkpoint
 
-    checkpoint = options.checkpoint or pretrained_path()
+    checkpoint = checkpoint_file(options.checkpoint)
     programs = export_programs(
         load_checkpoint(checkpoint),
         frame_size=tuple(options.frame_size),

@@ -61,7 +61,6 @@ def run(options: argparse.Namespace) -> None:
         configs[steps] = load_config(EvalConfig, options.config, [*options.overrides, online])
     check_writable(options.out)
     from ranet.inference.davis import evaluate_split, network
-    from ranet.methods.checkpoints import pretrained_path
     from ranet.visual.plots import check_matplotlib
 
     check_matplotlib()
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     for steps, config in configs.items():
         report = evaluate_split(
             config,
-            network(config, options.checkpoint or pretrained_path()),
+            network(config, options.checkpoint),
             options.davis,
             options.out / f"steps-{steps:05d}",
             set_file=options.set,

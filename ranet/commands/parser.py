@@ -74,6 +74,12 @@ def _as_scripts(text: str) -> str:
 
 # --- Options that several commands have: called and explained the same in all of them
 
+NETWORK = (
+    "a network: a file of ours or of the authors', or ranet-small or dmvos-small, which come with "
+    "the project"
+)
+"""What :func:`ranet.methods.checkpoints.checkpoint_file` takes, in a help."""
+
 SMALLEST_SIDE = 33
 """Pixels that a network's input needs, as in ranet.methods.ranet.network; known without torch."""
 
@@ -113,9 +119,9 @@ def add_how_to_segment(parser: argparse.ArgumentParser, example: str) -> None:
 
 
 def add_checkpoint(parser: argparse._ActionsContainer) -> None:
-    """``--checkpoint``; None where it is not given."""
-    told = "a network of ours, or one of the authors' (default: ranet-small, which comes with the "
-    add_path(parser, "--checkpoint", "FILE", told + "project)")
+    """``--checkpoint``, ``ranet-small`` where it is not given."""
+    told = f"{NETWORK} (default: %(default)s)"
+    add_path(parser, "--checkpoint", "FILE_OR_NAME", told, default=Path("ranet-small"))
 
 
 def add_released_objects(parser: argparse.ArgumentParser) -> None:

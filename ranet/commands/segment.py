@@ -83,9 +83,9 @@ def run(options: argparse.Namespace) -> None:
     from ranet.inference.outputs import Outputs
     from ranet.inference.segmenter import VideoSegmenter
     from ranet.inference.video import segment_video
-    from ranet.methods.checkpoints import fingerprint, load_checkpoint, pretrained_path
+    from ranet.methods.checkpoints import checkpoint_file, fingerprint, load_checkpoint
 
-    checkpoint = options.checkpoint or pretrained_path()
+    checkpoint = checkpoint_file(options.checkpoint)
     model = load_checkpoint(checkpoint, options.released_objects)
     segment_video(
         VideoSegmenter(model, config),

@@ -25,7 +25,7 @@ from ranet.inference.running import progress_bar
 from ranet.inference.sequences import CopyFirstMask, Job, Timing, segment
 from ranet.inference.tracker import Tracker
 from ranet.interrupt import StopRequest
-from ranet.methods.checkpoints import fingerprint, load_checkpoint
+from ranet.methods.checkpoints import checkpoint_file, fingerprint, load_checkpoint
 from ranet.metrics import DavisResult, evaluate_davis
 from ranet.provenance import revision, versions
 from ranet.wording import bullets, count, some_of
@@ -57,12 +57,13 @@ class Method:
 
 
 def network(config: EvalConfig, checkpoint: Path) -> Method:
-    """The network in ``checkpoint``.
+    """The network in ``checkpoint``, a file or a name.
 
     Raises:
         CheckpointError: the file is no checkpoint, or does not fit.
         ConfigError: the machine lacks the configured device.
     """
+    checkpoint = checkpoint_file(checkpoint)
     model = load_checkpoint(checkpoint, config.released_objects)
     settings = {
         "method": model.label,

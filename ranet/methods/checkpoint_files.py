@@ -85,11 +85,11 @@ def _check_sums(path: Path, if_damaged: str) -> None:
         )
 
 
-def check_is_file(path: Path) -> None:
+def check_is_file(path: Path, hint: str = "") -> None:
     """Raise :class:`CheckpointError` where there is no file."""
     if not path.is_file():
         found = "that is a folder" if path.is_dir() else "there is no such file"
-        raise CheckpointError(f"Expected a checkpoint at {path}, but {found}.")
+        raise CheckpointError(f"Expected a checkpoint at {path}, but {found}{hint}.")
 
 
 def unreadable(path: str | Path, error: OSError) -> CheckpointError:

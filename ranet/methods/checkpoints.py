@@ -24,6 +24,7 @@ from ranet.methods.checkpoint_files import (
     UNTOLD,
     check_entries,
     check_finite,
+    check_is_file,
     check_names_and_shapes,
     read_checkpoint_file,
     read_exchange_file,
@@ -44,7 +45,8 @@ def load_checkpoint(path: str | Path, released_objects: str | None = None) -> VO
     """Read a network from one of this project's checkpoints or one of the authors'.
 
     Args:
-        path: the file.
+        path: the file, or the name of a network that comes with the project, as
+            :func:`checkpoint_file` takes them.
         released_objects: ``"single"`` or ``"multi"``: which network one of the authors' files is
             for; None: as its name says. Ignored for this project's own.
 
@@ -55,6 +57,7 @@ def load_checkpoint(path: str | Path, released_objects: str | None = None) -> VO
         CheckpointError: the file is missing, no checkpoint, or does not fit the network, or one of
             the authors' has a name that does not tell which network it is for.
     """
+    path = checkpoint_file(path)
     content = _read(path)
     for method in (method_class(name) for name in list_methods() if "format" not in content):
         if method.reads(content):
@@ -176,7 +179,7 @@ def fingerprint(path: str | Path) -> str:
 
 
 DEFAULT = "ranet-small"
-"""What scripts segment with when nobody names a checkpoint."""
+"""What is used where nobody names a network; so do commands, which know it without torch."""
 
 _FOLDER = SHIPPED / "checkpoints"
 
@@ -202,6 +205,22 @@ def pretrained_path(name: str = DEFAULT) -> Path:
             f"The network {name!r} should lie at {path}, but there is no such file; in a clone, "
             "`git checkout -- checkpoints` gets it again."
         )
+    return path
+
+
+def checkpoint_file(checkpoint: str | Path) -> Path:
+    """The file of what is given as a checkpoint, in Python, behind ``--checkpoint``, or elsewhere.
+
+    Args:
+        checkpoint: the path of a file, or else the name of a network that comes with the project.
+
+    Raises:
+        CheckpointError: there is no such file, and no network of that name.
+    """
+    path = Path(checkpoint)
+    if str(path) in _FILES and not path.is_file():
+        return pretrained_path(str(path))
+    check_is_file(path, f"; those named {' and '.join(_FILES)} come with the project")
     return path
 
 

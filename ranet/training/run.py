@@ -21,8 +21,8 @@ from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
 from ranet.lock import only_writer
 from ranet.methods.base import VOSMethod
-from ranet.methods.checkpoint_files import STATIC, VIDEO, check_is_file, training_stage
-from ranet.methods.checkpoints import load_checkpoint
+from ranet.methods.checkpoint_files import STATIC, VIDEO, training_stage
+from ranet.methods.checkpoints import checkpoint_file, load_checkpoint
 from ranet.methods.registry import create_method, reads_instances
 from ranet.provenance import revision
 from ranet.structures import TrainingBatch
@@ -354,7 +354,7 @@ def starting_model(config: TrainConfig) -> VOSMethod:
 
 def _network_of_the_stage_before(path: Path, variant: str | None) -> VOSMethod:
     try:
-        check_is_file(path)
+        path = checkpoint_file(path)
     except CheckpointError as error:
         raise CheckpointError(
             f"start_from: {error} Run the stage before, or set start_from=FILE to where its "

@@ -413,6 +413,11 @@ def test_a_start_from_another_method_is_refused(
         train(other)
 
 
+def test_a_start_from_a_network_that_comes_with_the_project(tiny_run: TrainConfig) -> None:
+    with pytest.raises(CheckpointError, match=r"start_from, ranet-small, .* method 'ranet'"):
+        starting_model(changed(tiny_run, start_from="ranet-small"))
+
+
 def test_a_start_from_nothing_says_what_to_do(tiny_run: TrainConfig, tmp_path: Path) -> None:
     stage = changed(tiny_run, start_from=tmp_path / "none.pt")
     with pytest.raises(CheckpointError, match=r"none\.pt, but .* Run the stage before, or set"):
