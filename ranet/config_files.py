@@ -40,11 +40,11 @@ class Section(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _say_what_was_meant(cls, values: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
-        """Name known keys where an unknown one is refused."""
+        """Tell mistakes by the names that a file has, and of an unknown key the known ones."""
         try:
             return check(values)
         except ValidationError as error:
-            mistakes = [_with_known_keys(cls, mistake) for mistake in error.errors()]
+            mistakes = [_in_plain_words(cls, mistake) for mistake in error.errors()]
         raise ValidationError.from_exception_data(cls.__name__, mistakes)
 
 
@@ -193,14 +193,27 @@ def _line(mistake: ErrorDetails) -> str:
     return f"  {location}: {message}, found {mistake['input']!r}"
 
 
-def _with_known_keys(section: type[Section], mistake: ErrorDetails) -> InitErrorDetails:
+_SECTION = "Input should be a section of `key: value` lines"
+
+_SHAPES = {
+    "tuple_type": "Input should be a list",
+    "dict_type": _SECTION,
+    "model_type": _SECTION,
+    "model_attributes_type": _SECTION,
+}
+"""What pydantic tells by the names of types in Python."""
+
+
+def _in_plain_words(section: type[Section], mistake: ErrorDetails) -> InitErrorDetails:
     """The same mistake; of an unknown key of the section itself, what may have been meant."""
-    message = mistake["msg"].removeprefix("Value error, ")
-    if mistake["type"] == "extra_forbidden" and len(mistake["loc"]) == 1:
+    mark, message = mistake["type"], mistake["msg"].removeprefix("Value error, ")
+    if mark == "extra_forbidden" and len(mistake["loc"]) == 1:
         meant = _what_was_meant(section, str(mistake["loc"][0]), mistake["input"])
         message = f"unknown key; {meant}"
+    elif mark == "too_long" and "ctx" in mistake:  # or else an inner section has told it already
+        message = f"Input should be a list of {mistake['ctx']['max_length']}"
     return InitErrorDetails(
-        type=PydanticCustomError(mistake["type"], message),
+        type=PydanticCustomError(mark, _SHAPES.get(mark, message)),
         loc=mistake["loc"],
         input=mistake["input"],
     )

@@ -145,6 +145,25 @@ def test_an_unknown_key_is_told_what_may_have_been_meant(tmp_path, kind, overrid
     assert f": unknown key; {meant}" in message
 
 
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("input_size=240", "input_size: Input should be a list, found 240"),
+        (
+            "input_size=[240, 432, 3]",
+            "input_size: Input should be a list of 2, found [240, 432, 3]",
+        ),
+        ("online=[3]", "online: Input should be a section of `key: value` lines, found [3]"),
+        ("online={steps: 1, losses: [1]}", "online.losses: Input should be a section"),
+    ],
+)
+def test_lists_and_sections_are_called_what_yaml_calls_them(tmp_path, override, told):
+    inner = refused(InferenceConfig, tmp_path, "", override)
+    outer = refused(EvalConfig, tmp_path, "", f"inference.{override}")
+    assert f"  {told}" in inner
+    assert f"  inference.{told}" in outer
+
+
 def test_a_key_that_stands_twice(tmp_path):
     text = "crop_scale: 2\nonline:\n  steps: 3\n  steps: 4\n"
     message = refused(InferenceConfig, tmp_path, text)
