@@ -27,11 +27,11 @@ def read(path):  # → 1×3×H×W, RGB in [0, 1]
 
 mask = Image.open(first_mask)
 pixels = np.array(mask)
-ids = np.setdiff1d(pixels, [0, 255])  # 255 is void
+values = {*pixels.ravel().tolist()} - {0}
+ids = sorted(values - {255} or values)  # 255 is void, or white in black and white
 if mask.mode not in ("P", "L") or pixels.shape != tuple(size) or len(ids) != objects:
-    wanted = f"{objects} of the ids 1…254 in an indexed or grey image of size {size}"
-    found = f"{ids.tolist()} in mode {mask.mode}, {list(pixels.shape)}"
-    sys.exit(f"{first_mask}: expected {wanted}, found {found}")
+    wanted = f"{objects} ids in an indexed or grey image of size {size}"
+    sys.exit(f"{first_mask}: expected {wanted}, found {ids} in {mask.mode}, {list(pixels.shape)}")
 files = [path for path in frames.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
 files.sort(key=lambda path: re.sub("[0-9]+", lambda n: n[0].zfill(20), path.stem))  # 9, 10
 first, *others = files or sys.exit(f"{frames}: expected .jpg, .jpeg or .png files, found none")
@@ -49,7 +49,7 @@ def write(path, labels):
     mask.save(out / f"{path.stem}.png")
 
 
-write(first, np.where(pixels == 255, 0, pixels))
+write(first, np.where(np.isin(pixels, ids), pixels, 0))
 state = run(template_graph, {"image": read(first), "masks": masks})
 for path in others:
     before = {f"previous_{name}": value for name, value in state.items()}
