@@ -36,9 +36,11 @@ def coarse_jaccard(prediction: Prediction, labels: Tensor, objects: Tensor) -> T
 
 
 def proposal_matching(prediction: Prediction, labels: Tensor, objects: Tensor) -> Tensor:
-    """Mean squared difference of similarities from 1 where a proposal is the target's, 0 elsewhere.
+    """Squared difference of similarities from 1 where a proposal is the target's, 0 elsewhere.
 
-    Which is whose is DMM-Net's greedy assignment, by their overlap with the truth.
+    Which is whose is DMM-Net's greedy assignment, by their overlap with the truth. Pairs that belong
+    together count as much as all others do (our choice): of twenty proposals one is the target's at
+    most, and in a mean over all, it is cheap to find no proposal like any target.
 
     Args:
         prediction: with ``similarity`` B×K×P, ``proposals`` B×P×h×w and ``valid`` B×P.
@@ -46,7 +48,8 @@ def proposal_matching(prediction: Prediction, labels: Tensor, objects: Tensor) -
         objects: B, how many objects each sample has.
 
     Returns:
-        A scalar, at least 0; 0 for a sample without proposals.
+        A scalar, at least 0: the mean over samples of the mean of both kinds' means, or of the one
+        kind that is there; 0 for a sample without proposals.
     """
     similarity = prediction.aux["similarity"].float()
     masks, valid = prediction.aux["proposals"].float(), prediction.aux["valid"]
@@ -54,8 +57,11 @@ def proposal_matching(prediction: Prediction, labels: Tensor, objects: Tensor) -
     pairs = _existing(similarity, objects)[..., None] & valid[:, None]  # B×K×P
     overlap = soft_iou(truth, masks) * pairs
     target = greedy(-overlap) * (overlap >= _SAME)
-    squares = (similarity - target).square() * pairs
-    return (squares.sum(dim=(1, 2)) / pairs.sum(dim=(1, 2)).clamp(min=1)).mean()
+    squares = (similarity - target).square()
+    kinds = torch.stack([target > 0, pairs & (target == 0)])  # 2×B×K×P
+    counts = kinds.sum(dim=(2, 3))  # 2×B
+    means = (squares * kinds).sum(dim=(2, 3)) / counts.clamp(min=1)
+    return (means.sum(dim=0) / (counts > 0).sum(dim=0).clamp(min=1)).mean()
 
 
 def _existing(of_targets: Tensor, objects: Tensor) -> Tensor:

@@ -103,3 +103,12 @@ def test_losses():
     assert coarse_jaccard(empty, labels, two).item() > 0.9
     nothing = right._replace(aux={**right.aux, "valid": torch.tensor([[False, False]])})
     assert proposal_matching(nothing, labels, two).item() == 0
+
+
+def test_finding_nothing_like_a_target_is_half_wrong_among_any_number_of_proposals():
+    labels = torch.zeros(1, 64, 96, dtype=torch.uint8)
+    labels[:, 8:40, 8:40] = 1
+    own = (labels == 1).float()[:, None, ::4, ::4]
+    aux = {"proposals": torch.cat([own, own.new_zeros(1, 19, 16, 24)], dim=1)}
+    aux |= {"similarity": torch.zeros(1, 1, 20), "valid": torch.ones(1, 20, dtype=torch.bool)}
+    assert proposal_matching(Prediction(own, aux), labels, torch.tensor([1])).item() == 0.5
