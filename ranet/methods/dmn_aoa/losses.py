@@ -38,9 +38,9 @@ def coarse_jaccard(prediction: Prediction, labels: Tensor, objects: Tensor) -> T
 def proposal_matching(prediction: Prediction, labels: Tensor, objects: Tensor) -> Tensor:
     """Squared difference of similarities from 1 where a proposal is the target's, 0 elsewhere.
 
-    Which is whose is DMM-Net's greedy assignment, by their overlap with the truth. Pairs that belong
-    together count as much as all others do (our choice): of twenty proposals one is the target's at
-    most, and in a mean over all, it is cheap to find no proposal like any target.
+    Which is whose is DMM-Net's greedy assignment, by their overlap with the truth. Pairs that
+    belong together count as much as all others do (our choice): of twenty proposals one is the
+    target's at most, and in a mean over all, it is cheap to find no proposal like any target.
 
     Args:
         prediction: with ``similarity`` B×K×P, ``proposals`` B×P×h×w and ``valid`` B×P.
