@@ -409,8 +409,7 @@ class InferenceConfig(Section):
     memory_limit: PositiveInt | None = Field(
         None,
         description="frames that a method with a memory remembers of each object: the one it was "
-        "marked in, and the newest; null: all; others than DMN-AOA with its model.memory: all "
-        "refuse it",
+        "marked in, and the newest; null: all; methods whose memory does not grow refuse it",
     )
     source: str | None = Field(
         None,

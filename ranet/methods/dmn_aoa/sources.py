@@ -6,6 +6,7 @@ name.
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, TypeVar
 
 from ranet.errors import ConfigError
@@ -13,7 +14,7 @@ from ranet.errors import ConfigError
 if TYPE_CHECKING:
     from ranet.methods.dmn_aoa.proposals import ProposalSource
 
-_Create = TypeVar("_Create", bound="Callable[[int], ProposalSource]")
+_Create = TypeVar("_Create", bound="Callable[..., ProposalSource]")
 
 
 def _nothing(channels: int) -> "ProposalSource":
@@ -33,15 +34,13 @@ SOURCES: "dict[str, Callable[..., ProposalSource]]" = {
     "light": _light,
     "maskrcnn": _maskrcnn,
 }
-"""What makes each source, given c, the channels of the feature pyramid."""
-
-_OF_FILES = {"maskrcnn"}
-"""Those that are also given a file of weights, as ``NAME:FILE``."""
+"""What makes each source, given c, the channels of the feature pyramid; where it also takes
+``file``, it is given a file of weights by ``NAME:FILE``."""
 
 
 def register_source(name: str) -> Callable[[_Create], _Create]:
     """Make a source known as ``model.source`` and ``inference.source``; a decorator of its class,
-    or of a function that makes it, given the channels of the feature pyramid.
+    or of a function that makes it, as :data:`SOURCES` has them.
 
     The weights of a source that is an ``nn.Module`` are learned with the network, and checkpoints
     keep them; it has ``learn``, as :class:`.LightDetector` has. Whatever brings its own is no
@@ -62,8 +61,9 @@ def known_source(name: str) -> str:
         ValueError: it is not.
     """
     kind, colon, _ = name.partition(":")
-    if kind not in (_OF_FILES if colon else SOURCES):
-        names = [*SOURCES, *(f"{source}:FILE" for source in sorted(_OF_FILES))]
+    of_files = [one for one, create in SOURCES.items() if "file" in signature(create).parameters]
+    if kind not in (of_files if colon else SOURCES):
+        names = [*SOURCES, *(f"{source}:FILE" for source in of_files)]
         raise ValueError(f"a source of proposals should be one of {', '.join(names)}")
     return name
 

@@ -215,6 +215,21 @@ def test_onnx_files_take_the_steps_that_a_segmenter_takes(tmp_path, monkeypatch)
         assert np.abs(after["probabilities"] - state()["probabilities"]).mean() < 1e-3
 
 
+def test_a_source_that_takes_a_file_is_given_it(monkeypatch):
+    given = []
+
+    def of_a_file(channels, file=""):
+        given.append(file)
+        return Detector()
+
+    monkeypatch.setitem(sources.SOURCES, "of_a_file", of_a_file)
+    sources.create_source("of_a_file:weights.pth", 8)
+    sources.create_source("of_a_file", 8)
+    assert given == ["weights.pth", ""]
+    with pytest.raises(ConfigError, match=r"light, .* of_a_file:FILE"):
+        sources.create_source("light:weights.pth", 8)
+
+
 @pytest.mark.parametrize(
     ("option", "message"),
     [
