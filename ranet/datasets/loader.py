@@ -21,6 +21,9 @@ class BatchLoader:
     Batch s holds samples s·B … s·B + B − 1, whatever the number of workers. Epochs are no
     boundary: the workers go on until the last step.
 
+    Attributes:
+        steps: the numbers s; a run that goes on may set others before it takes the first batch.
+
     Args:
         config: sources, augmentation, and the number of workers.
         seed: of the run.
@@ -50,19 +53,13 @@ class BatchLoader:
         instances: bool = False,
     ) -> None:
         samples = TrainingSamples(config, seed=seed, instances=instances)
-        self._loader = DataLoader(
-            _Batches(samples, batch_size, process, processes),
-            batch_size=None,  # an item is a batch already
-            sampler=range(first_step, first_step + steps),
-            num_workers=config.workers,
-            worker_init_fn=_start_worker,
-            generator=torch.Generator(),  # leave the global one as it is
-            pin_memory=pin_memory,
-        )
+        self.steps = range(first_step, first_step + steps)
+        self._batches = _Batches(samples, batch_size, process, processes)
+        self._workers, self._pin_memory = config.workers, pin_memory
 
     def __len__(self) -> int:
         """Number of steps."""
-        return len(self._loader)
+        return len(self.steps)
 
     def __iter__(self) -> Iterator[TrainingBatch]:
         """Start the workers, which end with the iterator.
@@ -70,7 +67,16 @@ class BatchLoader:
         Raises:
             DataError: a sample could not be made; where in the row of batches it is due.
         """
-        for batch in self._loader:
+        loader = DataLoader(
+            self._batches,
+            batch_size=None,  # an item is a batch already
+            sampler=self.steps,
+            num_workers=self._workers,
+            worker_init_fn=_start_worker,
+            generator=torch.Generator(),  # leave the global one as it is
+            pin_memory=self._pin_memory,
+        )
+        for batch in loader:
             if isinstance(batch, RANetError):
                 raise batch
             yield batch

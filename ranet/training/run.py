@@ -69,13 +69,27 @@ def train(config: TrainConfig, resume: bool = False, scorers: int = 1) -> Path:
             do; a checkpoint was written first.
     """
     revision()  # looked up now, for checkpoints that are written much later
-    with joined_processes(config) as processes, _only_run(config.output, processes):
-        if not _train_with(processes, config, resume, scorers):
-            raise KeyboardInterrupt
+    with joined_processes(config) as processes:
+        batches = BatchLoader(  # data that are missing are told before there is an output
+            config.data,
+            seed=config.seed,
+            batch_size=config.batch_size,
+            first_step=0,
+            steps=config.steps,
+            pin_memory=processes.device.type == "cuda",
+            process=processes.rank,
+            processes=processes.count,
+            instances=reads_instances(config.losses),
+        )
+        with _only_run(config.output, processes):
+            if not _train_with(processes, batches, config, resume, scorers):
+                raise KeyboardInterrupt
     return config.output / _RESULT
 
 
-def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers: int) -> bool:
+def _train_with(
+    processes: Processes, batches: BatchLoader, config: TrainConfig, resume: bool, scorers: int
+) -> bool:
     """Train among the processes; returns whether to the end, not to a request to stop.
 
     What shares their gradients ends with this function, before they part: its end may otherwise
@@ -88,17 +102,7 @@ def _train_with(processes: Processes, config: TrainConfig, resume: bool, scorers
     if resume and processes.is_first:
         _tell_where_it_goes_on(config, newest)
     first = progress.step
-    batches = BatchLoader(
-        config.data,
-        seed=config.seed,
-        batch_size=config.batch_size,
-        first_step=first,
-        steps=config.steps - first,
-        pin_memory=processes.device.type == "cuda",
-        process=processes.rank,
-        processes=processes.count,
-        instances=reads_instances(config.losses),
-    )
+    batches.steps = range(first, config.steps)
     files = _RunFiles(config, step, progress, scorers) if processes.is_first else None
     with StopRequest() as stop:
         after = _AfterStep(config, processes, files, stop)

@@ -432,6 +432,15 @@ def test_missing_data_leaves_no_output(tiny_run: TrainConfig, tmp_path: Path) ->
     assert not tiny_run.output.exists()
 
 
+def test_missing_data_are_told_without_the_output(tiny_run: TrainConfig, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    root.mkdir()
+    values = changed(tiny_run, output=root / "run").model_dump()
+    values["data"]["sources"][0]["root"] = root
+    with pytest.raises(DataError, match="it is empty"):
+        train(parse_config(TrainConfig, values))
+
+
 @pytest.fixture
 def config_file(tiny_run: TrainConfig, tmp_path: Path) -> Path:
     return written(tiny_run, tmp_path / "tiny.yaml")
