@@ -68,6 +68,8 @@ class DynamicMemory(nn.Module):
         # Values begin as the embedding itself, which proposals are compared in.
         nn.init.dirac_(self.value.weight)
         nn.init.zeros_(self.value.bias)
+        # And queries as keys: what looks alike is relevant from the start.
+        self.query.load_state_dict(self.key.state_dict())
 
     def entry(self, embedding: Tensor, boxes: Tensor, masks: Tensor) -> Entry:
         """What is to be remembered of a frame.

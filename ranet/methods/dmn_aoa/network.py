@@ -96,7 +96,7 @@ class Encoded(NamedTuple):
     skips: Skips
     """Of the backbone."""
     pyramid: Pyramid
-    """Its embedding, B×c×⌈h/8⌉×⌈w/8⌉, is float32."""
+    """Its embedding is B×c×⌈h/8⌉×⌈w/8⌉."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -545,7 +545,7 @@ class DMNAOA(VOSMethod):
         with self.in_half(seen.device):
             skips = self.backbone(normalise_image(seen, self.backbone.mean, self.backbone.std))
             pyramid = self.pyramid(skips)
-        return Encoded(seen, skips, pyramid._replace(embedding=pyramid.embedding.float()))
+        return Encoded(seen, skips, pyramid)
 
     def propose(self, encoded: Encoded) -> Proposals:
         """What :attr:`source`, or :attr:`detector`, finds in a frame."""

@@ -16,11 +16,15 @@ class Pyramid(NamedTuple):
     at16: Tensor
     at32: Tensor
     embedding: Tensor
-    """At stride 8: what boxes are compared by."""
+    """At stride 8, float32: what boxes are compared by."""
 
 
 class FeaturePyramid(nn.Module):
     """Features at strides 32, 16 and 8 added from coarse to fine, and embedded (our choice).
+
+    Channels of the embedding have mean 0 and deviation 1 over the frame: what all of it has in
+    common does not tell objects apart, and softmaxes of inner products, of memory and alignment,
+    begin neither flat nor at single positions.
 
     Args:
         backbone_channels: channels of the features at strides 2 to 32.
@@ -41,7 +45,8 @@ class FeaturePyramid(nn.Module):
         at32 = self.lateral32(skips.f32)
         at16 = self.lateral16(skips.f16) + _enlarged(at32, skips.f16)
         at8 = self.smooth8(self.lateral8(skips.f8) + _enlarged(at16, skips.f8))
-        return Pyramid(at8, at16, at32, self.embed(F.relu(at8)))
+        embedding = F.instance_norm(self.embed(F.relu(at8)).float())
+        return Pyramid(at8, at16, at32, embedding)
 
 
 def _enlarged(features: Tensor, to: Tensor) -> Tensor:

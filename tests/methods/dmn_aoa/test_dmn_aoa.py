@@ -23,6 +23,7 @@ from ranet.structures import one_hot_masks
 from ranet.training.losses import compute_losses
 
 COARSE = {"refine": False}  # an untrained RefineNet spoils what the next frame is told
+BY_PLACE = {"iou_weight": 1.0}  # untrained features do not tell what is alike
 
 ROOT = Path(__file__).parents[3]
 
@@ -126,7 +127,7 @@ def test_a_target_that_still_looks_the_same_keeps_its_last_mask():
 
 @torch.no_grad()
 def test_the_network_sees_all_of_a_frame_at_its_size():
-    method = tiny_dmn_aoa(**COARSE).for_inference(
+    method = tiny_dmn_aoa(**COARSE, **BY_PLACE).for_inference(
         Options(crop="around_objects", input_size=SIZE, frame_size=(128, 192))
     )
     frames, labels = passing_squares(3)
@@ -140,6 +141,30 @@ def test_the_network_sees_all_of_a_frame_at_its_size():
     assert prediction.logits.shape == (1, 2, *SIZE)
     assert state.probabilities.shape == (1, 2, 128, 192)
     assert coarse_iou(prediction, labels[1]).min() > 0.9
+
+
+@torch.no_grad()
+def test_what_all_of_a_frame_has_in_common_is_not_in_its_embedding():
+    method = tiny_dmn_aoa()
+    frames, _ = passing_squares(1)
+    embedding = method.encode(frames[0]).pyramid.embedding.flatten(2)
+    assert embedding.mean(dim=2).abs().max() < 1e-5
+    assert (embedding.std(dim=2) - 1).abs().max() < 0.1
+    method.pyramid.embed.bias.fill_(100)
+    torch.testing.assert_close(
+        method.encode(frames[0]).pyramid.embedding.flatten(2), embedding, rtol=0, atol=1e-2
+    )
+
+
+@torch.no_grad()
+def test_what_looks_alike_is_relevant_from_the_start():
+    method = tiny_dmn_aoa()
+    frames, labels = passing_squares(1)
+    state = started(method, frames, labels)
+    embedding = method.encode(frames[0]).pyramid.embedding
+    relevance = method.memory.relevance(state.memory, embedding, state.boxes)[0, :, :, 0]
+    itself = relevance.diagonal(dim1=1, dim2=2)
+    assert itself.mean() > 1.3 / itself.shape[1]  # 1 where every position is as relevant
 
 
 @pytest.mark.parametrize(
@@ -183,7 +208,7 @@ def test_the_same_seed_trains_on_the_same_proposals_and_another_on_others():
 
 
 def test_a_sample_with_fewer_objects_trains_as_if_it_were_alone():
-    method = tiny_dmn_aoa(truth_jitter=0).train()
+    method = tiny_dmn_aoa(truth_jitter=0, **BY_PLACE).train()
     frames, labels = passing_squares(2)
     one = [torch.where(t == 1, t, 0) for t in labels]
     pair = [clip_of(frames, labels), clip_of(frames, one)._replace(objects=torch.tensor([1]))]
@@ -234,7 +259,7 @@ def test_a_state_can_be_written_and_read():
 
 @torch.no_grad()
 def test_targets_come_and_go():
-    method = tiny_dmn_aoa(**COARSE)
+    method = tiny_dmn_aoa(**COARSE, **BY_PLACE)
     frames, labels = passing_squares(4)
     only_first = [torch.where(t == 1, t, 0) for t in labels]
     state = started(method, frames, only_first, objects=1)
