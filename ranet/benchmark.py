@@ -1,36 +1,34 @@
 """How fast everything is, measured so that it can be compared: ``ranet benchmark``.
 
-A *case* is what to measure: a part with its settings. Its part prepares *work*, which is timed and
-becomes a *row* of the file of results and of the table; where a part prepares two works, ours and
-another's, they are timed in turn. FLOP are counted as torch counts them: of convolutions, matrix
-products and their gradients, a multiplication with an addition being two; all else counts nothing.
+A *case* is a part of the project and its settings. The part prepares a call, which is timed in
+*rounds*; what these took is a *row* of the file of results and of the table. FLOP are counted as
+torch counts them: of convolutions, matrix products and their gradients, a multiplication with an
+addition being two; all else counts nothing.
 """
 
 import gc
 import importlib.metadata
+import importlib.util
 import itertools
 import math
 import multiprocessing
 import os
 import platform
 import re
-import shlex
-import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import cv2
@@ -41,9 +39,8 @@ from torch.utils import collect_env
 from torch.utils.flop_counter import FlopCounterMode
 
 from ranet.cli import usable_cores
-from ranet.config import parse_config
 from ranet.datasets.frames import ImageFrames
-from ranet.datasets.image_io import write_image, write_labels
+from ranet.datasets.image_io import write_image
 from ranet.datasets.loader import BatchLoader
 from ranet.device import (
     DTYPES,
@@ -54,62 +51,58 @@ from ranet.device import (
     resolve_device,
     synchronise,
 )
-from ranet.errors import BenchmarkError, CheckpointError
-from ranet.files import write_json
+from ranet.errors import BenchmarkError
 from ranet.inference.network import Network, resolved
 from ranet.inference.sequences import Job, segment
 from ranet.inference.tracker import Tracker
 from ranet.methods.base import VOSMethod
-from ranet.methods.checkpoints import (
-    load_checkpoint,
-    load_pretrained,
-    pretrained_path,
-    save_checkpoint,
-)
-from ranet.methods.registry import MethodConfig, create_method, method_config
-from ranet.metrics import boundary_map, boundary_radius, evaluate_davis, jaccard
-from ranet.metrics.protocol import ScoredFrame, find_videos
+from ranet.metrics import evaluate_davis
+from ranet.metrics.protocol import find_videos
 from ranet.provenance import versions
 from ranet.structures import TrainingBatch, TrainingSample, one_hot_masks
-from ranet.tables.benchmark import Row, new_row, with_ratio
+from ranet.tables.grid import Grid
 from ranet.training.processes import alone
 from ranet.training.run import new_training_step
-from ranet.wording import count
 
+_CPU = torch.device("cpu")
 _ROUNDS = 5  # of each row, as the speed of a machine changes
 _SIDE = {"cuda": 8192, "mps": 4096, "cpu": 2048}  # of the matrices: larger ones are no faster
 _SIDE_OF_SLOW = 512  # of float16 on a CPU: larger ones would take seconds
 _LIBRARIES = ("numpy", "opencv-python-headless", "pillow", "triton")
 _DECISIVE_VARIABLE = r"MALLOC_\w+|PYTORCH_(\w+_)?ALLOC_CONF|LD_PRELOAD|(OMP|GOMP|KMP)_\w+"
-_FRAMES_IN_MEMORY = 9  # a first one, and some that come again and again
-_FRAMES, _MASK, _OUT = "{frames}", "{mask}", "{out}"  # stand for the paths in a command
-_TOLD_LINES = 15  # of what a failed command has printed
+
+Call = Callable[[], object]
+"""What is timed; when it returns, the device may still be busy."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """What to measure.
+    """What to measure."""
 
-    Attributes:
-        part: what kind of work, of :data:`PARTS`.
-        settings: what decides how long it takes, by name, ready to be shown and compared;
-            ``objects``, ``videos`` and ``frames`` are counts.
-        config: how: an ``InferenceConfig``, whose input size is that of the frames, or a
-            ``TrainConfig``; of an evaluation, the arguments of ``evaluate_davis``.
-        network: a name, one of :data:`PEERS` included, or the path of a checkpoint.
-        against: what is timed in turn with it: one of :data:`PEERS`; of the part ``command``, the
-            other command; empty: nothing.
-    """
-
-    part: str
-    settings: Mapping[str, Any]
-    config: Any
-    network: str | Path = ""
-    against: str = ""
+    part: str  # of PARTS
+    settings: Mapping[str, Any]  # what decides how long it takes, ready to be shown
+    config: Any  # InferenceConfig or TrainConfig; of an evaluation, evaluate_davis's arguments
+    network: Callable[[], VOSMethod] | None = None  # makes it
+    against: str = ""  # cutie-small or cutie-base: timed in turn with it
 
 
-@dataclass(frozen=True)
-class Effort:
+Row = dict[str, Any]
+"""What was measured of a case, see :func:`_new_row`."""
+
+Part = Callable[[Case, Row, ExitStack], Call]
+"""Prepares the call of a case, completes what is known of it in the row, and puts on the stack what
+is to be done after the last call."""
+
+
+class Round(NamedTuple):
+    """Some calls in a row: seconds of each, the matrix products' rate just before, peak memory."""
+
+    seconds: list[float]
+    product_rate: float | None
+    memory: tuple[int, str] | None
+
+
+class Effort(NamedTuple):
     """Calls that are not timed, then those that are: so many, and for so many seconds, at least."""
 
     warm_up: int = 3
@@ -120,106 +113,119 @@ class Effort:
         """The same in some rounds, each with a call to time at least."""
         rounds = min(_ROUNDS, self.repeats)
         part = Effort(0, math.ceil(self.repeats / rounds), self.seconds / rounds)
-        return [replace(part, warm_up=self.warm_up), *[part] * (rounds - 1)]
-
-
-Work = tuple[Callable[[], object], dict[str, Any]]
-"""A call, after which the device may still be busy, and entries of its :data:`Row`."""
-
-Part = Callable[[Case], Iterator[Sequence[Work]]]
-"""Prepares the work of a case, yields it to be timed, adds what is known then, and clears away."""
-
-
-def _work(call: Callable[[], object], units: int, **entries: Any) -> Work:
-    return call, {"unit": "frame", "units": units, "details": {}, **entries}
+        return [part._replace(warm_up=self.warm_up), *[part] * (rounds - 1)]
 
 
 # --- Timing
 
 
 def measure(case: Case, effort: Effort) -> list[Row]:
-    """The rows of a case, with what it needs cleared away; a GPU without room is a result, too.
+    """The row of a case; if it is timed in turn with another network, that one's, too.
 
     Raises:
         RANetError: the work cannot be done.
     """
-    if case.against in PEERS:
-        return _measure_with_peer(case, effort)
+    if case.against:
+        return _measure_in_turn(case, effort)
+    return [_summary(*_measure_rounds(PARTS[case.part], case, effort.in_rounds()))]
+
+
+def _new_row(case: Case) -> Row:
+    """What is told of every case, by name; None where it is not known."""
+    evaluates = isinstance(case.config, dict)
+    return {
+        "part": case.part,
+        "settings": dict(case.settings),  # what decides how long it takes
+        "unit": "frame",  # what a call works through
+        "units": 1,  # how many of them
+        "parameters": None,  # numbers that the network has learned
+        "flop": None,  # of a call; None: none that count
+        "seconds": None,  # of a call: calls, fastest, lower, median, upper (quartiles), slowest
+        "units_per_second": None,  # at the median
+        "flop_rate": None,  # at the median
+        "peak_flop_rate": None,  # of matrix products: same device, threads and numbers
+        "share_of_peak": None,  # 0…1, the median of rounds of both in turn
+        "peak_bytes": None,  # during the calls
+        "memory_counted": None,  # what they are of, see ranet.device.peak_memory
+        "problem": None,  # why it could not be measured, or which settings were without effect
+        "details": {} if evaluates else {"config": case.config.model_dump(mode="json")},  # and more
+    }
+
+
+def _measure_rounds(part: Part, case: Case, efforts: Sequence[Effort]) -> tuple[Row, list[Round]]:
+    """A row without times, and the rounds; none if a GPU has no room, which is a result, too."""
+    row, rounds = _new_row(case), []
     if "torch._dynamo" in sys.modules:  # after a few networks, others would run as they are
         torch.compiler.reset()
-    _forget_earlier_work()
-    part = _prepare_cutie if case.network in PEERS else PARTS[case.part]
+    _free_memory()
     try:
-        with contextmanager(part)(case) as works:
-            _forget_earlier_work()  # that of the preparation
-            if len(works) == 1:
-                seconds = [_time_alone(case, *works[0], effort)]
-            else:
-                seconds = time_in_turn([call for call, _ in works], effort)
+        with ExitStack() as stack:
+            call = part(case, row, stack)
+            if row["parameters"] and row["flop"] is None:
+                row["flop"] = _flop_as_written(part, case, call)
+            device = _CPU if row["flop"] is None else resolve_device(case.config.device)
+            for effort in efforts:
+                rate = matrix_product_rate(device, case.config.dtype) if row["flop"] else None
+                _free_memory()  # of the matrices and the preparation
+                _count_memory_from_now_on(device)
+                frames = row["details"].get("frames_of_a_call", 1)
+                seconds = [each / frames for each in time_calls(call, effort, device)]
+                rounds.append(Round(seconds, rate, peak_memory(device)))
     except torch.OutOfMemoryError:
-        return [new_row(case.part, case.settings, problem="out of memory")]
-    rows = []
-    for (_, entries), times in zip(works, seconds, strict=True):
-        settings = entries.pop("settings", case.settings)
-        rows.append(new_row(case.part, settings, times, **entries))
-    return with_ratio(rows) if len(rows) == 2 else rows
+        row["problem"], rounds = "out of memory", []
+    return row, rounds
 
 
-def _time_alone(
-    case: Case, call: Callable[[], object], entries: dict[str, Any], effort: Effort
-) -> list[float]:
-    """Seconds of each call; adds memory, and where FLOP count, the rate of matrix products.
-
-    These are timed in turn with the calls, in a few rounds.
-    """
-    flop = entries.get("flop")
-    device = resolve_device("cpu" if flop is None else case.config.device)
-    seconds, rates, shares, memory = [], [], [], []
-    for part in effort.in_rounds() if flop else [effort]:
-        if flop:
-            rates.append(matrix_product_rate(device, case.config.dtype))
-        _reset_peak(device)  # the matrices do not count
-        (times,) = time_in_turn([call], part, device)
-        memory.append(peak_memory(device))
-        seconds += times
-        if flop:
-            shares.append(flop / statistics.median(times) / rates[-1])
-    counted = max(filter(None, memory), default=(None, None))
-    entries["peak_bytes"], entries["memory_counted"] = counted
-    if flop:
-        entries["peak_flop_rate"] = statistics.median(rates)
-        entries["share_of_peak"] = statistics.median(shares)
-    return seconds
+def _summary(row: Row, rounds: Sequence[Round]) -> Row:
+    """The row with what the rounds took, if there are any."""
+    if not rounds:
+        return row
+    seconds = [each for one in rounds for each in one.seconds]
+    ends = np.quantile(seconds, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    spread = zip(("fastest", "lower", "median", "upper", "slowest"), ends, strict=True)
+    row["seconds"] = {"calls": len(seconds), **dict(spread)}
+    row["units_per_second"] = row["units"] / ends[2]
+    counted = max((each.memory for each in rounds if each.memory), default=(None, None))
+    row["peak_bytes"], row["memory_counted"] = counted
+    if flop := row["flop"]:
+        row["flop_rate"] = flop / ends[2]
+        row["peak_flop_rate"] = statistics.median(each.product_rate for each in rounds)
+        row["share_of_peak"] = statistics.median(
+            flop / statistics.median(each.seconds) / each.product_rate for each in rounds
+        )
+    return row
 
 
-def time_in_turn(
-    calls: Sequence[Callable[[], object]],
-    effort: Effort,
-    device: torch.device = torch.device("cpu"),  # noqa: B008  # it is immutable
-) -> list[list[float]]:
-    """Seconds of each call, A B A B …: a machine that slows down slows all of them.
-
-    Each is timed from an idle device to an idle device.
-    """
-    seconds: list[list[float]] = [[] for _ in calls]
+def time_calls(call: Call, effort: Effort, device: torch.device = _CPU) -> list[float]:
+    """Seconds of each call, from an idle device to an idle device."""
+    seconds: list[float] = []
     with exact_float32(device):
-        for call in itertools.chain(*[calls] * effort.warm_up):
+        for _ in range(effort.warm_up):
             call()
-        while len(seconds[0]) < effort.repeats or sum(map(sum, seconds)) < effort.seconds:
-            for call, times in zip(calls, seconds, strict=True):
-                synchronise(device)
-                began = time.perf_counter()
-                call()
-                synchronise(device)
-                times.append(time.perf_counter() - began)
+        while len(seconds) < effort.repeats or sum(seconds) < effort.seconds:
+            synchronise(device)
+            began = time.perf_counter()
+            call()
+            synchronise(device)
+            seconds.append(time.perf_counter() - began)
     return seconds
 
 
-def count_flop(call: Callable[[], object]) -> int:
+def count_flop(call: Call) -> int:
     """FLOP of a call, which must not be compiled or captured: nothing could be seen then."""
     with FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops()
+
+
+def _flop_as_written(part: Part, case: Case, call: Call) -> int:
+    """FLOP of the call, or if it is to be compiled or captured, of one that is not."""
+    faster = [name for name in ("compile", "cuda_graph") if getattr(case.config, name, False)]
+    if not faster:
+        return count_flop(call)
+    plain = replace(case, config=case.config.model_copy(update=dict.fromkeys(faster, False)))
+    with ExitStack() as stack:
+        return count_flop(part(plain, _new_row(case), stack))
 
 
 def matrix_product_rate(device: torch.device, dtype: str) -> float:
@@ -232,89 +238,106 @@ def matrix_product_rate(device: torch.device, dtype: str) -> float:
     side = _SIDE_OF_SLOW if on_cpu and dtype == "float16" else _SIDE[device.type]
     left, right = torch.rand(2, side, side, device=device).to(DTYPES[dtype])
     product = torch.empty_like(left)
-    calls: list[Callable[[], object]] = [lambda: torch.mm(left, right, out=product)]
+    calls: list[Call] = [lambda: torch.mm(left, right, out=product)]
     if on_cpu and dtype == "float32" and torch.backends.mkldnn.is_available():
         theirs = left.to_mkldnn(), right.to_mkldnn()
         calls.append(lambda: nn.functional.linear(*theirs))
-    seconds = time_in_turn(calls, Effort(warm_up=1, repeats=3, seconds=0), device)
-    return 2 * side**3 / min(map(statistics.median, seconds))
+    effort = Effort(warm_up=1, repeats=3, seconds=0)
+    return 2 * side**3 / min(statistics.median(time_calls(call, effort, device)) for call in calls)
 
 
-def _forget_earlier_work() -> None:
+def _free_memory() -> None:
     gc.collect()
     torch.cuda.empty_cache()
 
 
-def _reset_peak(device: torch.device) -> None:
-    """Count memory from now on; the process's own is reset where the system can (Linux)."""
+def _count_memory_from_now_on(device: torch.device) -> None:
+    """The process's own, too, where the system can (Linux)."""
     reset_peak_memory(device)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # see proc_pid_clear_refs(5)
 
 
-def describe_machine() -> dict[str, Any]:
-    """The processor, its usable cores and instructions, and the GPUs with their bytes."""
+# --- The machine, the software, and the table
+
+
+def describe() -> dict[str, Any]:
+    """``machine``, and ``software`` with what the environment tells allocators and threads."""
     told = Path("/proc/cpuinfo")
     named = told.is_file() and re.search(r"^model name\s*:\s*(.+)", told.read_text(), re.MULTILINE)
     gpus = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
+    installed = {each.name: each.version for each in importlib.metadata.distributions()}
     machine = {
         "cpu": named[1] if named else platform.processor() or platform.machine(),
         "cores": usable_cores(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "gpus": [gpu.name for gpu in gpus],
+        "gpu_memory": [gpu.total_memory for gpu in gpus],
     }
-    return {**machine, "gpu_memory": [gpu.total_memory for gpu in gpus]} if gpus else machine
-
-
-def describe_software() -> dict[str, Any]:
-    """Versions of all that counts, and what the environment tells allocators and threads.
-
-    cuDNN's version is a number, 91002 for 9.10.2.
-    """
-    installed = {each.name: each.version for each in importlib.metadata.distributions()}
-    return {
+    software = {
         **versions(),
         "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version(),
+        "cudnn": torch.backends.cudnn.version(),  # a number: 91002 for 9.10.2
         "driver": collect_env.get_nvidia_driver_version(collect_env.run),
         **{name: installed[name] for name in _LIBRARIES if name in installed},
         **{k: v for k, v in sorted(os.environ.items()) if re.fullmatch(_DECISIVE_VARIABLE, k)},
     }
+    return {"machine": machine, "software": software}
+
+
+_COUNTED = {
+    "M parameters": ("parameters", 1e6),
+    "GFLOP": ("flop", 1e9),
+    "GFLOP/s": ("flop_rate", 1e9),
+    "matrix product": ("peak_flop_rate", 1e9),
+    "share, %": ("share_of_peak", 0.01),
+    "MB": ("peak_bytes", 1e6),
+}
+"""Columns of the table, each with an entry of its row, and how much of it is 1."""
+
+
+def figures(row: Row) -> dict[str, str]:
+    """By column; ms and GFLOP are of a call: of all videos, of a whole video, of a batch."""
+    told = {}
+    if seconds := row["seconds"]:
+        lower, told["ms"], upper = (
+            f"{1000 * seconds[n]:.2f}" for n in ("lower", "median", "upper")
+        )
+        told["quartiles"] = f"{lower} … {upper}"
+        told["a second"] = f"{row['units_per_second']:.4g} {row['unit']}s"
+    for column, (name, one) in _COUNTED.items():
+        if row[name] is not None:
+            told[column] = f"{row[name] / one:.3g}"
+    if row["part"] == "loader" and seconds:
+        cores = min(max(row["settings"]["workers"], 1), usable_cores())  # which more workers share
+        told["a second and core"] = f"{row['units_per_second'] / cores:.1f}"
+    if ratio := row["details"].get("seconds_of_other_over_ours"):
+        told["times ours"] = f"{ratio:.2f}"
+    if row["problem"]:
+        told["problem"] = row["problem"]
+    return told
+
+
+def table(results: Mapping[str, Any]) -> str:
+    """All rows, at least one, as Markdown; settings that all of them share are told below."""
+    machine, software, rows = (results[name] for name in ("machine", "software", "rows"))
+    title = (
+        f"{', '.join([machine['cpu'], *machine['gpus']])}; {machine['cores']} usable cores; "
+        f"torch {software['torch']}; revision {software['revision']}"
+    )
+    columns = {"part": [row["part"] for row in rows]}
+    for every in ([row["settings"] for row in rows], [figures(row) for row in rows]):
+        for name in dict.fromkeys(itertools.chain(*every)):
+            columns[name] = [str(each.get(name, "–")) for each in every]
+    shared = [
+        name for name in rows[0]["settings"] if len(rows) > 1 and len(set(columns[name])) == 1
+    ]
+    notes = [f"{name} {columns.pop(name)[0]}" for name in shared]
+    cells = list(zip(*columns.values(), strict=True))
+    return Grid("benchmark", title, list(columns), cells, notes).markdown()
 
 
 # --- Inference: parts that hold each other, with frames of the network's own input size
-
-
-def network_config(name: str) -> MethodConfig | None:
-    """The architecture of a name: ``"single"``, ``"multi"`` or ``"single-resnet50"``.
-
-    Returns:
-        None for a trained network that comes with the project, such as ``"ranet-small"``.
-
-    Raises:
-        ConfigError: there is no such backbone.
-        CheckpointError: there is no such network, or it is the path of a file.
-    """
-    objects, dash, backbone = name.partition("-")
-    if objects not in ("single", "multi"):
-        if Path(name).is_file():
-            raise CheckpointError(f"{name} is a file and no name of a network: use --checkpoint.")
-        pretrained_path(name)
-        return None
-    values = {"objects": objects, **({"backbone": backbone} if dash else {})}
-    return parse_config(method_config(), values, source=f"the network {name!r}")
-
-
-def build_network(network: str | Path) -> VOSMethod:
-    """A network on the CPU in evaluation mode: of a file, trained, or random, always the same."""
-    if isinstance(network, Path):
-        return load_checkpoint(network)
-    config = network_config(network)
-    if config is None:
-        return load_pretrained(network)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return create_method(config).eval()
 
 
 def draw_video(
@@ -322,36 +345,26 @@ def draw_video(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Frames H×W×3 uint8 with the grain of photographs, and their labels T×H×W uint8.
 
-    Unlike in synthetic videos, all K objects are in sight in every frame: each moves within a cell
-    of a grid.
+    Unlike in synthetic videos, all K objects are in sight in every frame, side by side; they and
+    the background move together.
     """
+    height, width = size
     rng = np.random.default_rng(0)
-    clouds = cv2.resize(rng.uniform(0, 255, (8, 14, 3)).astype(np.float32), size[::-1])
-    backdrop = np.clip(clouds + rng.normal(0, 8, clouds.shape), 0, 255).astype(np.uint8)
-    rows = math.isqrt(objects)
-    columns = math.ceil(objects / rows)
-    height, width = size[0] // rows, size[1] // columns
-    first = np.zeros(size, np.uint8)
-    for k in range(objects):
-        top, left = k // columns * height, k % columns * width
-        first[top : top + max(1, height // 2), left : left + max(1, width // 2)] = k + 1
-    shifts = [(height * (n % 8) // 16, width * (n % 8) // 16) for n in range(frames)]
-    labels = np.stack([np.roll(first, shift, axis=(0, 1)) for shift in shifts])
-    return [np.where(each[:, :, None] > 0, 255 - backdrop, backdrop) for each in labels], labels
+    clouds = cv2.resize(rng.uniform(0, 255, (8, 14, 3)).astype(np.float32), (width, height))
+    frame = np.clip(clouds + rng.normal(0, 8, clouds.shape), 0, 255).astype(np.uint8)
+    labels, half = np.zeros(size, np.uint8), width // 2
+    labels[height // 4 : height - height // 4, :half] = 1 + np.arange(half) * objects // half
+    frame[labels > 0] ^= 255
+    shifts = [n % 8 * width // 16 for n in range(frames)]
+    moved = np.stack([np.roll(labels, shift, axis=1) for shift in shifts])
+    return [np.roll(frame, shift, axis=1) for shift in shifts], moved
 
 
-def _drawn(case: Case, frames: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """:func:`draw_video` of the case's size and objects."""
-    return draw_video(case.config.input_size, objects=case.settings["objects"], frames=frames)
-
-
-def _write_video(folder: Path, case: Case) -> tuple[list[Path], np.ndarray]:
-    """Write a drawn video of ``frames`` as JPEG images; their paths, and the first labels."""
-    frames, labels = _drawn(case, case.settings["frames"])
-    paths = [folder / f"{number:05d}.jpg" for number in range(len(frames))]
-    for path, frame in zip(paths, frames, strict=True):
-        write_image(path, frame)
-    return paths, labels[0]
+def _drawn(case: Case, frames: int = 9) -> tuple[list[np.ndarray], np.ndarray]:
+    """:func:`draw_video` of the case's size and objects: the frames, and the first labels."""
+    size, objects = case.config.input_size, case.settings["objects"]
+    video, labels = draw_video(size, objects=objects, frames=frames)
+    return video, labels[0]
 
 
 def _uploaded(frame: np.ndarray, device: torch.device) -> Tensor:
@@ -359,89 +372,64 @@ def _uploaded(frame: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(frame).to(device).permute(2, 0, 1) / 255
 
 
-def _on_device(case: Case, model: VOSMethod) -> tuple[Network, Callable[[], object], int, int]:
-    """What segments a frame of each video, its call, and the FLOP of a first frame and of that.
+def _parameters(model: nn.Module) -> int:
+    return sum(each.numel() for each in model.parameters())
 
-    In the part ``network``, the frame is the crop already.
-    """
-    objects, videos = case.settings["objects"], case.settings.get("videos", 1)
+
+def _note_how_it_ran(row: Row, network: Network) -> None:
+    """Compiled and recorded, where this was asked for; known after the calls."""
+    if network.asked:
+        row["problem"] = network.problem
+        row["details"] |= {"ran": network.ran, "fallbacks": list(network.fallbacks.values())}
+
+
+def _prepare_frame(case: Case, row: Row, stack: ExitStack) -> Call:
+    """``network``: segment a frame of each video that is the crop already; ``frame``: crop it."""
+    objects, videos, model = case.settings["objects"], case.settings["videos"], case.network()
+    row |= {"units": videos, "parameters": _parameters(model)}
     device, config = resolve_device(case.config.device), resolved(case.config, model)
     network = Network(model, config, crop=None if case.part == "network" else config.crop)
+    stack.callback(_note_how_it_ran, row, network)
     method = network.method
     frames, labels = _drawn(case, 2)
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
     with torch.inference_mode():
         first, second = (
-            _uploaded(frame, device).expand(videos, -1, -1, -1).contiguous(memory_format=layout)
-            for frame in frames
+            method.laid_out(_uploaded(frame, device).expand(videos, -1, -1, -1)) for frame in frames
         )
-        masks = one_hot_masks(torch.from_numpy(labels[0]).to(device), objects)
+        masks = one_hot_masks(torch.from_numpy(labels).to(device), objects)
         masks = masks.expand(videos, -1, -1, -1).contiguous()
-        states = [method.new_state(first)]
-        marking = partial(method.add_objects, states[0], first, masks)
-        first_flop = count_flop(lambda: states.append(marking()))
-        flop = count_flop(lambda: method.step(states[-1], second))
-    call = torch.inference_mode()(partial(network.step, states[-1], second))
-    return network, call, first_flop, flop
+        state = method.add_objects(method.new_state(first), first, masks)
+    return torch.inference_mode()(partial(network.step, state, second))
 
 
-def _of_network(
-    case: Case,
-    model: nn.Module,
-    call: Callable[[], object],
-    units: int,
-    network: Callable[[], Network] | None = None,
-    **entries: Any,
-) -> Iterator[Sequence[Work]]:
-    """The work of a model; ``network`` gives afterwards what knows how its steps ran."""
-    details = {**entries.pop("details", {}), "config": case.config.model_dump(mode="json")}
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    work = _work(call, units, parameters=parameters, details=details, **entries)
-    yield [work]
-    if network is not None and (ran := network()).asked:
-        work[1]["problem"] = ran.problem
-        details |= {"ran": ran.ran, "fallbacks": list(ran.fallbacks.values())}
-
-
-def _prepare_frame(case: Case) -> Iterator[Sequence[Work]]:
-    """``network``: segment a frame of each video that is the crop already; ``frame``: crop it."""
-    model = build_network(case.network)
-    network, call, _, flop = _on_device(case, model)
-    yield from _of_network(case, model, call, case.settings["videos"], lambda: network, flop=flop)
-
-
-def _prepare_step(case: Case) -> Iterator[Sequence[Work]]:
+def _prepare_step(case: Case, row: Row, stack: ExitStack) -> Call:
     """Frames in the host's memory to labels there: upload, crop, network, paste, labels."""
-    videos, model = case.settings["videos"], build_network(case.network)
-    flop = _on_device(case, model)[-1]
-    (first, *others), labels = _drawn(case, _FRAMES_IN_MEMORY)
+    videos, model = case.settings.get("videos", 1), case.network()
+    row |= {"units": videos, "parameters": _parameters(model)}
+    (first, *others), labels = _drawn(case)
     frames = itertools.cycle(others)
     tracker = Tracker(model, case.config)
-    followed = [tracker.start(first, labels[0]) for _ in range(videos)]
-
-    def call() -> None:
-        tracker.step(followed, [next(frames)] * videos)
-
-    yield from _of_network(case, model, call, videos, lambda: tracker.network, flop=flop)
+    followed = [tracker.start(first, labels) for _ in range(videos)]
+    stack.callback(lambda: _note_how_it_ran(row, tracker.network))
+    return lambda: tracker.step(followed, [next(frames)] * videos)
 
 
-def _prepare_video(case: Case) -> Iterator[Sequence[Work]]:
+def _prepare_video(case: Case, row: Row, stack: ExitStack) -> Call:
     """A folder of JPEG images to a folder of masks: decode, template, steps, write."""
-    frames, model = case.settings["frames"], build_network(case.network)
-    first_flop, flop = _on_device(case, model)[-2:]
-    flop = first_flop + flop * (frames - 1)
+    length, model = case.settings["frames"], case.network()
+    row |= {"units": length, "parameters": _parameters(model)}
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    frames, labels = _drawn(case, length)
+    paths = [folder / "frames" / f"{number:05d}.jpg" for number in range(length)]
+    for path, frame in zip(paths, frames, strict=True):
+        write_image(path, frame)
     tracker = Tracker(model, case.config)
-    with tempfile.TemporaryDirectory() as temporary:
-        paths, labels = _write_video(Path(temporary, "frames"), case)
-
-        def call() -> None:
-            marks, out = {paths[0].stem: labels}, Path(temporary, "masks")
-            list(segment(tracker, [Job("drawn", ImageFrames(paths), marks, out)]))
-
-        yield from _of_network(case, model, call, frames, lambda: tracker.network, flop=flop)
+    stack.callback(lambda: _note_how_it_ran(row, tracker.network))
+    job = Job("drawn", ImageFrames(paths), {paths[0].stem: labels}, folder / "masks")
+    return lambda: list(segment(tracker, [job]))
 
 
-def _prepare_onnx(case: Case) -> Iterator[Sequence[Work]]:
+def _prepare_onnx(case: Case, row: Row, stack: ExitStack) -> Call:
     """A step as ``ranet export-onnx`` writes it, frames in memory to labels, by onnxruntime."""
     from ranet.export.files import write_onnx
     from ranet.export.programs import export_programs
@@ -450,40 +438,38 @@ def _prepare_onnx(case: Case) -> Iterator[Sequence[Work]]:
         import onnxruntime
     except ImportError as error:
         raise BenchmarkError("onnx needs the extra: pip install -e '.[export]'.") from error
-    objects, model = case.settings["objects"], build_network(case.network)
-    flop = _on_device(case, model)[-1]
-    (first, *others), labels = _drawn(case, _FRAMES_IN_MEMORY)
+    row["details"]["onnxruntime"] = onnxruntime.__version__
+    row["flop"] = count_flop(_prepare_step(case, row, stack))  # of which this is a translation
+    objects, model = case.settings["objects"], case.network()
+    (first, *others), labels = _drawn(case)
     frames, size = itertools.cycle(others), case.config.input_size
     graphs = export_programs(model, frame_size=size, objects=objects, config=case.config)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    with tempfile.TemporaryDirectory() as folder:
-        sessions = {
-            path.stem: onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
-            for path in write_onnx(graphs, folder, {})
-        }
+    folder = stack.enter_context(tempfile.TemporaryDirectory())
+    sessions = {
+        path.stem: onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+        for path in write_onnx(graphs, folder, {})
+    }
 
-    def run(graph: str, frame: np.ndarray, **given: np.ndarray) -> dict[str, np.ndarray]:
-        given["image"] = frame.transpose(2, 0, 1)[None] / np.float32(255)
+    def run(graph: str, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         inputs = {name: given[name] for name in graphs[graph].inputs}
         return dict(zip(graphs[graph].outputs, sessions[graph].run(None, inputs), strict=True))
 
-    masks = (labels[:1, None] == np.arange(1, objects + 1)[:, None, None]).astype(np.float32)
-    state = run("template", first, masks=masks)
+    def image(frame: np.ndarray) -> np.ndarray:
+        return frame.transpose(2, 0, 1)[None] / np.float32(255)
 
-    def call() -> None:
-        before = {f"previous_{name}": value for name, value in state.items()}
-        before["previous"] = state["probabilities"]
-        state.update(run("step", next(frames), **state, **before))
-
-    details = {"onnxruntime": onnxruntime.__version__}
-    yield from _of_network(case, model, call, 1, flop=flop, details=details)
+    masks = (labels == np.arange(1, objects + 1)[:, None, None])[None].astype(np.float32)
+    state = run("template", {"image": image(first), "masks": masks})
+    before = {f"previous_{name}": value for name, value in state.items()}
+    given = {**state, **before, "previous": state["probabilities"]}
+    return lambda: run("step", {**given, "image": image(next(frames))})
 
 
-# --- Training
+# --- Training, its samples, and the evaluation
 
 
-def _prepare_training(case: Case) -> Iterator[Sequence[Work]]:
+def _prepare_training(case: Case, row: Row, stack: ExitStack) -> Call:
     """A step from a batch in the host's memory to updated weights and the losses' values."""
     config = case.config
     device = resolve_device(config.device)
@@ -503,14 +489,12 @@ def _prepare_training(case: Case) -> Iterator[Sequence[Work]]:
     batch = TrainingBatch.collate([sample] * config.batch_size)
     if device.type == "cuda":
         batch = batch.pin_memory()  # as the loader of a run does
-    eager = replace(step, network=step.model.forward)  # a compiled one shows nothing to count
-    flop = count_flop(lambda: eager(batch, 0))
-    unit = "pair" if length == 1 else "clip"
-    call = partial(step, batch, 0)
-    yield from _of_network(case, step.model, call, config.batch_size, unit=unit, flop=flop)
+    row |= {"unit": "pair" if length == 1 else "clip", "units": config.batch_size}
+    row["parameters"] = _parameters(step.model)
+    return partial(step, batch, 0)
 
 
-def _prepare_loader(case: Case) -> Iterator[Sequence[Work]]:
+def _prepare_loader(case: Case, row: Row, stack: ExitStack) -> Call:
     """Batches of samples that worker processes make, decoding included."""
     config, batches = case.config, case.settings["batches"]
     loader = BatchLoader(
@@ -520,221 +504,59 @@ def _prepare_loader(case: Case) -> Iterator[Sequence[Work]]:
         first_step=0,
         steps=sys.maxsize // config.batch_size,  # the workers are busy until the end
     )
-    units, data = batches * config.batch_size, config.data.model_dump(mode="json")
-    details = {"data": data, "usable_cores": usable_cores()}
-    threads = cv2.getNumThreads()
+    stack.callback(cv2.setNumThreads, cv2.getNumThreads())
     cv2.setNumThreads(0)  # OpenCV would use all cores where the main process makes the samples
-    try:
-        with closing(iter(loader)) as samples:
-            yield [
-                _work(lambda: list(islice(samples, batches)), units, unit="sample", details=details)
-            ]
-    finally:
-        cv2.setNumThreads(threads)
+    samples = stack.enter_context(closing(iter(loader)))
+    row |= {"unit": "sample", "units": batches * config.batch_size}
+    return lambda: list(islice(samples, batches))
 
 
-# --- The evaluation, and one that does a frame after the other, J, then F
-
-
-def _prepare_evaluation(case: Case) -> Iterator[Sequence[Work]]:
-    """Both; that all their values are the same is checked afterwards.
-
-    Raises:
-        DataError: of the masks.
-        AssertionError: a value differs, be it in the last bit.
-    """
-    arguments, values = case.config, {}
-    videos = find_videos(**arguments)
-    frames = sum(len(video.frames) for video in videos)
-    details = {"objects": sum(video.objects for video in videos)}
-
-    def ours() -> None:
-        workers = case.settings["workers"]
-        values["ours"] = evaluate_davis(**arguments, workers=workers).videos
-
-    def plain() -> None:
-        values["plain"] = straightforward(**arguments)
-
-    settings = {**case.settings, "sequences": len(videos), "scored frames": frames}
-    yield [
-        _work(call, frames, settings={**settings, "implementation": name}, details=details)
-        for name, call in (("ranet", ours), ("straightforward", plain))
-    ]
-    for name, expected in values["plain"].items():
-        objects = values["ours"][name].objects.values()
-        found = [[scores.per_frame[1:-1] for scores in (each.J, each.F)] for each in objects]
-        if not np.array_equal(np.transpose(found, (1, 2, 0)), expected):
-            raise AssertionError(f"The two evaluations of {name} differ.")
-
-
-def straightforward(
-    annotations: Path, predictions: Path, year: int, sequences: Sequence[str] | None
-) -> dict[str, np.ndarray]:
-    """(J, F) × frames × objects by sequence, as the definitions say.
-
-    Masks are read for J and again for F, and compared in whole frames.
-    """
-
-    def measured(frame: ScoredFrame, measure: Callable[[np.ndarray, np.ndarray], float]) -> list:
-        found, truth = frame.read(frame.prediction), frame.read(frame.annotation)
-        return [measure(found == k, truth == k) for k in range(1, frame.objects + 1)]
-
-    return {
-        video.name: np.reshape(
-            [[measured(frame, m) for frame in video.frames] for m in (jaccard, _plain_f_measure)],
-            (2, len(video.frames), video.objects),
-        )
-        for video in find_videos(annotations, predictions, year=year, sequences=sequences)
-    }
-
-
-def _plain_f_measure(found: np.ndarray, truth: np.ndarray) -> float:
-    radius = boundary_radius(*truth.shape)
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    disk = (x**2 + y**2 <= radius**2).astype(np.uint8)
-    outlines = boundary_map(found), boundary_map(truth)
-    if not (outlines[0].any() and outlines[1].any()):
-        return float(outlines[0].any() == outlines[1].any())
-    near = [cv2.dilate(outline.astype(np.uint8), disk) > 0 for outline in outlines]
-    precision = np.sum(outlines[0] & near[1]) / np.sum(outlines[0])
-    recall = np.sum(outlines[1] & near[0]) / np.sum(outlines[1])
-    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
-
-
-# --- Commands, as wholes: the start of Python and the loading of weights included, so that nothing
-# has to be believed of how another program measures itself
-
-
-def _prepare_commands(case: Case) -> Iterator[Sequence[Work]]:
-    """``ranet segment``, and a command that does the same.
-
-    In both, ``{frames}`` is replaced by a folder of JPEG images, ``{mask}`` by a PNG with the ids
-    of the objects in the first of them, and ``{out}`` by a folder for the masks, which does not
-    exist yet.
-
-    Raises:
-        BenchmarkError: a command cannot be started, fails, or leaves masks out.
-    """
-    frames = case.settings["frames"]
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        _, labels = _write_video(folder / "frames", case)
-        write_labels(folder / "first.png", labels)
-        paths = {_FRAMES: folder / "frames", _MASK: folder / "first.png", _OUT: folder / "masks"}
-        yield [
-            _work(
-                partial(_run, command, paths, frames),
-                frames,
-                settings={**case.settings, "implementation": name},
-                details={"command": command},
-            )
-            for name, command in (("ours", our_command(case, folder)), ("other", case.against))
-        ]
-
-
-def our_command(case: Case, folder: Path) -> str:
-    """The command that segments as the case says; what it reads is written to ``folder``."""
-    checkpoint, config = folder / "network.pt", folder / "segment.yaml"
-    save_checkpoint(checkpoint, build_network(case.network))
-    write_json(config, case.config.model_dump(mode="json"))  # JSON is YAML
-    words = [
-        *(sys.executable, "-m", "ranet", "segment", "--checkpoint", str(checkpoint)),
-        *("--config", str(config), "--video", _FRAMES, "--mask", _MASK, "--out", _OUT),
-    ]
-    return shlex.join(words)
-
-
-def _run(command: str, paths: Mapping[str, Path], frames: int) -> None:
-    shutil.rmtree(paths[_OUT], ignore_errors=True)  # of the call before
-    words = shlex.split(command)
-    for mark, path in paths.items():
-        words = [word.replace(mark, str(path)) for word in words]
-    try:
-        subprocess.run(words, capture_output=True, text=True, errors="replace", check=True)
-    except OSError as error:
-        raise BenchmarkError(
-            f"The command {command!r} cannot be started ({error.strerror}); it is run without a "
-            "shell: write sh -c '…' around one that needs it."
-        ) from error
-    except subprocess.CalledProcessError as error:
-        told = "\n".join((error.stderr or error.stdout).strip().splitlines()[-_TOLD_LINES:])
-        raise BenchmarkError(
-            f"The command {command!r} ended with status {error.returncode} and printed:\n{told}"
-        ) from error
-    # A command that does less than the other is no contender; the first mask was given.
-    written = len(list(paths[_OUT].rglob("*.png")))
-    if _OUT in command and written < frames - 1:
-        raise BenchmarkError(
-            f"The command {command!r} should write a PNG for each of {count(frames, 'frame')} to "
-            f"{_OUT}, the first one perhaps apart, but wrote {written}."
-        )
+def _prepare_evaluation(case: Case, row: Row, stack: ExitStack) -> Call:
+    """What ``ranet evaluate`` does before it writes files."""
+    videos = find_videos(**case.config)
+    row["units"] = sum(len(video.frames) for video in videos)
+    row["details"]["objects"] = sum(video.objects for video in videos)
+    return partial(evaluate_davis, **case.config, workers=max(case.settings["workers"], 1))
 
 
 # --- Other networks, each in a process of its own, so that a row's memory is that of its network
 
 
-PEERS = ("cutie-small", "cutie-base")
-
-
-def _measure_with_peer(case: Case, effort: Effort) -> list[Row]:
-    """A network and a peer in turn. Every turn warms up anew.
-
-    Args:
-        case: of the part ``network`` or ``step``, with one video.
-        effort: of all turns together, apart from the warm-up.
-
-    Returns:
-        Two rows, whose seconds are the medians of the turns, a frame.
+def _measure_in_turn(case: Case, effort: Effort) -> list[Row]:
+    """The rows of a network and of Cutie, which take turns; every turn warms up anew.
 
     Raises:
-        BenchmarkError: the peer is not installed, or a process was killed.
+        BenchmarkError: Cutie is not installed, or a process was killed.
     """
-    peer = case.against
-    try:
-        importlib.metadata.version("rf-cutie")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise BenchmarkError(f"{peer} needs the package rf-cutie: pip install rf-cutie.") from error
-    ours = replace(case, against="")
-    theirs = replace(ours, network=peer, settings={**case.settings, "network": peer})
-    turns: list[list[Row]] = []
-    for part in effort.in_rounds():
-        part = replace(part, warm_up=effort.warm_up)
-        turns.append(
-            [*_in_own_process(measure, ours, part), *_in_own_process(measure, theirs, part)]
-        )
-    return with_ratio(_joined(rows) for rows in zip(*turns, strict=True))
+    if importlib.util.find_spec("cutie") is None:
+        raise BenchmarkError(f"{case.against} needs a package: pip install rf-cutie.")
+    theirs = replace(case, settings={**case.settings, "network": case.against})
+    works = ((PARTS[case.part], case), (_prepare_cutie, theirs))
+    turns = [effort.in_rounds()[0]] * len(effort.in_rounds())
+    measured = [
+        [_in_own_process(_measure_rounds, *work, [turn]) for work in works] for turn in turns
+    ]
+    rows = [
+        _summary(each[0][0], [one for _, rounds in each for one in rounds])
+        for each in zip(*measured, strict=True)
+    ]
+    if all(row["seconds"] for row in rows):
+        ours, other = (row["seconds"]["median"] for row in rows)
+        rows[1]["details"]["seconds_of_other_over_ours"] = other / ours
+    return rows
 
 
-def _joined(turns: Sequence[Row]) -> Row:
-    """One row of several of a case, of a frame; the first of them that could not be timed."""
-    for row in turns:
-        if row["seconds"] is None:
-            return row
-    units, flop = turns[0]["units"], turns[0]["flop"]
-    middle = {
-        name: statistics.median(row[name] for row in turns)
-        for name in ("peak_flop_rate", "share_of_peak")
-    }
-    most = max(row["peak_bytes"] or 0 for row in turns) or None
-    of_frame = {"units": 1, "flop": round(flop / units), "peak_bytes": most}
-    seconds = [row["seconds"]["median"] / units for row in turns]
-    return new_row(**{**turns[0], **middle, **of_frame, "seconds": seconds})
-
-
-def _in_own_process(function: Callable[..., list[Row]], *arguments: Any) -> list[Row]:
+def _in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a function returns in a new process with as many threads, without anything of this."""
-    spawn = multiprocessing.get_context("spawn")
-    threads = torch.get_num_threads()
+    spawn, threads = multiprocessing.get_context("spawn"), torch.get_num_threads()
     with ProcessPoolExecutor(1, spawn, torch.set_num_threads, (threads,)) as process:
         try:
             return process.submit(function, *arguments).result()
         except BrokenProcessPool as error:
-            raise BenchmarkError(
-                "A measuring process was ended from outside, perhaps for want of memory."
-            ) from error
+            raise BenchmarkError("A process was killed, perhaps for want of memory.") from error
 
 
-def _prepare_cutie(case: Case) -> Iterator[Sequence[Work]]:
+def _prepare_cutie(case: Case, row: Row, stack: ExitStack) -> Call:
     """Cutie with random weights, which serve for time, in the middle of a long video.
 
     Its memory is full, as it is from the 25th frame on, and a call is as many frames as there are
@@ -747,16 +569,13 @@ def _prepare_cutie(case: Case) -> Iterator[Sequence[Work]]:
     from omegaconf import OmegaConf
 
     folder = Path(next(iter(cutie.__path__)), "config")
+    kinds = ("base", case.against.removeprefix("cutie-"))
     config = OmegaConf.load(folder / "eval_config.yaml")
-    kind = str(case.network).removeprefix("cutie-")
-    models = [OmegaConf.load(folder / f"model/{name}.yaml") for name in ("base", kind)]
-    config.model = OmegaConf.merge(*models)
+    config.model = OmegaConf.merge(*(OmegaConf.load(folder / f"model/{k}.yaml") for k in kinds))
     config.merge_with(config.datasets["d17-val"])
-    height, width = case.config.input_size
-    if (math.ceil(height / 16) * math.ceil(width / 16)) < config.top_k:
+    if math.prod(math.ceil(side / 16) for side in case.config.input_size) < config.top_k:
         raise BenchmarkError(
-            f"{case.network} needs frames of at least {config.top_k} places of 16×16 pixels, but "
-            f"the size is {height}×{width}."
+            f"{case.against} needs frames of at least {config.top_k} places of 16×16 pixels."
         )
     warnings.simplefilter("ignore", FutureWarning)  # of its calls of torch; the process is ours
     # Its constructor loads ImageNet's weights from the net.
@@ -767,30 +586,30 @@ def _prepare_cutie(case: Case) -> Iterator[Sequence[Work]]:
         torch.manual_seed(0)
         network = CUTIE(config)
     device = resolve_device(case.config.device)
-    network = network.to(device).eval()
-    core = InferenceCore(network, cfg=config)
-    video, labels = _drawn(case, 9)
-    shown: Iterator[Any] = itertools.cycle(video)
+    core = InferenceCore(network.to(device).eval(), cfg=config)
+    video, labels = _drawn(case)
+    frames: itertools.cycle[Any] = itertools.cycle(video)
     if case.part == "network":
-        shown = itertools.cycle([_uploaded(frame, device) for frame in video])
+        frames = itertools.cycle([_uploaded(frame, device) for frame in video])
 
     @torch.inference_mode()
+    @autocast(device, case.config.dtype)
     def call() -> None:
-        with autocast(device, case.config.dtype):
-            for frame in itertools.islice(shown, config.mem_every):
-                if case.part == "network":
-                    core.step(frame)
-                else:
-                    core.output_prob_to_mask(core.step(_uploaded(frame, device))).byte().cpu()
+        for frame in islice(frames, config.mem_every):
+            if case.part == "network":
+                core.step(frame)
+            else:
+                core.output_prob_to_mask(core.step(_uploaded(frame, device))).byte().cpu()
 
     with torch.inference_mode(), autocast(device, case.config.dtype):
-        mask, ids = torch.from_numpy(labels[0]).to(device), range(1, case.settings["objects"] + 1)
-        core.step(_uploaded(video[0], device), mask, objects=list(ids))
+        objects = range(1, case.settings["objects"] + 1)
+        core.step(_uploaded(video[0], device), torch.from_numpy(labels).to(device), list(objects))
     for _ in range(config.max_mem_frames):
         call()
-    version = importlib.metadata.version("rf-cutie")
-    flop, details = count_flop(call), {"rf-cutie": version}
-    yield from _of_network(case, network, call, config.mem_every, flop=flop, details=details)
+    row |= {"parameters": _parameters(network), "flop": count_flop(call) // config.mem_every}
+    row["details"] |= {"frames_of_a_call": config.mem_every}
+    row["details"] |= {"rf-cutie": importlib.metadata.version("rf-cutie")}
+    return call
 
 
 PARTS: Mapping[str, Part] = {
@@ -802,6 +621,5 @@ PARTS: Mapping[str, Part] = {
     "training": _prepare_training,
     "loader": _prepare_loader,
     "evaluation": _prepare_evaluation,
-    "command": _prepare_commands,
 }
 """By name."""

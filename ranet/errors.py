@@ -31,4 +31,4 @@ class TrainingError(RANetError):
 
 
 class BenchmarkError(RANetError):
-    """A command to be timed has failed, or a file holds no results to compare with."""
+    """What is to be timed is not installed, does not fit the settings, or was killed."""

@@ -34,7 +34,7 @@ def commands() -> dict[str, set[str]]:
 COMMANDS = commands()
 
 
-@pytest.mark.parametrize("script", sorted(COMMANDS.keys() - {"benchmark.py"}))
+@pytest.mark.parametrize("script", sorted(COMMANDS))
 def test_the_options_exist(script: str, run_script: ScriptRunner) -> None:
     told = run_script(script, "--help")
     assert told.status == 0

@@ -105,7 +105,7 @@ MAY_IMPORT = {
         "methods",
         "metrics",
         "structures",
-        "tables.benchmark",
+        "tables.grid",
         "training",
     },
     "export": {"config", "inference", "methods", "structures"},
