@@ -582,51 +582,35 @@ class TrainConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _samples_that_suit_the_method(self) -> "TrainConfig":
-        most = self.model.most_objects
-        if most is not None and self.data.max_objects > most:
+    def _what_goes_together(self) -> "TrainConfig":
+        model, data = self.model, self.data
+        if model.most_objects is not None and data.max_objects > model.most_objects:
             raise ValueError(
-                f"the model ({self.model.summary}) takes samples of {most} object, but "
-                f"data.max_objects is {self.data.max_objects}: choose a model for several objects, "
+                f"the model ({model.summary}) takes samples of {model.most_objects} object, but "
+                f"data.max_objects is {data.max_objects}: choose a model for several objects, "
                 "such as RANet's with model.objects=multi, or lower data.max_objects"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _crops_that_the_method_makes(self) -> "TrainConfig":
-        if self.data.crop_clips == "all_frames" and not self.model.crops_templates:
+        if data.crop_clips == "all_frames" and not model.crops_templates:
             raise ValueError(
                 f"data.crop_clips=all_frames leaves templates uncropped, but the method "
-                f"{self.model.name!r} wants them cropped: use each_frame"
+                f"{model.name!r} wants them cropped: use each_frame"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _losses_that_the_method_gives(self) -> "TrainConfig":
         for name in self.losses:
-            if LOSSES[name].compute is None and not self.model.gives_masks:
+            if LOSSES[name].compute is None and not model.gives_masks:
                 raise ValueError(
                     f"the loss {name!r} is of masks, but what is trained of the method "
-                    f"{self.model.name!r} gives none: set it to 0"
+                    f"{model.name!r} gives none: set it to 0"
                 )
-            if missing := LOSSES[name].needs - self.model.aux:
+            if missing := LOSSES[name].needs - model.aux:
                 raise ValueError(
                     f"the loss {name!r} needs {', '.join(sorted(missing))} of a prediction, which "
-                    f"the method {self.model.name!r} does not give"
+                    f"the method {model.name!r} does not give"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _samples_that_the_network_can_take(self) -> "TrainConfig":
-        if min(self.data.size) <= _COARSEST_STRIDE:
+        if min(data.size) <= _COARSEST_STRIDE:
             raise ValueError(
                 f"data.size should be above {_COARSEST_STRIDE} either way, the network's coarsest "
-                f"stride, but found {list(self.data.size)}"
+                f"stride, but found {list(data.size)}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _one_beginning(self) -> "TrainConfig":
         if self.start_from is not None and self.imagenet_weights:
             raise ValueError(
                 "start_from and imagenet_weights exclude each other: the checkpoint holds the "
