@@ -47,11 +47,6 @@ _ENTRIES: dict[str, type | tuple[type, ...]] = {
 _NAME = re.compile(r"step-(\d+)\.pt")
 
 
-def checkpoint_path(folder: Path, step: int) -> Path:
-    """File of the checkpoint after ``step`` steps."""
-    return folder / f"step-{step:08d}.pt"
-
-
 def checkpoints_in(folder: Path) -> list[Path]:
     """Checkpoints in ``folder``, oldest first; none where the folder does not exist."""
     if not folder.is_dir():
@@ -114,7 +109,7 @@ def save_training_state(
         TrainingError: the network has diverged; older checkpoints stay.
         OutputError: the file cannot be written; older checkpoints stay.
     """
-    path = checkpoint_path(folder, progress.step)
+    path = folder / f"step-{progress.step:08d}.pt"
     save_network(
         path,
         step.model,

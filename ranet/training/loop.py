@@ -13,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from ranet.config import OptimizerConfig, SampleConfig
+from ranet.device import autocast
 from ranet.errors import TrainingError
 from ranet.methods.base import Options, Prediction, VOSMethod
 from ranet.structures import Clip, TrainingBatch
@@ -38,7 +39,7 @@ class TrainingStep:
         losses: weight of each loss by name.
         optimizer_config: learning rate, schedule and clipping.
         steps: of the whole run, for the schedule.
-        dtype: of the forward pass; float32 switches autocast off.
+        dtype: of the forward pass, by its name in the configuration.
         processes: this one and those that have the other parts of the batch.
         seed: of what the method draws in training.
         accumulate: parts that a process's batch is computed in, one after the other.
@@ -52,7 +53,7 @@ class TrainingStep:
     losses: Mapping[str, float]
     optimizer_config: OptimizerConfig
     steps: int
-    dtype: torch.dtype
+    dtype: str
     processes: Processes
     seed: int
     accumulate: int = 1
@@ -152,12 +153,13 @@ class TrainingStep:
         names: list[str] = []
         for part in (part for part, total in parts if not total.isfinite()):
             with torch.no_grad():
-                samples = [s for s in part.split(len(part.names)) if not alone._is_finite(s)]
-            names += [sample.names[0] for sample in samples] or part.names
+                failed = [
+                    sample.names[0]
+                    for sample in part.split(len(part.names))
+                    if not alone.forward(sample)["total"].isfinite()
+                ]
+            names += failed or part.names
         return names
-
-    def _is_finite(self, batch: TrainingBatch) -> bool:
-        return bool(self.forward(batch)["total"].isfinite())
 
     def _not_finite(
         self, what: str, figures: Mapping[str, float], names: Sequence[str]
@@ -173,8 +175,7 @@ class TrainingStep:
         """Every loss of a batch that is not yet on the device; nothing is updated."""
         count = batch.object_count  # read here, where no device has to be waited for
         batch = batch.to(self.processes.device)
-        half = self.dtype != torch.float32
-        with torch.autocast(self.processes.device.type, dtype=self.dtype, enabled=half):
+        with autocast(self.processes.device, self.dtype):
             prediction = self.network(batch.clip(count))
         return compute_losses(
             prediction, batch.current_labels, batch.objects, self.losses, batch.instance_labels

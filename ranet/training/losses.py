@@ -132,19 +132,16 @@ def compute_losses(
     objects = objects.repeat_interleave(prediction.logits.shape[1])
     aux = {name: tensor.flatten(0, 1) for name, tensor in prediction.aux.items()}
     frames = Prediction(prediction.logits.flatten(0, 1).float(), aux)
-    losses = {
-        name: _loss(name, frames, labels_of[REGISTERED[name].instances], objects)
-        for name in weights
-    }
+    losses = {}
+    for name in weights:
+        registered = REGISTERED[name]
+        seen = labels_of[registered.instances]
+        if registered.compute is None:
+            losses[name] = LOSSES[name](frames.logits, seen, objects)
+        else:
+            losses[name] = registered.compute(frames, seen, objects)
     total = sum(weight * losses[name] for name, weight in weights.items())
     return {**losses, "total": total}
-
-
-def _loss(name: str, prediction: Prediction, labels: Tensor, objects: Tensor) -> Tensor:
-    registered = REGISTERED[name].compute
-    if registered is not None:
-        return registered(prediction, labels, objects)
-    return LOSSES[name](prediction.logits, labels, objects)
 
 
 def labels_seen(prediction: Prediction, labels: Tensor) -> Tensor:

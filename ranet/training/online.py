@@ -23,7 +23,7 @@ from ranet.config import (
     SampleConfig,
 )
 from ranet.datasets.views import Frame, RawSample, make_sample
-from ranet.device import DTYPES, exact_float32, resolve_device
+from ranet.device import exact_float32, resolve_device
 from ranet.errors import DataError, TrainingError
 from ranet.methods.base import VOSMethod
 from ranet.methods.registry import reads_instances
@@ -193,7 +193,7 @@ def _training_step(
         losses=online.losses,
         optimizer_config=OptimizerConfig(learning_rate=online.lr),
         steps=online.steps,
-        dtype=DTYPES[config.dtype],
+        dtype=config.dtype,
         processes=alone(device),
         seed=online.seed,
     )

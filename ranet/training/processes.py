@@ -103,14 +103,19 @@ def joined_processes(config: TrainConfig) -> Iterator[Processes]:
             f"shared equally among {count} processes with accumulate = {config.accumulate}. Make "
             f"it a multiple of {count * config.accumulate}."
         )
-    if count == 1:
-        device = resolve_device(config.device)
-        with _settings_of_a_run(device):
+    device = resolve_device(config.device)
+    if count > 1 and device.type == "cuda":  # process n of a machine takes its GPU n
+        device = resolve_device(f"cuda:{os.environ['LOCAL_RANK']}")
+    chosen = device.type == "cuda" and device.index is not None
+    with (
+        torch.cuda.device(device) if chosen else nullcontext(),
+        own_random_numbers(device),
+        exact_float32(device),
+    ):
+        if count == 1:
             yield alone(device)
-        return
-    device = _own_device(config.device, int(os.environ["LOCAL_RANK"]))
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    with _settings_of_a_run(device):
+            return
+        backend = "nccl" if device.type == "cuda" else "gloo"
         distributed.init_process_group(backend, timeout=_PATIENCE)
         try:
             yield Processes(distributed.get_rank(), count, device)
@@ -153,21 +158,3 @@ def own_random_numbers(device: torch.device) -> AbstractContextManager[None]:
     """What is drawn or seeded inside, on a device or the CPU, changes nothing outside."""
     on_gpu = device.type == "cuda"
     return torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else ())
-
-
-def _own_device(name: str, local_rank: int) -> torch.device:
-    """On a machine with several GPUs, process n of the machine takes GPU n."""
-    device = resolve_device(name)
-    return resolve_device(f"cuda:{local_rank}") if device.type == "cuda" else device
-
-
-@contextmanager
-def _settings_of_a_run(device: torch.device) -> Iterator[None]:
-    """Those of the whole process, given back at the end; see :func:`joined_processes`."""
-    chosen = device.type == "cuda" and device.index is not None
-    with (
-        torch.cuda.device(device) if chosen else nullcontext(),
-        own_random_numbers(device),
-        exact_float32(device),
-    ):
-        yield

@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ranet.config import ImageSource, OptimizerConfig, TrainConfig, parse_config
 from ranet.config_files import to_yaml
 from ranet.datasets.loader import BatchLoader
-from ranet.device import DTYPES, device_name, warn_of_slow_dtype
+from ranet.device import device_name, warn_of_slow_dtype
 from ranet.errors import CheckpointError, OutputError, TrainingError
 from ranet.files import make_folder, remove_leftovers, write_text
 from ranet.interrupt import StopRequest
@@ -99,18 +99,24 @@ def _train_with(
     step, progress = _step_and_progress(config, processes, newest)
     # From here on every process has read its checkpoint: the first may remove it.
     check_agreement(processes, config, progress.step)
-    if resume and processes.is_first:
-        _tell_where_it_goes_on(config, newest)
+    if newest and processes.is_first:
+        _logger.info("resuming from %s", newest)
+    elif resume and processes.is_first:
+        folder = config.output / _CHECKPOINTS
+        _logger.info("no checkpoint in %s to resume from: starting from the beginning", folder)
     first = progress.step
     batches.steps = range(first, config.steps)
     files = _RunFiles(config, step, progress, scorers) if processes.is_first else None
     with StopRequest() as stop:
         after = _AfterStep(config, processes, files, stop)
         done = first
-        if after.catch_up(first):
-            with _telling_what_is_left(config):
+        # What was due when the run was ended comes first.
+        if not after.validation_is_due() or after.validate(first):
+            try:
                 done = train_steps(step, batches, first, after.after_step)
-        stopped = after.stopping() and after.is_left(done)
+            except TrainingError as error:  # it has diverged
+                raise TrainingError(f"{error} {_what_is_left(config)}") from error
+        stopped = after.stopping() and (done < config.steps or after.validation_is_due())
     if stopped:
         _logger.info("stopped after step %d of %d; --resume goes on", done, config.steps)
     elif files:
@@ -146,15 +152,9 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-@contextlib.contextmanager
-def _telling_what_is_left(config: TrainConfig) -> Iterator[None]:
-    """Say of a run that has diverged what there is to go on from."""
-    try:
-        yield
-    except TrainingError as error:
-        existing = checkpoints_in(config.output / _CHECKPOINTS)
-        left = f"The last checkpoint is {existing[-1]}." if existing else "There is no checkpoint."
-        raise TrainingError(f"{error} {left}") from error
+def _what_is_left(config: TrainConfig) -> str:
+    existing = checkpoints_in(config.output / _CHECKPOINTS)
+    return f"The last checkpoint is {existing[-1]}." if existing else "There is no checkpoint."
 
 
 def _step_and_progress(
@@ -187,29 +187,21 @@ class _AfterStep:
         """Whether any process was asked to stop."""
         return self.processes.any(self.stop.requested)
 
-    def is_left(self, done: int) -> bool:
-        """Whether there is anything to do after ``done`` steps but to write the result."""
-        return done < self.config.steps or self._validation_is_due()
-
     def after_step(self, done: int, figures: dict[str, float], batch: TrainingBatch) -> bool:
         """Do what is due after ``done`` steps; returns whether to go on."""
         stopping = self.stopping()
         if self.files:
             self.files.after_step(done, figures, batch, stopping)
         if not stopping and validation_is_due(self.config, done):
-            return self._validate(done)
+            return self.validate(done)
         return not stopping
 
-    def catch_up(self, done: int) -> bool:
-        """Do what was due when the run was ended; returns whether to go on."""
-        return self._validate(done) if self._validation_is_due() else True
-
-    def _validation_is_due(self) -> bool:
+    def validation_is_due(self) -> bool:
         """Whether the first process is still to score the network; no other one's files count."""
-        due = self.files is not None and self.files.validation_due
-        return self.processes.any(due)
+        return self.processes.any(self.files is not None and self.files.validation_due)
 
-    def _validate(self, done: int) -> bool:
+    def validate(self, done: int) -> bool:
+        """Score the network after ``done`` steps; returns whether to go on."""
         if self.files:
             self.files.validate(done, self.stop)
         return not self.stopping()
@@ -394,15 +386,20 @@ def _training_step(config: TrainConfig, model: VOSMethod, processes: Processes) 
     device = processes.device
     if processes.is_first:
         warn_of_slow_dtype(device, config.dtype)
+    network: nn.Module = model
+    if config.compile:  # inside of what shares gradients, as torch advises: it cannot take that in
+        model.compile()
+    if processes.count > 1:
+        network = DistributedDataParallel(model, find_unused_parameters=model.has_idle_parameters)
     return TrainingStep(
         model=model,
-        network=_wrapped(model, config, processes),
+        network=network,
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=config.dtype == "float16"),
         losses=config.losses,
         optimizer_config=config.optimizer,
         steps=config.steps,
-        dtype=DTYPES[config.dtype],
+        dtype=config.dtype,
         processes=processes,
         seed=config.seed,
         accumulate=config.accumulate,
@@ -427,18 +424,6 @@ def parameter_groups(model: VOSMethod, config: OptimizerConfig) -> list[dict[str
         {"params": parameters, "rate_factor": factor, "weight_decay": decay}
         for (factor, decay), parameters in groups.items()
     ]
-
-
-def _wrapped(model: VOSMethod, config: TrainConfig, processes: Processes) -> nn.Module:
-    """The network as the step calls it: compiled, and with its gradients shared.
-
-    Compiled inside, as torch advises, whose compiler does not take in what shares gradients.
-    """
-    if config.compile:
-        model.compile()
-    if processes.count > 1:
-        return DistributedDataParallel(model, find_unused_parameters=model.has_idle_parameters)
-    return model
 
 
 def _newest_checkpoint(config: TrainConfig, resume: bool) -> Path | None:
@@ -505,14 +490,6 @@ _FREE_TO_CHANGE = {
     "channels_last",
     "compile",
 }
-
-
-def _tell_where_it_goes_on(config: TrainConfig, newest: Path | None) -> None:
-    if newest is None:
-        folder = config.output / _CHECKPOINTS
-        _logger.info("no checkpoint in %s to resume from: starting from the beginning", folder)
-    else:
-        _logger.info("resuming from %s", newest)
 
 
 def _describe_run(config: TrainConfig, step: TrainingStep) -> None:
