@@ -166,8 +166,7 @@ def _measure_rounds(part: Part, case: Case, efforts: Sequence[Effort]) -> tuple[
             device = _CPU if row["flop"] is None else resolve_device(case.config.device)
             for effort in efforts:
                 rate = matrix_product_rate(device, case.config.dtype) if row["flop"] else None
-                _free_memory()  # of the matrices and the preparation
-                _count_memory_from_now_on(device)
+                _count_memory_from_now_on(device)  # not that of the matrices and the preparation
                 frames = row["details"].get("frames_of_a_call", 1)
                 seconds = [each / frames for each in time_calls(call, effort, device)]
                 rounds.append(Round(seconds, rate, peak_memory(device)))
@@ -253,6 +252,7 @@ def _free_memory() -> None:
 
 def _count_memory_from_now_on(device: torch.device) -> None:
     """The process's own, too, where the system can (Linux)."""
+    _free_memory()
     reset_peak_memory(device)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # see proc_pid_clear_refs(5)
@@ -456,14 +456,11 @@ def _prepare_onnx(case: Case, row: Row, stack: ExitStack) -> Call:
         inputs = {name: given[name] for name in graphs[graph].inputs}
         return dict(zip(graphs[graph].outputs, sessions[graph].run(None, inputs), strict=True))
 
-    def image(frame: np.ndarray) -> np.ndarray:
-        return frame.transpose(2, 0, 1)[None] / np.float32(255)
-
-    masks = (labels == np.arange(1, objects + 1)[:, None, None])[None].astype(np.float32)
-    state = run("template", {"image": image(first), "masks": masks})
+    masks = one_hot_masks(torch.from_numpy(labels), objects)[None].numpy()
+    state = run("template", {"image": _uploaded(first, _CPU)[None].numpy(), "masks": masks})
     before = {f"previous_{name}": value for name, value in state.items()}
     given = {**state, **before, "previous": state["probabilities"]}
-    return lambda: run("step", {**given, "image": image(next(frames))})
+    return lambda: run("step", {**given, "image": _uploaded(next(frames), _CPU)[None].numpy()})
 
 
 # --- Training, its samples, and the evaluation

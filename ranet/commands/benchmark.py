@@ -177,15 +177,9 @@ def run(options: argparse.Namespace) -> None:
 # --- From options to what is to be measured: every combination of their values
 
 
-_FIELDS = {"device": ("device",), "dtype": ("dtype",), "size": ("input_size", "frame_size")}
-_FIELDS_OF_RUNS = {
-    "device": ("device",),
-    "dtype": ("dtype",),
-    "size": ("data.size",),
-    "objects": ("data.max_objects",),
-    "batch": ("batch_size",),
-    "workers": ("data.workers",),
-}
+_FIELDS = {"device": ["device"], "dtype": ["dtype"], "size": ["input_size", "frame_size"]}
+_FIELDS_OF_RUNS = _FIELDS | {"size": ["data.size"], "objects": ["data.max_objects"]}
+_FIELDS_OF_RUNS |= {"batch": ["batch_size"], "workers": ["data.workers"]}
 """Of the configuration, by the options that set them."""
 
 
