@@ -129,6 +129,7 @@ def test_an_interruption_leaves_a_table_and_a_file(follow, monkeypatch):
         (["network", "crop_size=2"], 1, "crop_scale"),
         (["network", "--device", "cuda:99"], 1, "cuda:99"),
         (["network", "--network", "single", "--checkpoint", "none.pt"], 1, "none.pt"),
+        (["network", "--checkpoint", "none.pt", "--checkpoint", DEBUG], 1, "none.pt"),
         (["evaluation", "--year", "2016", "--annotations", "a", "--predictions", "b"], 1, "a"),
     ],
 )

@@ -69,7 +69,7 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Callable[[str], Any], str, str | None,
         "single or multi: the paper's, with random weights; single-resnet50: with another "
         "backbone; ranet-small, dmvos-small: those that come with the project (default: single)",
     ),
-    ("checkpoint", _FOLLOWING, each(Path), "FILE,…", None, "networks' files"),
+    ("checkpoint", _FOLLOWING, Path, "FILE", None, "a network's file; may be repeated"),
     ("device", _SWEPT, each(str), "D,…", "auto", "auto, cpu, cuda, cuda:1, mps"),
     ("dtype", _SWEPT, each(str), "T,…", "float32", "float32, bfloat16, float16"),
     ("size", _SWEPT, each(image_size), "HxW,…", "480x864", "of the input and of the frames"),
@@ -114,7 +114,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, parts, kind, metavar, default, told in _OPTIONS:
         told += f" (default: {default})" if default else ""
         told += f" [{','.join(parts)}]" if parts != _PARTS else ""
-        action = "append" if name == "vary" else "store"
+        action = "append" if name in ("checkpoint", "vary") else "store"
         parser.add_argument(f"--{name}", type=kind, action=action, metavar=metavar, help=told)
     add_overrides(parser, "crop=whole_frame")
 
