@@ -236,15 +236,15 @@ class StaticConfig(FramesConfig):
     )
 
 
-_EARLIER_NAMES = {"previous_mask": "around_objects", "previous_prediction": "around_objects"}
+def _earlier_names(**names: str) -> BeforeValidator:
+    """Older files and checkpoints call some values otherwise: what is called how today."""
+    return BeforeValidator(lambda name: names.get(name, name) if isinstance(name, str) else name)
 
 
-def _crop_of_any_name(value: object) -> object:
-    """Checkpoints hold the names from before training and inference shared one."""
-    return _EARLIER_NAMES.get(value, value) if isinstance(value, str) else value
-
-
-Crop = Annotated[Literal["around_objects", "whole_frame"], BeforeValidator(_crop_of_any_name)]
+Crop = Annotated[
+    Literal["around_objects", "whole_frame"],
+    _earlier_names(previous_mask="around_objects", previous_prediction="around_objects"),
+]
 """What the network sees of a frame: a box around all objects of the frame before, or all of it."""
 
 
@@ -336,11 +336,6 @@ LossWeights = Annotated[
 that an extended file has."""
 
 
-def _part_of_any_name(part: object) -> object:
-    """Older files have the name from before there was more than one method."""
-    return "decoder" if part == "decoder_and_ranking" else part
-
-
 class OnlineLearning(Section):
     """Fine-tuning on the first frame of a video, before the rest of it (§4.1, Table 6).
 
@@ -351,9 +346,9 @@ class OnlineLearning(Section):
 
     steps: PositiveInt = Field(description="updates a video; more are better, and slower")
     lr: LearningRate = Field(1e-6, description="learning rate of Adam")
-    parameters: Annotated[Literal["all", "decoder"], BeforeValidator(_part_of_any_name)] = Field(
-        "all", description="what moves; decoder leaves the encoder as it is"
-    )
+    parameters: Annotated[
+        Literal["all", "decoder"], _earlier_names(decoder_and_ranking="decoder")
+    ] = Field("all", description="what moves; decoder leaves the encoder as it is")
     batch_size: PositiveInt = Field(1, description="samples a step")
     max_objects: PositiveInt = Field(
         3, description="objects of one sample, chosen at random; 1 where they do not compete"

@@ -76,16 +76,10 @@ def load_config(
     values = copy.deepcopy(of_files)
     for override in overrides:
         _apply_override(values, override)
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        mistakes = _mistakes(error)
-    # What is wrong without the overrides, too, is the files'.
-    try:
-        kind.model_validate(of_files)
-        lines_of_files = {}
-    except ValidationError as error:
-        lines_of_files = _mistakes(error)
+    config, mistakes = _checked(kind, values)
+    if config is not None:
+        return config
+    _, lines_of_files = _checked(kind, of_files)  # what is wrong without the overrides, too
     command_line = f"The command line (key=value, on top of {path})"
     lines: dict[str, list[str]] = {source: [] for source in [*files, command_line]}
     for line, location in mistakes.items():
@@ -103,10 +97,10 @@ def parse_config(
     Raises:
         ConfigError: with one line for every mistake.
     """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(_not_valid(source, _mistakes(error))) from None
+    config, mistakes = _checked(kind, values)
+    if config is None:
+        raise ConfigError(_not_valid(source, mistakes))
+    return config
 
 
 def to_yaml(config: Section) -> str:
@@ -179,9 +173,14 @@ def _not_valid(source: str, mistakes: Iterable[str]) -> str:
     return f"{source} is not valid:\n" + "\n".join(mistakes)
 
 
-def _mistakes(error: ValidationError) -> dict[str, tuple[int | str, ...]]:
-    """One line for each mistake, and where it is."""
-    return {_line(mistake): mistake["loc"] for mistake in error.errors()}
+def _checked(
+    kind: type[ConfigType], values: Mapping[str, Any]
+) -> tuple[ConfigType | None, dict[str, tuple[int | str, ...]]]:
+    """The configuration; or none, and one line for each mistake, with where it is."""
+    try:
+        return kind.model_validate(values), {}
+    except ValidationError as error:
+        return None, {_line(mistake): mistake["loc"] for mistake in error.errors()}
 
 
 def _line(mistake: ErrorDetails) -> str:
