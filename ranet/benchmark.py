@@ -498,8 +498,7 @@ def _prepare_loader(case: Case, row: Row, stack: ExitStack) -> Call:
         config.data,
         seed=config.seed,
         batch_size=config.batch_size,
-        first_step=0,
-        steps=sys.maxsize // config.batch_size,  # the workers are busy until the end
+        steps=range(sys.maxsize // config.batch_size),  # the workers are busy until the end
     )
     stack.callback(cv2.setNumThreads, cv2.getNumThreads())
     cv2.setNumThreads(0)  # OpenCV would use all cores where the main process makes the samples

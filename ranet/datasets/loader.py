@@ -16,7 +16,7 @@ from ranet.structures import TrainingBatch
 
 
 class BatchLoader:
-    """The batches that a training run sees from ``first_step`` on, in order.
+    """The batches that a training run sees, in order.
 
     Batch s holds samples s·B … s·B + B − 1, whatever the number of workers. Epochs are no
     boundary: the workers go on until the last step.
@@ -28,8 +28,7 @@ class BatchLoader:
         config: sources, augmentation, and the number of workers.
         seed: of the run.
         batch_size: samples a step, of all processes together; a multiple of their number.
-        first_step: 0 for a new run; the number of steps done for one that goes on.
-        steps: how many batches.
+        steps: see above; those of a new run begin at 0.
         pin_memory: put them in page-locked memory, for a GPU.
         process: number of this process, from 0.
         processes: how many share each batch; each makes an equal part of it, in order.
@@ -45,15 +44,14 @@ class BatchLoader:
         *,
         seed: int,
         batch_size: int,
-        first_step: int,
-        steps: int,
+        steps: range,
         pin_memory: bool = False,
         process: int = 0,
         processes: int = 1,
         instances: bool = False,
     ) -> None:
         samples = TrainingSamples(config, seed=seed, instances=instances)
-        self.steps = range(first_step, first_step + steps)
+        self.steps = steps
         self._batches = _Batches(samples, batch_size, process, processes)
         self._workers, self._pin_memory = config.workers, pin_memory
 

@@ -20,7 +20,7 @@ def pairs(tmp_path):
 
 
 def batches(config, first_step=0, steps=4):
-    return BatchLoader(config, seed=7, batch_size=2, first_step=first_step, steps=steps)
+    return BatchLoader(config, seed=7, batch_size=2, steps=range(first_step, first_step + steps))
 
 
 def assert_same(one, other):

@@ -204,8 +204,7 @@ def test_each_process_makes_its_own_part_of_a_batch(tiny_run: TrainConfig) -> No
             tiny_run.data,
             seed=0,
             batch_size=4,
-            first_step=0,
-            steps=2,
+            steps=range(2),
             process=process,
             processes=processes,
         )

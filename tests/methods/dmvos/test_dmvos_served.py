@@ -66,7 +66,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_bit(data, tmp_path, monkeypat
 def test_what_a_step_draws_depends_on_nothing_that_was_drawn_before(data, tmp_path):
     """Such as pictures for TensorBoard, or other numbers in another process."""
     run = run_of(data, tmp_path, model__centre_noise=0.2)
-    loader = BatchLoader(run.data, seed=0, batch_size=2, first_step=0, steps=1, instances=True)
+    loader = BatchLoader(run.data, seed=0, batch_size=2, steps=range(1), instances=True)
     with closing(iter(loader)) as batches:
         batch = next(batches)
 
