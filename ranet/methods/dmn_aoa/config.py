@@ -73,6 +73,10 @@ class DMNAOAConfig(MethodConfig):
     matching: Solver = Field(
         "layer", description="of proposals with objects; only the layer has a gradient"
     )
+    inference_matching: Solver | None = Field(
+        None,
+        description="at inference, unless its own configuration says otherwise; null: as matching",
+    )
     readout: Literal["last", "mean"] = Field(
         "last", description="of the matching layer: its last step, or the mean over its steps"
     )

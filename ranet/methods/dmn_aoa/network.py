@@ -220,13 +220,15 @@ class DMNAOA(VOSMethod):
             RANetError: it learns with a network, and this one has not learned it.
         """
         used = super().for_inference(options)
-        used.solver = check_solver(options.matching or self.arguments.matching)
-        if options.source not in (None, self.arguments.source):
-            source = create_source(options.source, self.arguments.channels)
+        arguments = self.arguments
+        usual = arguments.inference_matching or arguments.matching
+        used.solver = check_solver(options.matching or usual)
+        if options.source not in (None, arguments.source):
+            source = create_source(options.source, arguments.channels)
             if isinstance(source, nn.Module):
                 raise RANetError(
                     f"source={options.source} learns with a network, and this one learned with "
-                    f"source={self.arguments.source}: train one with model.source={options.source}."
+                    f"source={arguments.source}: train one with model.source={options.source}."
                 )
             used.source = source
         return used

@@ -71,6 +71,10 @@ def test_matching_is_the_networks_or_the_options():
     assert VideoSegmenter(layer, inference()).method.solver == "layer"
     assert VideoSegmenter(greedy, inference()).method.solver == "greedy"
     assert VideoSegmenter(greedy, inference(matching="layer")).method.solver == "layer"
+    other = tiny_dmn_aoa(inference_matching="greedy")
+    assert other.solver == "layer"
+    assert VideoSegmenter(other, inference()).method.solver == "greedy"
+    assert VideoSegmenter(other, inference(matching="layer")).method.solver == "layer"
     used = VideoSegmenter(layer, inference(matching="hungarian")).method
     frames, labels = as_tensors(VIDEOS[0])
     used.source = Detector()
