@@ -15,7 +15,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from ranet.cli import UsageError, positive_int
-from ranet.commands.parser import add_overrides, add_path
+from ranet.commands.parser import NETWORK, add_overrides, add_path
 
 if TYPE_CHECKING:
     from ranet.datasets.sampling import TrainingSamples
@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     add_path(parser, "--config", "FILE", "a training run's YAML file", required=True)
     add_path(parser, "--out", "FILE", "the picture, .png or .jpg")
-    add_path(parser, "--checkpoint", "FILE_OR_NAME", "a network, whose figures are printed")
+    add_path(parser, "--checkpoint", "FILE_OR_NAME", f"{NETWORK}; its figures are printed")
     parser.add_argument(
         "--count", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)"
     )
