@@ -41,14 +41,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the command."""
-    check_not_read([options.out], [options.checkpoint])
-    check_new(options.out, overwrite=options.overwrite)
     import torch
 
     from ranet.methods.checkpoint_files import write_exchange_file
-    from ranet.methods.checkpoints import description_of, load_checkpoint
+    from ranet.methods.checkpoints import checkpoint_file, description_of, load_checkpoint
 
-    model = load_checkpoint(options.checkpoint)
+    checkpoint = checkpoint_file(options.checkpoint)
+    check_not_read([options.out], [checkpoint])
+    check_new(options.out, overwrite=options.overwrite)
+    model = load_checkpoint(checkpoint)
     if options.input_size:
         model.input_size = tuple(options.input_size)
     dtype = getattr(torch, options.dtype)

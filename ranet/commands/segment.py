@@ -86,6 +86,7 @@ def run(options: argparse.Namespace) -> None:
     from ranet.methods.checkpoints import checkpoint_file, fingerprint, load_checkpoint
 
     checkpoint = checkpoint_file(options.checkpoint)
+    check_not_read(_written(options), [checkpoint])
     model = load_checkpoint(checkpoint, options.released_objects)
     segment_video(
         VideoSegmenter(model, config),
@@ -100,14 +101,17 @@ def run(options: argparse.Namespace) -> None:
     )
 
 
+def _written(options: argparse.Namespace) -> list[Path]:
+    return [path for path in (getattr(options, name) for name in _OUTPUTS) if path]
+
+
 def _check_combination(options: argparse.Namespace) -> None:
     if (options.video == "-") != (options.raw_size is not None):
         raise UsageError(
             "--video - and --raw-size need each other: raw frames do not tell their size"
         )
     read = [path for _, path in options.mask or ()]
-    read += filter(None, (options.polygon, options.config, options.checkpoint))
-    check_not_read(filter(None, (getattr(options, name) for name in _OUTPUTS)), map(Path, read))
+    check_not_read(_written(options), [*read, *filter(None, (options.polygon, options.config))])
     numbers = [number for number, _ in options.mask or ()]
     if options.start is not None and (options.masks or (numbers and None not in numbers)):
         raise UsageError("--start tells the frame of a mask without a number, but there is none")

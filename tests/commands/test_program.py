@@ -209,3 +209,14 @@ def test_a_network_is_not_replaced_by_what_is_made_of_it(call, tmp_path, command
     assert status == 2
     assert "network.safetensors is read, and would be replaced by an output" in error
     assert network.read_bytes() == b"weights"
+
+
+def test_a_network_that_is_named_is_not_replaced_either(call, tmp_path, monkeypatch):
+    network = tmp_path / "ranet_small.safetensors"
+    network.write_bytes(b"weights")
+    monkeypatch.setattr("ranet.methods.checkpoints._FOLDER", tmp_path)
+    words = ("ranet-small", "--out", str(network), "--overwrite")
+    status, _, error = call("export-checkpoint", *words)
+    assert status == 2
+    assert "ranet_small.safetensors is read" in error
+    assert network.read_bytes() == b"weights"

@@ -450,6 +450,23 @@ def test_a_wrong_command_line(run_script, arguments, message):
     assert message in outcome.error
 
 
+def test_an_output_does_not_replace_the_file_of_a_named_network(segment, tmp_path, monkeypatch):
+    network = tmp_path / "ranet_small.safetensors"
+    network.write_bytes(b"weights")
+    monkeypatch.setattr("ranet.methods.checkpoints._FOLDER", tmp_path)
+    outcome = segment("--coco", network, checkpoint=None)
+    assert outcome.status == 2
+    assert "ranet_small.safetensors is read" in outcome.error
+    assert network.read_bytes() == b"weights"
+
+
+def test_an_output_may_be_called_like_a_network(segment, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = segment("--cut-out", "ranet-small", checkpoint=None)
+    assert outcome.status == 0, outcome.error
+    assert len(names(tmp_path / "ranet-small")) == 6
+
+
 def test_help_tells_how(run_script):
     outcome = run_script("segment.py", "--help")
     assert outcome.status == 0
