@@ -155,6 +155,26 @@ def test_without_part_all_is_measured(run_script, monkeypatch):
     assert not config.imagenet_weights
 
 
+def test_random_weights_are_always_the_same(run_script, monkeypatch):
+    made = []
+    monkeypatch.setattr(benchmark, "measure", lambda case, _: made.append(case.network()) or [])
+    for _ in range(2):
+        before = torch.random.get_rng_state()
+        done = run_script("benchmark.py", "network", "--network", "single-tiny")
+        assert done.status == 0, done.error
+        assert torch.equal(torch.random.get_rng_state(), before)
+    first, second = (network.state_dict() for network in made)
+    assert all(torch.equal(second[name], first[name]) for name in first)
+
+
+def test_a_checkpoint_may_be_named(run_script, monkeypatch):
+    measured = []
+    monkeypatch.setattr(benchmark, "measure", lambda case, _: measured.append(case) or [])
+    done = run_script("benchmark.py", "network", "--checkpoint", "ranet-small")
+    assert done.status == 0, done.error
+    assert measured[0].settings["network"] == "ranet_small.safetensors"
+
+
 class FirstMasks(NamedTuple):
     first: Tensor
     probabilities: Tensor

@@ -41,13 +41,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ranet.cli import UsageError, each, image_size, number_within, positive_int, usable_cores
-from ranet.commands.parser import add_overrides
+from ranet.commands.parser import NETWORK, add_overrides
 from ranet.files import check_writable, write_json
 from ranet.provenance import CONFIGS
 from ranet.wording import size_text
 
 if TYPE_CHECKING:
     from ranet.benchmark import Case
+    from ranet.methods.base import VOSMethod
+    from ranet.methods.registry import MethodConfig
 
 _logger = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Callable[[str], Any], str, str | None,
         "single or multi: the paper's, with random weights; single-resnet50: with another "
         "backbone; ranet-small, dmvos-small: those that come with the project (default: single)",
     ),
-    ("checkpoint", _FOLLOWING, Path, "FILE", None, "a network's file; may be repeated"),
+    ("checkpoint", _FOLLOWING, Path, "FILE_OR_NAME", None, f"{NETWORK}; may be repeated"),
     ("device", _SWEPT, each(str), "D,…", "auto", "auto, cpu, cuda, cuda:1, mps"),
     ("dtype", _SWEPT, each(str), "T,…", "float32", "float32, bfloat16, float16"),
     ("size", _SWEPT, each(image_size), "HxW,…", "480x864", "of the input and of the frames"),
@@ -247,16 +249,26 @@ def _case(options: argparse.Namespace, part: str, chosen: dict[str, Any]) -> "Ca
 def _network(name: str | Path) -> tuple[str, Callable[[], Any]]:
     """What to call it, and what makes it."""
     from ranet.config import parse_config
-    from ranet.methods.checkpoint_files import check_is_file
-    from ranet.methods.checkpoints import load_checkpoint, pretrained_path
-    from ranet.methods.registry import create_method, method_config
+    from ranet.methods.checkpoints import checkpoint_file, load_checkpoint, pretrained_path
+    from ranet.methods.registry import method_config
 
     if isinstance(name, Path):
-        check_is_file(name)
-        return name.name, partial(load_checkpoint, name)
+        file = checkpoint_file(name)
+        return file.name, partial(load_checkpoint, file)
     objects, dash, backbone = name.partition("-")
     if objects not in ("single", "multi"):
         return name, partial(load_checkpoint, pretrained_path(name))
     values = {"objects": objects, **({"backbone": backbone} if dash else {})}
     config = parse_config(method_config(), values, source=f"the network {name!r}")
-    return name, partial(create_method, config)
+    return name, partial(_with_random_weights, config)
+
+
+def _with_random_weights(config: "MethodConfig") -> "VOSMethod":
+    """Always the same."""
+    import torch
+
+    from ranet.methods.registry import create_method
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return create_method(config).eval()
