@@ -532,14 +532,19 @@ def _measure_in_turn(case: Case, effort: Effort) -> list[Row]:
     measured = [
         [_in_own_process(_measure_rounds, *work, [turn]) for work in works] for turn in turns
     ]
-    rows = [
-        _summary(each[0][0], [one for _, rounds in each for one in rounds])
-        for each in zip(*measured, strict=True)
-    ]
+    rows = [_of_turns(each) for each in zip(*measured, strict=True)]
     if all(row["seconds"] for row in rows):
         ours, other = (row["seconds"]["median"] for row in rows)
         rows[1]["details"]["seconds_of_other_over_ours"] = other / ours
     return rows
+
+
+def _of_turns(turns: Sequence[tuple[Row, list[Round]]]) -> Row:
+    """The row of all turns; of the first that had no room, if there was one."""
+    for row, rounds in turns:
+        if not rounds:
+            return row
+    return _summary(turns[0][0], [one for _, rounds in turns for one in rounds])
 
 
 def _in_own_process(function: Callable[..., Any], *arguments: Any) -> Any:

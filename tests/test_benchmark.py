@@ -462,6 +462,25 @@ def test_a_peer_and_ours_take_turns_in_processes_of_their_own(monkeypatch):
     assert [benchmark.figures(row).get("times ours") for row in rows] == [None, "3.75"]
 
 
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_turn_without_room_is_the_result_of_all(monkeypatch, turn):
+    ours = []
+
+    def in_own_process(function, part, timed, efforts):
+        row = benchmark._new_row(timed)
+        if timed.settings["network"] == "fake":
+            ours.append(row)
+            if len(ours) == turn + 1:
+                return row | {"problem": "out of memory"}, []
+        return row, [Round([1.0], None, None)]
+
+    monkeypatch.setattr(benchmark, "_in_own_process", in_own_process)
+    row, other = measure(replace(case("step"), against="cutie-base"), Effort(0, 2, 0))
+    assert (row["problem"], row["seconds"]) == ("out of memory", None)
+    assert (other["problem"], other["seconds"]["calls"]) == (None, 2)
+    assert "times ours" not in benchmark.figures(other)
+
+
 @pytest.mark.slow
 def test_a_process_of_its_own_that_is_killed_is_told():
     with pytest.raises(BenchmarkError, match="memory"):
