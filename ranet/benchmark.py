@@ -153,8 +153,18 @@ def _new_row(case: Case) -> Row:
 
 
 def _measure_rounds(part: Part, case: Case, efforts: Sequence[Effort]) -> tuple[Row, list[Round]]:
-    """A row without times, and the rounds; none if a GPU has no room, which is a result, too."""
+    """A row without times, and the rounds; none if a GPU has no room, which is a result, too.
+
+    The call of a part that tells parameters, but no FLOP, is made once to count them.
+    """
     row, rounds = _new_row(case), []
+    faster = [name for name in ("compile", "cuda_graph") if getattr(case.config, name, False)]
+    if faster:  # FLOP of such a call cannot be seen
+        plain = replace(case, config=case.config.model_copy(update=dict.fromkeys(faster, False)))
+        counted, _ = _measure_rounds(part, plain, [])
+        row |= {name: counted[name] for name in ("flop", "problem")}
+        if row["problem"]:
+            return row, []
     if "torch._dynamo" in sys.modules:  # after a few networks, others would run as they are
         torch.compiler.reset()
     _free_memory()
@@ -162,7 +172,8 @@ def _measure_rounds(part: Part, case: Case, efforts: Sequence[Effort]) -> tuple[
         with ExitStack() as stack:
             call = part(case, row, stack)
             if row["parameters"] and row["flop"] is None:
-                row["flop"] = _flop_as_written(part, case, call)
+                row["flop"] = count_flop(call)
+            _free_memory()  # that of the preparation, not what the calls come to hold
             device = _CPU if row["flop"] is None else resolve_device(case.config.device)
             for effort in efforts:
                 rate = matrix_product_rate(device, case.config.dtype) if row["flop"] else None
@@ -217,16 +228,6 @@ def count_flop(call: Call) -> int:
     return counter.get_total_flops()
 
 
-def _flop_as_written(part: Part, case: Case, call: Call) -> int:
-    """FLOP of the call, or if it is to be compiled or captured, of one that is not."""
-    faster = [name for name in ("compile", "cuda_graph") if getattr(case.config, name, False)]
-    if not faster:
-        return count_flop(call)
-    plain = replace(case, config=case.config.model_copy(update=dict.fromkeys(faster, False)))
-    with ExitStack() as stack:
-        return count_flop(part(plain, _new_row(case), stack))
-
-
 def matrix_product_rate(device: torch.device, dtype: str) -> float:
     """FLOP a second of a product of two large square matrices: the machine's peak just now.
 
@@ -252,7 +253,6 @@ def _free_memory() -> None:
 
 def _count_memory_from_now_on(device: torch.device) -> None:
     """The process's own, too, where the system can (Linux)."""
-    _free_memory()
     reset_peak_memory(device)
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")  # see proc_pid_clear_refs(5)
@@ -439,7 +439,9 @@ def _prepare_onnx(case: Case, row: Row, stack: ExitStack) -> Call:
     except ImportError as error:
         raise BenchmarkError("onnx needs the extra: pip install -e '.[export]'.") from error
     row["details"]["onnxruntime"] = onnxruntime.__version__
-    row["flop"] = count_flop(_prepare_step(case, row, stack))  # of which this is a translation
+    with ExitStack() as ours:  # of which this is a translation
+        row["flop"] = count_flop(_prepare_step(case, row, ours))
+    _free_memory()
     objects, model = case.settings["objects"], case.network()
     (first, *others), labels = _drawn(case)
     frames, size = itertools.cycle(others), case.config.input_size

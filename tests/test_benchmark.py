@@ -7,6 +7,7 @@ import importlib.util
 import json
 import re
 import signal
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,7 @@ def test_what_did_not_run_as_asked_is_told(follow):
     done, rows = follow("frame", "--vary", "cuda_graph=false,true")
     assert [row["problem"] for row in rows] == [None, "ran without cuda_graph"]
     assert not rows[1]["details"]["ran"]["cuda_graph"]
-    assert rows[0]["flop"] == rows[1]["flop"] > 0  # counted as it is written
+    assert rows[0]["flop"] == rows[1]["flop"] > 0
     assert done.out.count("ran without cuda_graph") == 1
 
 
@@ -387,6 +388,64 @@ def test_earlier_work_is_gone_before_the_next_takes_memory(monkeypatch):
         measure(case("any"), ONCE)
     finally:
         gc.enable()
+
+
+def test_flop_are_those_of_the_call_as_it_is_written(monkeypatch):
+    prepared = []
+
+    def part(case, row, stack):
+        compiles = case.config.compile
+        prepared.append(compiles)
+        row["parameters"] = 1
+        return lambda: None if compiles else torch.mm(torch.ones(2, 3), torch.ones(3, 5))
+
+    monkeypatch.setitem(benchmark.PARTS, "any", part)
+    (row,) = measure(case("any", compile=True), ONCE)
+    assert row["flop"] == 2 * (2 * 3 * 5)
+    assert row["details"]["config"]["compile"]
+    assert prepared == [False, True]
+
+
+@pytest.fixture
+def one_at_a_time():
+    """Makes networks, each of which has to be gone before the next is made; tells how many."""
+    made = []
+
+    def network():
+        assert all(earlier() is None for earlier in made)
+        fake = Fake()
+        made.append(weakref.ref(fake))
+        return fake
+
+    return network, made
+
+
+@pytest.mark.filterwarnings("ignore:cuda_graph")
+def test_the_network_that_counts_flop_is_gone_before_another_is_timed(one_at_a_time):
+    network, made = one_at_a_time
+    (row,) = measure(case("step", network=network, cuda_graph=True), ONCE)
+    assert row["flop"] > 0
+    assert len(made) == 2
+
+
+def test_the_network_that_counts_flop_is_gone_before_it_is_exported(monkeypatch, one_at_a_time):
+    def export(*_, **__):
+        raise BenchmarkError("exports")
+
+    network, made = one_at_a_time
+    monkeypatch.setitem(sys.modules, "onnxruntime", SimpleNamespace(__version__="1"))
+    monkeypatch.setattr("ranet.export.programs.export_programs", export)
+    with pytest.raises(BenchmarkError, match="exports"):
+        measure(case("onnx", network=network), ONCE)
+    assert len(made) == 2
+
+
+def test_what_a_call_has_taken_stays_taken_until_the_last(monkeypatch, row_of):
+    """On a GPU, memory that is given back has to be asked for again, which takes long."""
+    events = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: events.append("free"))
+    row_of(lambda: events.append("call"), Effort(1, 2, 0))
+    assert events[-4:] == ["free", "call", "call", "call"]
 
 
 @pytest.mark.parametrize("objects", [1, 5, 254])
