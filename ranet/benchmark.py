@@ -345,19 +345,23 @@ def draw_video(
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Frames H×W×3 uint8 with the grain of photographs, and their labels T×H×W uint8.
 
-    Unlike in synthetic videos, all K objects are in sight in every frame, side by side; they and
-    the background move together.
+    Unlike in synthetic videos, all K objects are in sight in every frame, each in a cell of a grid,
+    where it has room to move unless the frame is tiny; the background moves with them.
     """
-    height, width = size
     rng = np.random.default_rng(0)
-    clouds = cv2.resize(rng.uniform(0, 255, (8, 14, 3)).astype(np.float32), (width, height))
+    clouds = cv2.resize(rng.uniform(0, 255, (8, 14, 3)).astype(np.float32), size[::-1])
     frame = np.clip(clouds + rng.normal(0, 8, clouds.shape), 0, 255).astype(np.uint8)
-    labels, half = np.zeros(size, np.uint8), width // 2
-    labels[height // 4 : height - height // 4, :half] = 1 + np.arange(half) * objects // half
+    rows = math.isqrt(objects)
+    columns = math.ceil(objects / rows)
+    height, width = size[0] // rows, size[1] // columns  # of a cell
+    labels = np.zeros(size, np.uint8)
+    for k in range(objects):
+        top, left = k // columns * height, k % columns * width
+        labels[top : top + max(1, height // 2), left : left + max(1, width // 2)] = k + 1
     frame[labels > 0] ^= 255
-    shifts = [n % 8 * width // 16 for n in range(frames)]
-    moved = np.stack([np.roll(labels, shift, axis=1) for shift in shifts])
-    return [np.roll(frame, shift, axis=1) for shift in shifts], moved
+    shifts = [(height * (n % 8) // 16, width * (n % 8) // 16) for n in range(frames)]
+    moved = np.stack([np.roll(labels, shift, axis=(0, 1)) for shift in shifts])
+    return [np.roll(frame, shift, axis=(0, 1)) for shift in shifts], moved
 
 
 def _drawn(case: Case, frames: int = 9) -> tuple[list[np.ndarray], np.ndarray]:

@@ -456,6 +456,11 @@ def test_all_objects_are_in_sight_and_move(objects):
     assert (labels[0] != labels[1]).any()
 
 
+def test_many_objects_are_in_sight_in_the_smallest_frames():
+    _, labels = draw_video((33, 33), objects=254, frames=9)
+    assert all(len(np.unique(each)) == 255 for each in labels)
+
+
 # --- What is told
 
 
