@@ -138,6 +138,7 @@ def _new_row(case: Case) -> Row:
         "settings": dict(case.settings),  # what decides how long it takes
         "unit": "frame",  # what a call works through
         "units": 1,  # how many of them
+        "timed_as_one": 1,  # calls, of which the mean is told as one
         "parameters": None,  # numbers that the network has learned
         "flop": None,  # of a call; None: none that count
         "seconds": None,  # of a call: calls, fastest, lower, median, upper (quartiles), slowest
@@ -178,8 +179,7 @@ def _measure_rounds(part: Part, case: Case, efforts: Sequence[Effort]) -> tuple[
             for effort in efforts:
                 rate = matrix_product_rate(device, case.config.dtype) if row["flop"] else None
                 _count_memory_from_now_on(device)  # not that of the matrices and the preparation
-                frames = row["details"].get("frames_of_a_call", 1)
-                seconds = [each / frames for each in time_calls(call, effort, device)]
+                seconds = [each / row["timed_as_one"] for each in time_calls(call, effort, device)]
                 rounds.append(Round(seconds, rate, peak_memory(device)))
     except torch.OutOfMemoryError:
         row["problem"], rounds = "out of memory", []
@@ -289,9 +289,9 @@ _COUNTED = {
     "M parameters": ("parameters", 1e6),
     "GFLOP": ("flop", 1e9),
     "GFLOP/s": ("flop_rate", 1e9),
-    "matrix product": ("peak_flop_rate", 1e9),
+    "matrix product, GFLOP/s": ("peak_flop_rate", 1e9),
     "share, %": ("share_of_peak", 0.01),
-    "MB": ("peak_bytes", 1e6),
+    "peak MB": ("peak_bytes", 1e6),
 }
 """Columns of the table, each with an entry of its row, and how much of it is 1."""
 
@@ -613,8 +613,8 @@ def _prepare_cutie(case: Case, row: Row, stack: ExitStack) -> Call:
         core.step(_uploaded(video[0], device), torch.from_numpy(labels).to(device), list(objects))
     for _ in range(config.max_mem_frames):
         call()
-    row |= {"parameters": _parameters(network), "flop": count_flop(call) // config.mem_every}
-    row["details"] |= {"frames_of_a_call": config.mem_every}
+    row |= {"timed_as_one": config.mem_every, "parameters": _parameters(network)}
+    row["flop"] = count_flop(call) // config.mem_every
     row["details"] |= {"rf-cutie": importlib.metadata.version("rf-cutie")}
     return call
 

@@ -89,6 +89,11 @@ def test_every_part_gets_a_row(follow):
     assert done.out.startswith("### ")
 
 
+def test_more_objects_are_more_work():
+    (one,), (five,) = (measure(case(objects=k), ONCE) for k in (1, 5))
+    assert five["flop"] == 5 * one["flop"] > 0
+
+
 def test_what_did_not_run_as_asked_is_told(follow):
     done, rows = follow("frame", "--vary", "cuda_graph=false,true")
     assert [row["problem"] for row in rows] == [None, "ran without cuda_graph"]
@@ -131,7 +136,7 @@ def test_an_interruption_leaves_a_table_and_a_file(follow, monkeypatch):
         (["network", "--device", "cuda:99"], 1, "cuda:99"),
         (["network", "--network", "single", "--checkpoint", "none.pt"], 1, "none.pt"),
         (["network", "--checkpoint", "none.pt", "--checkpoint", DEBUG], 1, "none.pt"),
-        (["evaluation", "--year", "2016", "--annotations", "a", "--predictions", "b"], 1, "a"),
+        (["evaluation", "--year=2016", "--annotations=no-truth", "--predictions=b"], 1, "no-truth"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_measured(run_script, words, status, told):
@@ -482,7 +487,7 @@ def test_the_table_tells_what_differs_and_below_it_what_does_not():
     def row(objects, median, **entries):
         settings = {"network": "single", "objects": objects}
         known = {"parameters": 63_423_000, "flop": 3_000_000_000, **entries}
-        seconds = [Round([median], 1e11, None)] if median else []
+        seconds = [Round([median], 1e11, (5_000_000, "bytes"))] if median else []
         return benchmark._summary(
             benchmark._new_row(case()) | {"settings": settings} | known, seconds
         )
@@ -498,7 +503,8 @@ def test_the_table_tells_what_differs_and_below_it_what_does_not():
     first, second, third = (dict(zip(cells[0], each, strict=True)) for each in cells[1:])
     assert "network" not in first
     told = {"objects": "1", "ms": "100.00", "a second": "10 frames", "M parameters": "63.4"}
-    told |= {"GFLOP": "3", "GFLOP/s": "30", "matrix product": "100", "share, %": "30"}
+    told |= {"GFLOP": "3", "GFLOP/s": "30", "matrix product, GFLOP/s": "100", "share, %": "30"}
+    told |= {"peak MB": "5"}
     assert told.items() <= first.items()
     assert (second["ms"], second["problem"]) == ("250.00", "ran without compile")
     assert (third["ms"], third["problem"]) == ("–", "out of memory")
@@ -551,7 +557,7 @@ def test_a_process_of_its_own_that_is_killed_is_told():
         benchmark._in_own_process(signal.raise_signal, signal.SIGKILL)
 
 
-def test_a_peer_that_is_not_installed(follow, monkeypatch):
+def test_a_peer_that_is_not_installed(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     timed = replace(case(), against="cutie-small")
     with pytest.raises(BenchmarkError, match="pip install rf-cutie"):
@@ -569,5 +575,5 @@ def test_cutie_runs_with_random_weights(monkeypatch):
     config = theirs.config.model_copy(update={"input_size": (96, 96)})
     theirs = replace(theirs, config=config)
     row, (only,) = benchmark._measure_rounds(benchmark._prepare_cutie, theirs, [ONCE])
-    assert (row["units"], only.seconds) == (1, [1.0])
+    assert (row["units"], row["timed_as_one"], only.seconds) == (1, 5, [1.0])
     assert row["flop"] > 1e9
