@@ -44,6 +44,18 @@ def dmvos_small(pretrained: bool = True) -> _VOSMethod:
     return _small("dmvos-small", pretrained)
 
 
+def dmn_aoa_small(pretrained: bool = True) -> _VOSMethod:
+    """A DMN-AOA-style network with the same backbone, trained likewise.
+
+    Args:
+        pretrained: with its weights; otherwise with random ones.
+
+    Returns:
+        The network on the CPU, in evaluation mode.
+    """
+    return _small("dmn-aoa-small", pretrained)
+
+
 def _small(name: str, pretrained: bool) -> _VOSMethod:
     trained = _load_pretrained(name)
     if pretrained:

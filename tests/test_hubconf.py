@@ -27,17 +27,18 @@ def same_weights(one, other):
 def test_torch_hub_lists_the_networks_and_nothing_else():
     content = runpy.run_path(str(Path(ROOT) / "hubconf.py"))
     entries = {name for name, value in content.items() if callable(value) and name[0] != "_"}
-    assert entries == {"dmvos_small", "ranet_checkpoint", "ranet_resnet101", "ranet_small"}
+    small = {"ranet_small", "dmvos_small", "dmn_aoa_small"}
+    assert entries == small | {"ranet_checkpoint", "ranet_resnet101"}
 
 
-@pytest.mark.parametrize("name", ["ranet-small", "dmvos-small"])
+@pytest.mark.parametrize("name", ["ranet-small", "dmvos-small", "dmn-aoa-small"])
 def test_small_networks_come_with_their_weights(name):
     network = load(name.replace("-", "_"))
     assert same_weights(network, ranet.load_pretrained(name))
     assert not network.training
 
 
-@pytest.mark.parametrize("name", ["ranet_small", "dmvos_small"])
+@pytest.mark.parametrize("name", ["ranet_small", "dmvos_small", "dmn_aoa_small"])
 def test_small_networks_without_weights_have_their_architecture(name):
     trained, random = load(name), load(name, pretrained=False)
     assert type(random) is type(trained)

@@ -3,7 +3,8 @@
     python docs/_site/figures.py
 
 draws the videos, explains object 2 in frame 12 of one, follows the objects of another to its end,
-shows by dmvos-small how look-alikes pass each other, and keeps the figures as small JPEGs.
+shows by dmvos-small and dmn-aoa-small how look-alikes pass each other, and keeps the figures as small
+JPEGs.
 """
 
 import subprocess
@@ -17,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/images"
 EXPLAINED, FOLLOWED, CROSSING = "480p/val-0004", "480p/val-0002", "480p/val-0006"
 STRIP = "7_video"
-VOTES = "dmvos_crossing"
+CROSSED_BY = {"dmvos-small": "dmvos_crossing", "dmn-aoa-small": "dmn_aoa_crossing"}
 FIGURES = (
     "1_frames",
     "2_similarity_maps",
@@ -46,9 +47,10 @@ def main() -> None:
             f"make-synthetic --out {crossing} --train 0 --val 8 --frames 32 --max-objects 2 "
             "--case look_alikes_crossing"
         )
-        options = "--frame 16 --object 1 --checkpoint dmvos-small"
-        _explain(crossing, CROSSING, f"{options} --out {figures}")
-        _shrink(figures / "summary.png", IMAGES / f"{VOTES}.jpg")
+        for network, name in CROSSED_BY.items():
+            options = f"--frame 16 --object 1 --checkpoint {network}"
+            _explain(crossing, CROSSING, f"{options} --out {figures}")
+            _shrink(figures / "summary.png", IMAGES / f"{name}.jpg")
 
 
 def _explain(videos: Path, name: str, options: str) -> None:

@@ -75,8 +75,8 @@ def _as_scripts(text: str) -> str:
 # --- Options that several commands have: called and explained the same in all of them
 
 NETWORK = (
-    "a network: a file of ours or of the authors', or ranet-small or dmvos-small, which come with "
-    "the project"
+    "a network: a file of ours or of the authors', or ranet-small, dmvos-small or dmn-aoa-small, "
+    "which come with the project"
 )
 """What :func:`ranet.methods.checkpoints.checkpoint_file` takes, in a help."""
 

@@ -186,6 +186,7 @@ _FOLDER = SHIPPED / "checkpoints"
 _FILES = {
     "ranet-small": "ranet_small.safetensors",
     "dmvos-small": "dmvos_small.safetensors",
+    "dmn-aoa-small": "dmn_aoa_small.safetensors",
 }
 
 
@@ -220,7 +221,7 @@ def checkpoint_file(checkpoint: str | Path) -> Path:
     path = Path(checkpoint)
     if str(path) in _FILES and not path.is_file():
         return pretrained_path(str(path))
-    check_is_file(path, f"; those named {' and '.join(_FILES)} come with the project")
+    check_is_file(path, f"; those named {', '.join(_FILES)} come with the project")
     return path
 
 
@@ -228,7 +229,7 @@ def load_pretrained(name: str = DEFAULT) -> VOSMethod:
     """A trained network that comes with the project (``checkpoints/README.md`` describes them).
 
     Args:
-        name: ``"ranet-small"`` or ``"dmvos-small"``.
+        name: ``"ranet-small"``, ``"dmvos-small"`` or ``"dmn-aoa-small"``.
 
     Returns:
         The network on the CPU, in evaluation mode.
