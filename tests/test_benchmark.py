@@ -181,6 +181,19 @@ def test_a_checkpoint_may_be_named(run_script, monkeypatch):
     assert measured[0].settings["network"] == "ranet_small.safetensors"
 
 
+def test_parts_whose_calls_are_slow_are_called_less_often(run_script, monkeypatch, tmp_path):
+    efforts = {}
+    monkeypatch.setattr(
+        benchmark, "measure", lambda case, effort: efforts.update({case.part: effort}) or []
+    )
+    words = ("training,loader,evaluation", "--config", DEBUG, "--size", "64x96")
+    words += ("--year", 2017, "--annotations", tmp_path, "--predictions", tmp_path)
+    done = run_script("benchmark.py", *words, "--warm-up", 2)
+    assert done.status == 0, done.error
+    slow = Effort(2, 5, 0)
+    assert efforts == {"training": Effort(2, 10, 1), "loader": slow, "evaluation": slow}
+
+
 class FirstMasks(NamedTuple):
     first: Tensor
     probabilities: Tensor

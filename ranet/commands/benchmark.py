@@ -59,6 +59,7 @@ _USUAL = ("network", "frame", "step", "video", "training")
 _PARTS = (*_SWEPT, "evaluation", "loader")
 _PEERS = ("cutie-small", "cutie-base")
 _CORES = str(usable_cores())
+_SLOW = ("evaluation", "loader")  # whose calls take seconds
 _NEEDED = {"loader": ("config",), "evaluation": ("annotations", "predictions", "year")}
 
 
@@ -101,9 +102,26 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Callable[[str], Any], str, str | None,
         "threads that score, processes that make samples (0: none but this)",
     ),
     ("batches", ("loader",), each(positive_int), "N,…", "10", "of a call"),
-    ("warm-up", _PARTS, number_within(int, 0), "N", "3", "calls before any is timed"),
-    ("repeats", _PARTS, positive_int, "N", "10", "calls that are timed, at least"),
-    ("seconds", _PARTS, number_within(float, 0), "S", "1", "go on for so long"),
+    (
+        *("warm-up", _PARTS, number_within(int, 0), "N", None),
+        f"calls before any is timed (default: 3, of {' and '.join(_SLOW)} 1)",
+    ),
+    (
+        "repeats",
+        _PARTS,
+        positive_int,
+        "N",
+        None,
+        "calls to time, at least (default: 10, of these 5)",
+    ),
+    (
+        "seconds",
+        _PARTS,
+        number_within(float, 0),
+        "S",
+        None,
+        "go on so long (default: 1, of these 0)",
+    ),
     ("threads", _PARTS, positive_int, "N", None, "of the network on a CPU"),
     ("json", _PARTS, Path, "FILE", None, "write all figures there, after each row"),
 )
@@ -160,12 +178,14 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         check_writable(options.json.parent)
     cases = [case for part in options.part for case in _cases(options, part)]
-    effort = Effort(options.warm_up, options.repeats, options.seconds)
+    given = {name: getattr(options, name) for name in Effort._fields}
+    given = {name: number for name, number in given.items() if number is not None}
     rows: list[dict[str, Any]] = []
     results = {"format": "ranet-benchmark-1", **describe(), "command": sys.argv, "rows": rows}
     try:
         for case in cases:
-            for row in measure(case, effort):
+            usual = Effort(1, 5, 0) if case.part in _SLOW else Effort()
+            for row in measure(case, usual._replace(**given)):
                 rows.append(row)
                 told = {"part": row["part"], **row["settings"], **figures(row)}
                 _logger.info(", ".join(f"{name} {value}" for name, value in told.items()))
