@@ -3,8 +3,8 @@
     python docs/_site/figures.py
 
 draws the videos, explains object 2 in frame 12 of one, follows the objects of another to its end,
-shows by dmvos-small and dmn-aoa-small how look-alikes pass each other, and keeps the figures as small
-JPEGs.
+shows by dmvos-small and dmn-aoa-small how look-alikes pass each other, and keeps the figures as
+small JPEGs.
 """
 
 import subprocess
