@@ -70,7 +70,7 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Callable[[str], Any], str, str | None,
     (
         *("network", _FOLLOWING, each(str), "NAME,…", None),
         "single or multi: the paper's, with random weights; single-resnet50: with another "
-        "backbone; ranet-small, dmvos-small: those that come with the project (default: single)",
+        "backbone; ranet-small or another that comes with the project (default: single)",
     ),
     ("checkpoint", _FOLLOWING, Path, "FILE_OR_NAME", None, f"{NETWORK}; may be repeated"),
     ("device", _SWEPT, each(str), "D,…", "auto", "auto, cpu, cuda, cuda:1, mps"),
