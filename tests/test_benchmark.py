@@ -223,6 +223,16 @@ def test_the_exported_step_is_timed_beside_ours():
     assert exported["details"]["onnxruntime"]
 
 
+@pytest.mark.parametrize("name", ["fake.pt", "folder.json"])
+def test_no_other_file_is_replaced_by_the_results(run_script, tmp_path, name):
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "fake.pt").write_text("weights")
+    done = run_script("benchmark.py", "network", "--json", tmp_path / name)
+    assert done.status == 2
+    assert "*.json" in done.error
+    assert (tmp_path / "fake.pt").read_text() == "weights"
+
+
 @pytest.mark.slow
 def test_training_steps_are_timed_and_are_real(run_script, tmp_path, monkeypatch):
     losses = []

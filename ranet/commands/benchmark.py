@@ -66,6 +66,14 @@ _NEEDED = {"loader": ("config",), "evaluation": ("annotations", "predictions", "
 # --- Options
 
 
+def _json_file(text: str) -> Path:
+    """A file to write; by its name it is no checkpoint and no data, and it is no folder."""
+    path = Path(text)
+    if path.suffix != ".json" or path.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file named *.json, but found {text!r}")
+    return path
+
+
 _OPTIONS: tuple[tuple[str, Sequence[str], Callable[[str], Any], str, str | None, str], ...] = (
     (
         *("network", _FOLLOWING, each(str), "NAME,…", None),
@@ -109,7 +117,7 @@ _OPTIONS: tuple[tuple[str, Sequence[str], Callable[[str], Any], str, str | None,
     ("repeats", _PARTS, positive_int, "N", None, "timed calls, at least (default: 10, of these 5)"),
     ("seconds", _PARTS, number_within(float, 0), "S", None, "for so long (default: 1, of these 0)"),
     ("threads", _PARTS, positive_int, "N", None, "of the network on a CPU"),
-    ("json", _PARTS, Path, "FILE", None, "write all figures there, after each row"),
+    ("json", _PARTS, _json_file, "FILE", None, "write all figures there, after each row"),
 )
 """Name, the parts that read it, type, metavar, default and meaning."""
 
