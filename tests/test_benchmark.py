@@ -130,7 +130,7 @@ def test_an_interruption_leaves_a_table_and_a_file(follow, monkeypatch):
         (["network", "--vary", "compile"], 1, "compile"),
         (["training", "--objects", "2"], 1, "model.objects"),
         (["network", "--dtype", "float8"], 1, "dtype"),
-        (["network", "--network", "single,huge"], 1, "huge"),
+        (["network", "--network", "single,huge"], 2, "multi"),
         (["network", "--network", "single-resnet9"], 1, "resnet9"),
         (["network", "crop_size=2"], 1, "crop_scale"),
         (["network", "--device", "cuda:99"], 1, "cuda:99"),

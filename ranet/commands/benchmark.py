@@ -263,6 +263,7 @@ def _case(options: argparse.Namespace, part: str, chosen: dict[str, Any]) -> "Ca
 def _network(name: str | Path) -> tuple[str, Callable[[], Any]]:
     """What to call it, and what makes it."""
     from ranet.config import parse_config
+    from ranet.errors import CheckpointError
     from ranet.methods.checkpoints import checkpoint_file, load_checkpoint, pretrained_path
     from ranet.methods.registry import method_config
 
@@ -271,7 +272,10 @@ def _network(name: str | Path) -> tuple[str, Callable[[], Any]]:
         return file.name, partial(load_checkpoint, file)
     objects, dash, backbone = name.partition("-")
     if objects not in ("single", "multi"):
-        return name, partial(load_checkpoint, pretrained_path(name))
+        try:
+            return name, partial(load_checkpoint, pretrained_path(name))
+        except CheckpointError as error:
+            raise UsageError(f"{error} Random ones are single, multi, single-resnet50.") from error
     values = {"objects": objects, **({"backbone": backbone} if dash else {})}
     config = parse_config(method_config(), values, source=f"the network {name!r}")
     return name, partial(_with_random_weights, config)
