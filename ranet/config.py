@@ -532,8 +532,8 @@ class TrainConfig(Section):
     seed: Seed = 0
     start_from: Path | None = Field(
         None,
-        description="checkpoint of the stage before, ours or the authors'; or ranet-small, "
-        "dmvos-small or dmn-aoa-small, which come with the project",
+        description="checkpoint of the stage before, ours or the authors', or the name of a "
+        "network that comes with the project",
     )
     imagenet_weights: ImageNetWeights = Field(
         False,
